@@ -1,0 +1,37 @@
+package flow
+
+import "time"
+
+// EventKind says what an event is about.
+type EventKind int32
+
+// The kinds of events, with the flyteidl.event message that Detail holds.
+const (
+	EventWorkflow EventKind = 1 // WorkflowExecutionEvent
+	EventNode     EventKind = 2 // NodeExecutionEvent
+	EventTask     EventKind = 3 // TaskExecutionEvent
+)
+
+// Event is one reported change of state: a typed header that decides, and a
+// serialised flyteidl event that is kept for readers.
+type Event struct {
+	Execution  ExecutionID
+	Epoch      Epoch
+	Kind       EventKind
+	Node       string // unique node id; empty for EventWorkflow
+	Parent     string // unique node id of the parent node; empty at top level
+	Attempt    uint32 // for EventTask
+	Phase      int32  // ExecutionPhase, NodePhase or TaskPhase, by Kind
+	Version    uint32 // phase version within a task phase
+	Sequence   uint64 // the FlyteWorkflow's status sequence at which this state was written
+	Revision   uint64 // the assignment revision that had been applied when the state was written
+	OccurredAt time.Time
+	Detail     []byte
+}
+
+// EventResult answers one event. Every event of a batch gets one; a refused
+// event is acked as refused, and never sent again.
+type EventResult struct {
+	Accepted bool
+	Reason   string // why it was refused: a fact to log and count, not an error
+}
