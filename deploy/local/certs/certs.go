@@ -24,8 +24,8 @@ import (
 	"time"
 )
 
-// lifetime is long enough for any local set-up and short enough that nobody mistakes it for a real one.
-const lifetime = 365 * 24 * time.Hour
+// lifetime outlasts any local set-up: nothing renews these certificates, and their keys never leave the machine.
+const lifetime = 10 * 365 * 24 * time.Hour
 
 // Pair is a certificate and its private key, both PEM.
 type Pair struct{ Cert, Key []byte }

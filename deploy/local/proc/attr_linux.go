@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attributes puts a child into a group of its own that dies with its starter thread.
-func attributes(user *User) *syscall.SysProcAttr {
+// Attributes puts a child into a group of its own that dies with the thread that started it: see [Start].
+func Attributes(user *User) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if user != nil {
 		attr.Credential = &syscall.Credential{Uid: user.UID, Gid: user.GID}

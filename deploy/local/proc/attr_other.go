@@ -4,8 +4,8 @@ package proc
 
 import "syscall"
 
-// attributes cannot tie a child's life to ours here: only Linux has a signal for a parent's death.
-func attributes(user *User) *syscall.SysProcAttr {
+// Attributes cannot tie a child's life to ours here: only Linux has a signal for a parent's death.
+func Attributes(user *User) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if user != nil {
 		attr.Credential = &syscall.Credential{Uid: user.UID, Gid: user.GID}

@@ -53,7 +53,7 @@ func (p *Process) launch() (*run, error) {
 	cmd.Dir = p.spec.Dir
 	cmd.Env = environment(p.spec.Env, p.group.state)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = attributes(p.spec.User)
+	cmd.SysProcAttr = Attributes(p.spec.User)
 	if err := Start(cmd); err != nil {
 		return nil, err
 	}

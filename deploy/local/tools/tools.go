@@ -1,0 +1,108 @@
+// Package tools provides the Kubernetes programs that a local cluster needs, built from their Go modules: etcd and
+// kube-apiserver, and the parts of a real node.
+//
+// It downloads no binaries and needs no container runtime: only a Go toolchain and its module proxy. The module that
+// pins them is embedded (kube/go.mod.txt and kube/go.sum.txt; the names keep it from being a module of its own, which
+// go:embed could not reach into), so a built binary can do this without the clone. To change a version, copy the two
+// to a folder without the .txt, edit, `go mod tidy`, copy them back.
+//
+// Invariant: a program under its final name in the cache is whole and was built from exactly this module, these flags
+// and this Go version, since all three are in the folder's name and a program arrives there by rename. Builds of one
+// folder exclude each other by a file lock.
+package tools
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Version is the Kubernetes version that is built.
+const Version = "v1.37.2"
+
+// Tools are the paths of the programs of a control plane.
+type Tools struct{ Etcd, APIServer string }
+
+// NodeTools are the paths of what a cluster with a real node needs besides.
+type NodeTools struct{ ControllerManager, Scheduler, Kubelet string }
+
+// program is one thing to build.
+type program struct {
+	name, pkg string
+	estimate  time.Duration // on two cores with cold caches
+}
+
+var (
+	etcd              = program{"etcd", "go.etcd.io/etcd/server/v3", time.Minute}
+	apiServer         = program{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", 5 * time.Minute}
+	controllerManager = program{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 2 * time.Minute}
+	scheduler         = program{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler", time.Minute}
+	kubelet           = program{"kubelet", "k8s.io/kubernetes/cmd/kubelet", 2 * time.Minute}
+)
+
+// Ensure returns etcd and kube-apiserver, building what the cache lacks. It reports progress through log and may be
+// called by many processes at once: one builds, the others wait.
+func Ensure(ctx context.Context, log func(string)) (Tools, error) {
+	paths, err := ensure(ctx, log, etcd, apiServer)
+	if err != nil {
+		return Tools{}, err
+	}
+	return Tools{Etcd: paths[0], APIServer: paths[1]}, nil
+}
+
+// EnsureNode is Ensure for the programs of a cluster with a real node.
+func EnsureNode(ctx context.Context, log func(string)) (NodeTools, error) {
+	paths, err := ensure(ctx, log, controllerManager, scheduler, kubelet)
+	if err != nil {
+		return NodeTools{}, err
+	}
+	return NodeTools{ControllerManager: paths[0], Scheduler: paths[1], Kubelet: paths[2]}, nil
+}
+
+// ensure returns the programs' paths, in order.
+func ensure(ctx context.Context, log func(string), programs ...program) ([]string, error) {
+	work, err := writeModule()
+	if err != nil {
+		return nil, fmt.Errorf("write the Kubernetes module: %w", err)
+	}
+	defer os.RemoveAll(work)
+	goVersion, goErr := findGo(ctx, work)
+	dir, err := cacheDir(goVersion)
+	if err != nil {
+		return nil, fmt.Errorf("find the cache folder: %w", err)
+	}
+	paths := make([]string, len(programs))
+	for i, p := range programs {
+		paths[i] = filepath.Join(dir, p.name)
+	}
+	if len(missing(dir, programs)) == 0 {
+		return paths, nil
+	}
+	if goErr != nil {
+		return nil, goErr
+	}
+	unlock, err := lock(ctx, dir, log)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	defer unlock()
+	for _, p := range missing(dir, programs) { // again: another process may have built them meanwhile
+		if err := build(ctx, log, work, dir, p); err != nil {
+			return nil, fmt.Errorf("build %s: %w", p.name, err)
+		}
+	}
+	return paths, nil
+}
+
+// missing returns the programs that the folder lacks.
+func missing(dir string, programs []program) []program {
+	var absent []program
+	for _, p := range programs {
+		if info, err := os.Stat(filepath.Join(dir, p.name)); err != nil || !info.Mode().IsRegular() {
+			absent = append(absent, p)
+		}
+	}
+	return absent
+}
