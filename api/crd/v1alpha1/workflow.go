@@ -1,0 +1,88 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Desired is what the control plane wants of a FlyteWorkflow.
+// +kubebuilder:validation:Enum=run;abort
+type Desired string
+
+// What can be wanted.
+const (
+	DesiredRun   Desired = "run"
+	DesiredAbort Desired = "abort"
+)
+
+// FlyteWorkflow is one placement of one execution onto this cluster, named
+// "<execution>-e<epoch number>". Its spec is written by the member only, its
+// status by the propeller only.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=fwf
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Desired",type=string,JSONPath=`.spec.desired`
+// +kubebuilder:printcolumn:name="Workflow",type=string,JSONPath=`.spec.workflow.name`
+// +kubebuilder:printcolumn:name="Epoch",type=integer,JSONPath=`.spec.epoch`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type FlyteWorkflow struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   FlyteWorkflowSpec   `json:"spec"`
+	Status FlyteWorkflowStatus `json:"status,omitempty"`
+}
+
+// FlyteWorkflowList is a list of FlyteWorkflows.
+//
+// +kubebuilder:object:root=true
+type FlyteWorkflowList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []FlyteWorkflow `json:"items"`
+}
+
+// FlyteWorkflowSpec is the assignment, as it was delivered. Era, epoch and
+// incarnation never change on an existing object; revision only rises.
+type FlyteWorkflowSpec struct {
+	Execution   ExecutionRef `json:"execution"`
+	Era         int64        `json:"era"`
+	Epoch       int64        `json:"epoch"`
+	Incarnation int64        `json:"incarnation"`
+	Revision    int64        `json:"revision"`
+	Desired     Desired      `json:"desired"`
+	// Cause of an abort, for people.
+	Cause      string    `json:"cause,omitempty"`
+	Workflow   EntityRef `json:"workflow"`
+	LaunchPlan EntityRef `json:"launchPlan"`
+	// Closure is a flyteidl.core.CompiledWorkflowClosure, gzipped; empty if
+	// ClosureURI names it in the object store.
+	Closure       []byte `json:"closure,omitempty"`
+	ClosureURI    string `json:"closureURI,omitempty"`
+	ClosureDigest []byte `json:"closureDigest,omitempty"`
+	// Inputs is a flyteidl.core.LiteralMap; empty if InputsURI is set.
+	Inputs    []byte `json:"inputs,omitempty"`
+	InputsURI string `json:"inputsURI,omitempty"`
+	// ExecutionSpec is the merged flyteidl.admin.ExecutionSpec.
+	ExecutionSpec []byte           `json:"executionSpec,omitempty"`
+	DataPrefix    string           `json:"dataPrefix"`
+	RawPrefix     string           `json:"rawPrefix"`
+	CreatedAt     metav1.MicroTime `json:"createdAt"`
+	// Traceparent is the W3C trace context of the creating call.
+	Traceparent string `json:"traceparent,omitempty"`
+}
+
+// ExecutionRef names an execution.
+type ExecutionRef struct {
+	Project string `json:"project"`
+	Domain  string `json:"domain"`
+	Name    string `json:"name"`
+}
+
+// EntityRef names one version of a registered entity.
+type EntityRef struct {
+	Project string `json:"project,omitempty"`
+	Domain  string `json:"domain,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Version string `json:"version,omitempty"`
+}
