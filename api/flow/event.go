@@ -26,7 +26,12 @@ type Event struct {
 	Sequence   uint64 // the FlyteWorkflow's status sequence at which this state was written
 	Revision   uint64 // the assignment revision that had been applied when the state was written
 	OccurredAt time.Time
-	Detail     []byte
+	// Since phases are coalesced, each event carries the times of all that has
+	// happened so far to what it is about; zero if it has not happened.
+	QueuedAt  time.Time
+	StartedAt time.Time
+	EndedAt   time.Time
+	Detail    []byte
 }
 
 // EventResult answers one event. Every event of a batch gets one; a refused

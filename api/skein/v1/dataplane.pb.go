@@ -1991,7 +1991,11 @@ type Event struct {
 	Revision   uint64                 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
 	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
 	// A serialised flyteidl.event message, by kind.
-	Detail        []byte `protobuf:"bytes,12,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail []byte `protobuf:"bytes,12,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Times of all that has happened so far to what the event is about.
+	QueuedAt      *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=queued_at,json=queuedAt,proto3" json:"queued_at,omitempty"`
+	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2106,6 +2110,27 @@ func (x *Event) GetOccurredAt() *timestamppb.Timestamp {
 func (x *Event) GetDetail() []byte {
 	if x != nil {
 		return x.Detail
+	}
+	return nil
+}
+
+func (x *Event) GetQueuedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.QueuedAt
+	}
+	return nil
+}
+
+func (x *Event) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *Event) GetEndedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndedAt
 	}
 	return nil
 }
@@ -2665,7 +2690,7 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\x03Ack\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12%\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\x90\x03\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"\xbb\x04\n" +
 	"\x05Event\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12%\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12'\n" +
@@ -2680,7 +2705,11 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	" \x01(\x04R\brevision\x12;\n" +
 	"\voccurred_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x16\n" +
-	"\x06detail\x18\f \x01(\fR\x06detail\"k\n" +
+	"\x06detail\x18\f \x01(\fR\x06detail\x127\n" +
+	"\tqueued_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bqueuedAt\x129\n" +
+	"\n" +
+	"started_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x125\n" +
+	"\bended_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\"k\n" +
 	"\n" +
 	"EventBatch\x12\x1e\n" +
 	"\n" +
@@ -2830,23 +2859,26 @@ var file_skein_v1_dataplane_proto_depIdxs = []int32{
 	7,  // 38: skein.v1.Event.epoch:type_name -> skein.v1.Epoch
 	2,  // 39: skein.v1.Event.kind:type_name -> skein.v1.EventKind
 	36, // 40: skein.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	27, // 41: skein.v1.EventBatch.events:type_name -> skein.v1.Event
-	30, // 42: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
-	8,  // 43: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 44: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
-	3,  // 45: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
-	5,  // 46: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
-	12, // 47: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
-	32, // 48: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
-	4,  // 49: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
-	6,  // 50: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
-	13, // 51: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
-	33, // 52: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
-	49, // [49:53] is the sub-list for method output_type
-	45, // [45:49] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	36, // 41: skein.v1.Event.queued_at:type_name -> google.protobuf.Timestamp
+	36, // 42: skein.v1.Event.started_at:type_name -> google.protobuf.Timestamp
+	36, // 43: skein.v1.Event.ended_at:type_name -> google.protobuf.Timestamp
+	27, // 44: skein.v1.EventBatch.events:type_name -> skein.v1.Event
+	30, // 45: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
+	8,  // 46: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 47: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
+	3,  // 48: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
+	5,  // 49: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
+	12, // 50: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
+	32, // 51: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
+	4,  // 52: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
+	6,  // 53: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
+	13, // 54: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
+	33, // 55: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
+	52, // [52:56] is the sub-list for method output_type
+	48, // [48:52] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_skein_v1_dataplane_proto_init() }
