@@ -1,0 +1,145 @@
+package lifecycle
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/api/flyteidl/event"
+)
+
+var (
+	at    = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	epoch = flow.Epoch{Era: 1, N: 2}
+)
+
+func workflowEvent(to flow.ExecutionPhase) flow.Event {
+	return flow.Event{Epoch: epoch, Kind: flow.EventWorkflow, Phase: int32(to), Sequence: 7, OccurredAt: at}
+}
+
+func TestWorkflowEvents(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		from   flow.ExecutionPhase
+		event  flow.Event
+		want   flow.ExecutionPhase
+		reason string
+		why    string
+	}{
+		{"running follows queued", flow.ExecutionQueued, workflowEvent(flow.ExecutionRunning), flow.ExecutionRunning, "", ""},
+		{"a coalesced end skips running", flow.ExecutionQueued, workflowEvent(flow.ExecutionSucceeded), flow.ExecutionSucceeded, "", "phases are coalesced"},
+		{"an end is not undone", flow.ExecutionSucceeded, workflowEvent(flow.ExecutionFailed), flow.ExecutionSucceeded, "already", "terminal is terminal"},
+		{"a repeated end is accepted", flow.ExecutionSucceeded, workflowEvent(flow.ExecutionSucceeded), flow.ExecutionSucceeded, "", "events are re-sent"},
+		{"running does not follow failing", flow.ExecutionFailing, workflowEvent(flow.ExecutionRunning), flow.ExecutionFailing, "go back", "phases never go backwards"},
+		{"an abort outlives running", flow.ExecutionAborting, workflowEvent(flow.ExecutionRunning), flow.ExecutionAborting, "", "the cluster has not seen the abort yet"},
+		{"an abort ends as aborted", flow.ExecutionAborting, workflowEvent(flow.ExecutionAborted), flow.ExecutionAborted, "", ""},
+		{"an abort that came too late ends as it ended", flow.ExecutionAborting, workflowEvent(flow.ExecutionSucceeded), flow.ExecutionSucceeded, "", "what happened is recorded"},
+		{"undefined is no news", flow.ExecutionQueued, workflowEvent(flow.ExecutionUndefined), flow.ExecutionQueued, "cannot be reported", ""},
+		{"an older epoch is refused", flow.ExecutionQueued, flow.Event{Epoch: flow.Epoch{Era: 1, N: 1}, Kind: flow.EventWorkflow, Phase: 4}, flow.ExecutionQueued, "epoch", "before any other check"},
+		{"an older epoch is refused even when it repeats", flow.ExecutionRunning, flow.Event{Epoch: flow.Epoch{Era: 0, N: 9}, Kind: flow.EventWorkflow, Phase: 2}, flow.ExecutionRunning, "epoch", "a stale producer is told so"},
+		{"an unknown kind is refused", flow.ExecutionQueued, flow.Event{Epoch: epoch, Kind: 9}, flow.ExecutionQueued, "kind", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: c.from}}
+			got, res := Apply(r, c.event)
+			if got.Execution.Phase != c.want {
+				t.Errorf("phase is %s, want %s (%s)", got.Execution.Phase, c.want, c.why)
+			}
+			if res.Accepted != (c.reason == "") || !strings.Contains(res.Reason, c.reason) {
+				t.Errorf("answered %+v, want reason %q (%s)", res, c.reason, c.why)
+			}
+		})
+	}
+}
+
+func TestErrorIsKept(t *testing.T) {
+	detail, err := proto.Marshal(&event.WorkflowExecutionEvent{OutputResult: &event.WorkflowExecutionEvent_Error{
+		Error: &core.ExecutionError{Code: "USER:Boom", Message: "it broke", Kind: core.ExecutionError_USER}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := workflowEvent(flow.ExecutionFailed)
+	e.Detail, e.StartedAt = detail, at.Add(-time.Minute)
+	got, res := Apply(flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionRunning}}, e)
+	x := got.Execution
+	if !res.Accepted || x.ErrorKind != "USER" || x.ErrorCode != "USER:Boom" || x.EndedAt != at || x.StartedAt != at.Add(-time.Minute) {
+		t.Fatalf("recorded %+v, answered %+v", x, res)
+	}
+}
+
+func TestUnreadableDetailIsRefused(t *testing.T) {
+	for _, kind := range []flow.EventKind{flow.EventWorkflow, flow.EventNode, flow.EventTask} {
+		e := flow.Event{Epoch: epoch, Kind: kind, Phase: 2, Node: "n0", Sequence: 1, OccurredAt: at, Detail: []byte{0xff}}
+		if _, res := Apply(flow.Recorded{Execution: flow.Execution{Epoch: epoch}}, e); res.Accepted {
+			t.Errorf("kind %d: garbage was accepted", kind)
+		}
+	}
+}
+
+func TestTimesComeFromTheEvent(t *testing.T) {
+	e := flow.Event{Epoch: epoch, Kind: flow.EventTask, Node: "n0", Attempt: 1, Phase: int32(flow.TaskSucceeded), Sequence: 4,
+		QueuedAt: at, StartedAt: at.Add(time.Second), EndedAt: at.Add(2 * time.Second), OccurredAt: at.Add(3 * time.Second)}
+	got, res := Apply(flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionRunning}}, e)
+	if !res.Accepted {
+		t.Fatal(res.Reason)
+	}
+	task := got.Task
+	if task.CreatedAt != e.QueuedAt || task.StartedAt != e.StartedAt || task.EndedAt != e.EndedAt || task.UpdatedAt != e.OccurredAt {
+		t.Fatalf("times are %+v", task)
+	}
+	if got.Execution.Sequence != 4 {
+		t.Fatalf("sequence is %d, want 4", got.Execution.Sequence)
+	}
+}
+
+// TestProperties drives random events at one execution and checks what no
+// order of them may break.
+func TestProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionQueued}}
+		for range rapid.IntRange(1, 30).Draw(t, "events") {
+			e := flow.Event{
+				Epoch:      flow.Epoch{Era: 1, N: rapid.Uint64Range(1, 3).Draw(t, "n")},
+				Kind:       flow.EventKind(rapid.Int32Range(1, 3).Draw(t, "kind")),
+				Phase:      rapid.Int32Range(0, 11).Draw(t, "phase"),
+				Node:       "n0",
+				Sequence:   rapid.Uint64Range(1, 20).Draw(t, "sequence"),
+				OccurredAt: at,
+			}
+			next, res := Apply(r, e)
+			check(t, r, next, e, res)
+			again, res2 := Apply(next, e)
+			if res.Accepted && (!res2.Accepted || !reflect.DeepEqual(again, next)) {
+				t.Fatalf("a repeat of %+v changed something or was refused: %s", e, res2.Reason)
+			}
+			r = next
+		}
+	})
+}
+
+func check(t *rapid.T, old, next flow.Recorded, e flow.Event, res flow.EventResult) {
+	if e.Epoch != epoch && res.Accepted {
+		t.Fatalf("epoch %s was accepted", e.Epoch)
+	}
+	if !res.Accepted && (res.Reason == "" || !reflect.DeepEqual(old, next)) {
+		t.Fatalf("a refusal without reason, or with effect: %+v", e)
+	}
+	if old.Execution.Phase.Terminal() && next.Execution.Phase != old.Execution.Phase {
+		t.Fatalf("terminal %s became %s", old.Execution.Phase, next.Execution.Phase)
+	}
+	if rank[next.Execution.Phase] < rank[old.Execution.Phase] {
+		t.Fatalf("execution went back from %s to %s", old.Execution.Phase, next.Execution.Phase)
+	}
+	if old.Node != nil && nodeRank(next.Node.Phase) < nodeRank(old.Node.Phase) {
+		t.Fatalf("node went back from %s to %s", old.Node.Phase, next.Node.Phase)
+	}
+	if old.Task != nil && next.Task.Phase.Rank() < old.Task.Phase.Rank() {
+		t.Fatalf("attempt went back from %s to %s", old.Task.Phase, next.Task.Phase)
+	}
+}
