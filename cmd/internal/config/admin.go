@@ -1,0 +1,224 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// AdminPrefix begins every environment variable that skein-admin reads.
+const AdminPrefix = "SKEIN_ADMIN_"
+
+// Admin is the configuration of one skein-admin replica.
+type Admin struct {
+	Replica     string     `json:"replica"`     // name of this replica, a DNS label
+	TrustDomain string     `json:"trustDomain"` // of SPIFFE identities
+	State       string     `json:"state"`       // folder that this replica alone writes
+	Flyte       Flyte      `json:"flyte"`
+	Federation  Listener   `json:"federation"` // TLS: members, peers and operators
+	Ops         Listener   `json:"ops"`        // metrics, liveness, readiness
+	Raft        Raft       `json:"raft"`
+	Peers       []Peer     `json:"peers"` // every replica, this one included
+	Database    Database   `json:"database"`
+	ObjectStore Store      `json:"objectStore"`
+	Keys        Keys       `json:"keys"`
+	Projects    []string   `json:"projects"` // seeded at the first migration
+	Domains     []string   `json:"domains"`
+	Scheduler   Scheduling `json:"scheduler"`
+	Tasks       Tasks      `json:"tasks"`
+	Telemetry   Telemetry  `json:"telemetry"`
+}
+
+// Flyte is where Flyte's own clients connect.
+type Flyte struct {
+	GRPC      string `json:"grpc"`      // address of Flyte's gRPC services
+	HTTP      string `json:"http"`      // address of the REST gateway and of uploads
+	PublicURL string `json:"publicURL"` // base of signed URLs, as clients reach it
+}
+
+// Listener is one address to listen on.
+type Listener struct {
+	Listen string `json:"listen"`
+}
+
+// Raft is this replica's part in the election.
+type Raft struct {
+	Listen    string   `json:"listen"`
+	Bootstrap bool     `json:"bootstrap"` // true on one replica, at the very first start
+	Heartbeat Duration `json:"heartbeat"`
+	Election  Duration `json:"election"`
+	Lease     Duration `json:"leaderLease"`
+}
+
+// Peer is one replica as the others reach it.
+type Peer struct {
+	ID   string `json:"id"`
+	Raft string `json:"raft"` // address of its raft listener
+	RPC  string `json:"rpc"`  // address of its federation listener
+}
+
+// Database is where every fact is kept.
+type Database struct {
+	URL      Secret `json:"url"`
+	MaxConns int    `json:"maxConns"`
+}
+
+// Store is where bytes are kept: a bare absolute folder, or a bucket's URL.
+type Store struct {
+	Root string `json:"root"`
+}
+
+// Keys are mounted files that all replicas share.
+type Keys struct {
+	CACert        string `json:"caCert"`
+	CAKey         string `json:"caKey"`
+	UploadHMAC    string `json:"uploadHMAC"`
+	OperatorToken string `json:"operatorToken"`
+}
+
+// Scheduling holds the clocks of liveness and ownership, and defaults.
+type Scheduling struct {
+	Suspect         Duration `json:"suspect"`         // without a heartbeat for so long: nothing new
+	Lease           Duration `json:"lease"`           // how long a member may start work without us
+	DefaultSelector string   `json:"defaultSelector"` // for executions that name no label
+}
+
+// Tasks holds what containers get when they ask for nothing, and at most.
+type Tasks struct {
+	DefaultCPU    string `json:"defaultCPU"`
+	DefaultMemory string `json:"defaultMemory"`
+	LimitCPU      string `json:"limitCPU"`
+	LimitMemory   string `json:"limitMemory"`
+}
+
+// Telemetry says how to log. Traces go where the standard OTEL_* variables say.
+type Telemetry struct {
+	Level  string `json:"level"`  // debug, info, warn or error
+	Format string `json:"format"` // text or json
+}
+
+// DefaultAdmin is the configuration before file, environment and flags.
+func DefaultAdmin() Admin {
+	return Admin{
+		TrustDomain: "skein.local",
+		Flyte:       Flyte{GRPC: "127.0.0.1:8089", HTTP: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
+		Federation:  Listener{Listen: "127.0.0.1:8443"},
+		Ops:         Listener{Listen: "127.0.0.1:10254"},
+		Raft:        Raft{Listen: "127.0.0.1:8300", Heartbeat: Seconds(0.7), Election: Seconds(0.7), Lease: Seconds(0.35)},
+		Database:    Database{MaxConns: 32},
+		Projects:    []string{"flytesnacks"},
+		Domains:     []string{"development", "staging", "production"},
+		Scheduler:   Scheduling{Suspect: Seconds(5), Lease: Seconds(30)},
+		Tasks:       Tasks{DefaultCPU: "2", DefaultMemory: "200Mi", LimitCPU: "2", LimitMemory: "1Gi"},
+		Telemetry:   Telemetry{Level: "info", Format: "text"},
+	}
+}
+
+var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// Validate reports every problem at once.
+func (a *Admin) Validate() error {
+	c := &checker{}
+	c.label("replica", a.Replica)
+	c.required("trustDomain", a.TrustDomain)
+	c.folder("state", a.State)
+	c.address("flyte.grpc", a.Flyte.GRPC)
+	c.address("flyte.http", a.Flyte.HTTP)
+	c.url("flyte.publicURL", a.Flyte.PublicURL)
+	c.address("federation.listen", a.Federation.Listen)
+	c.address("ops.listen", a.Ops.Listen)
+	c.address("raft.listen", a.Raft.Listen)
+	c.required("database.url", a.Database.URL.Reveal())
+	c.required("objectStore.root", a.ObjectStore.Root)
+	for key, path := range map[string]string{"keys.caCert": a.Keys.CACert, "keys.caKey": a.Keys.CAKey,
+		"keys.uploadHMAC": a.Keys.UploadHMAC, "keys.operatorToken": a.Keys.OperatorToken} {
+		c.folder(key, path)
+	}
+	c.peers(a.Replica, a.Peers)
+	c.clocks(a.Scheduler)
+	c.telemetry(a.Telemetry)
+	if len(a.Domains) == 0 {
+		c.add("domains: at least one is needed")
+	}
+	return c.err()
+}
+
+// checker collects problems.
+type checker struct{ problems []error }
+
+func (c *checker) add(format string, args ...any) {
+	c.problems = append(c.problems, fmt.Errorf(format, args...))
+}
+
+func (c *checker) err() error { return errors.Join(c.problems...) }
+
+func (c *checker) required(key, value string) {
+	if value == "" {
+		c.add("%s: must be set", key)
+	}
+}
+
+func (c *checker) label(key, value string) {
+	if !dnsLabel.MatchString(value) {
+		c.add("%s: %q is not a DNS label (lower case letters, digits and -, at most 63)", key, value)
+	}
+}
+
+func (c *checker) folder(key, path string) {
+	if !filepath.IsAbs(path) {
+		c.add("%s: must be an absolute path, got %q", key, path)
+	}
+}
+
+func (c *checker) address(key, value string) {
+	if _, _, err := net.SplitHostPort(value); err != nil {
+		c.add("%s: %q is not host:port", key, value)
+	}
+}
+
+func (c *checker) url(key, value string) {
+	if u, err := url.Parse(value); err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http") {
+		c.add("%s: %q is not an http(s) URL", key, value)
+	}
+}
+
+func (c *checker) peers(replica string, peers []Peer) {
+	seen := map[string]bool{}
+	for i, p := range peers {
+		key := fmt.Sprintf("peers[%d]", i)
+		c.label(key+".id", p.ID)
+		c.address(key+".raft", p.Raft)
+		c.address(key+".rpc", p.RPC)
+		if seen[p.ID] {
+			c.add("%s.id: %q is there twice", key, p.ID)
+		}
+		seen[p.ID] = true
+	}
+	if !seen[replica] {
+		c.add("peers: must list every replica, this one (%q) included", replica)
+	}
+}
+
+func (c *checker) clocks(s Scheduling) {
+	if s.Suspect.Duration <= 0 {
+		c.add("scheduler.suspect: must be above 0, got %s", s.Suspect)
+	}
+	if s.Lease.Duration <= s.Suspect.Duration {
+		c.add("scheduler.lease (%s) must be above scheduler.suspect (%s): else a cluster lapses before it is suspect", s.Lease, s.Suspect)
+	}
+}
+
+func (c *checker) telemetry(t Telemetry) {
+	switch t.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		c.add("telemetry.level: want debug, info, warn or error, got %q", t.Level)
+	}
+	if t.Format != "text" && t.Format != "json" {
+		c.add("telemetry.format: want text or json, got %q", t.Format)
+	}
+}

@@ -1,0 +1,79 @@
+package config
+
+import "fmt"
+
+// PropellerPrefix begins every environment variable that skein-propeller reads.
+const PropellerPrefix = "SKEIN_PROPELLER_"
+
+// Propeller is the configuration of one skein-propeller process.
+type Propeller struct {
+	Instance    string    `json:"instance"` // name of this process within its cluster, a DNS label
+	State       string    `json:"state"`    // folder for its key and certificate
+	Hubs        []string  `json:"hubs"`     // host:port of control-plane replicas, tried in turn
+	CA          string    `json:"ca"`       // PEM bundle by which hubs are known
+	TrustDomain string    `json:"trustDomain"`
+	JoinToken   Secret    `json:"joinToken"`  // one-time; needed until a certificate is there
+	Kubeconfig  string    `json:"kubeconfig"` // empty: the pod's own service account
+	Ops         Listener  `json:"ops"`
+	ObjectStore Store     `json:"objectStore"`
+	Workers     int       `json:"workers"` // workflows reconciled at once
+	QPS         float64   `json:"qps"`     // of requests to the Kubernetes API
+	Burst       int       `json:"burst"`
+	Retention   Duration  `json:"retention"` // how long an ended FlyteWorkflow stays as a tombstone
+	Tasks       Tasks     `json:"tasks"`
+	Pods        Pods      `json:"pods"`
+	Telemetry   Telemetry `json:"telemetry"`
+}
+
+// Pods says how task pods are made.
+type Pods struct {
+	CopilotImage  string            `json:"copilotImage"`
+	StoreHostPath bool              `json:"storeHostPath"` // mount the object store's folder at its own path
+	Env           map[string]string `json:"env"`           // for every container
+}
+
+// DefaultPropeller is the configuration before file, environment and flags.
+func DefaultPropeller() Propeller {
+	return Propeller{
+		TrustDomain: "skein.local",
+		Ops:         Listener{Listen: "127.0.0.1:10255"},
+		Workers:     20,
+		QPS:         400,
+		Burst:       800,
+		Retention:   Seconds(24 * 3600),
+		Tasks:       DefaultAdmin().Tasks,
+		Pods:        Pods{CopilotImage: "skein-propeller"},
+		Telemetry:   Telemetry{Level: "info", Format: "text"},
+	}
+}
+
+// Validate reports every problem at once.
+func (p *Propeller) Validate() error {
+	c := &checker{}
+	c.label("instance", p.Instance)
+	c.folder("state", p.State)
+	c.folder("ca", p.CA)
+	c.required("trustDomain", p.TrustDomain)
+	c.required("objectStore.root", p.ObjectStore.Root)
+	c.address("ops.listen", p.Ops.Listen)
+	if p.Kubeconfig != "" {
+		c.folder("kubeconfig", p.Kubeconfig)
+	}
+	if len(p.Hubs) == 0 {
+		c.add("hubs: at least one host:port is needed")
+	}
+	for i, h := range p.Hubs {
+		c.address(fmt.Sprintf("hubs[%d]", i), h)
+	}
+	if p.Workers < 1 {
+		c.add("workers: must be at least 1, got %d", p.Workers)
+	}
+	if p.QPS <= 0 || p.Burst < 1 {
+		c.add("qps and burst: must be above 0, got %g and %d", p.QPS, p.Burst)
+	}
+	if p.Retention.Duration <= 0 {
+		c.add("retention: must be above 0, got %s", p.Retention)
+	}
+	c.telemetry(p.Telemetry)
+	return c.err()
+}
