@@ -38,6 +38,8 @@ type Spec struct {
 	// Stop is the signal that asks for an orderly end (SIGTERM if nil); after Grace (10 s if zero) comes SIGKILL.
 	Stop  os.Signal
 	Grace time.Duration
+	// Before is called before each start, if set; its error keeps the child from being started.
+	Before func(context.Context) error
 	// Ready is polled until it returns nil; nil means ready when started. ReadyTimeout is 30 s if zero.
 	Ready        func(context.Context) error
 	ReadyTimeout time.Duration

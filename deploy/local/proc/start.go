@@ -20,6 +20,11 @@ const tailBytes = 3000
 
 // start makes a new incarnation and waits until it is ready; one that does not become ready is killed.
 func (p *Process) start(ctx context.Context) error {
+	if p.spec.Before != nil {
+		if err := p.spec.Before(ctx); err != nil {
+			return fmt.Errorf("start %s: %w", p.spec.Name, err)
+		}
+	}
 	r, err := p.launch()
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.spec.Name, err)

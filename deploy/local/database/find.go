@@ -1,0 +1,134 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// CockroachVariable names the environment variable that overrides which CockroachDB is started.
+const CockroachVariable = "COCKROACH_BINARY"
+
+// NoInstallVariable names the environment variable that, set to 1, forbids installing packages.
+const NoInstallVariable = "SKEIN_NO_INSTALL"
+
+// binaries are what was found: cockroach, or the folder that holds postgres and initdb.
+type binaries struct{ cockroach, postgresDir string }
+
+// errNone names the ways out.
+var errNone = errors.New("no database server: put `cockroach` on PATH (or its path into " + CockroachVariable +
+	"), or install PostgreSQL with its server programs `postgres` and `initdb` (Debian: apt-get install postgresql)")
+
+// find looks for a server, and installs one where that is allowed.
+func find(ctx context.Context, log func(string)) (binaries, error) {
+	found, err := look()
+	if !errors.Is(err, errNone) {
+		return found, err
+	}
+	apt, lookErr := exec.LookPath("apt-get")
+	if os.Geteuid() != 0 || lookErr != nil {
+		return binaries{}, errNone
+	}
+	if os.Getenv(NoInstallVariable) == "1" {
+		return binaries{}, fmt.Errorf("%w; %s=1 forbids to install it here", errNone, NoInstallVariable)
+	}
+	if err := install(ctx, apt, log); err != nil {
+		return binaries{}, fmt.Errorf("%w; installing it failed: %w", errNone, err)
+	}
+	return look()
+}
+
+// look finds what is on the machine, or returns errNone.
+func look() (binaries, error) {
+	if path := os.Getenv(CockroachVariable); path != "" {
+		found, err := exec.LookPath(path)
+		if err != nil {
+			return binaries{}, fmt.Errorf("%s: %w", CockroachVariable, err)
+		}
+		return binaries{cockroach: found}, nil
+	}
+	if path, err := exec.LookPath("cockroach"); err == nil {
+		return binaries{cockroach: path}, nil
+	}
+	for _, dir := range postgresDirs() {
+		if executable(filepath.Join(dir, "postgres")) && executable(filepath.Join(dir, "initdb")) {
+			return binaries{postgresDir: dir}, nil
+		}
+	}
+	return binaries{}, errNone
+}
+
+// postgresDirs lists where PostgreSQL may be: behind the one on PATH, then distributions' folders, newest first.
+func postgresDirs() []string {
+	var dirs []string
+	if path, err := exec.LookPath("postgres"); err == nil {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			dirs = append(dirs, filepath.Dir(real))
+		}
+		dirs = append(dirs, filepath.Dir(path))
+	}
+	packaged, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	sort.Slice(packaged, func(i, j int) bool { return version(packaged[i]) > version(packaged[j]) })
+	return append(dirs, packaged...)
+}
+
+// version reads 15 from /usr/lib/postgresql/15/bin.
+func version(dir string) float64 {
+	number, _ := strconv.ParseFloat(filepath.Base(filepath.Dir(dir)), 64)
+	return number
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// install installs PostgreSQL by apt without letting Debian make a cluster of its own.
+func install(ctx context.Context, apt string, log func(string)) error {
+	log("no database server found: installing Debian's postgresql by apt-get (" + NoInstallVariable + "=1 forbids this)")
+	if err := keepDebianFromMakingACluster(); err != nil {
+		return err
+	}
+	args := []string{"install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600",
+		"-o", "Dpkg::Options::=--force-confold", "postgresql"}
+	if runApt(ctx, apt, args...) == nil {
+		return nil
+	}
+	log("updating apt's package lists")
+	if err := runApt(ctx, apt, "update"); err != nil {
+		return err
+	}
+	return runApt(ctx, apt, args...)
+}
+
+// keepDebianFromMakingACluster writes the file that Debian's package reads for that, unless the machine has one.
+func keepDebianFromMakingACluster() error {
+	const path = "/etc/postgresql-common/createcluster.conf"
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte("create_main_cluster = false\n"), 0o644)
+}
+
+// runApt asks apt to end, rather than kill it, when ctx ends: a killed one leaves packages half installed.
+func runApt(ctx context.Context, apt string, args ...string) error {
+	cmd := exec.CommandContext(ctx, apt, args...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		text := strings.TrimSpace(string(out))
+		return fmt.Errorf("apt-get %s: %w:\n%s", args[0], err, text[max(0, len(text)-1500):])
+	}
+	return nil
+}
