@@ -897,6 +897,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_EventAck
 	//	*ConnectResponse_LogRequest
 	//	*ConnectResponse_Goodbye
+	//	*ConnectResponse_Heartbeat
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1002,6 +1003,15 @@ func (x *ConnectResponse) GetGoodbye() *Goodbye {
 	return nil
 }
 
+func (x *ConnectResponse) GetHeartbeat() *Heartbeat {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_Heartbeat); ok {
+			return x.Heartbeat
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -1034,6 +1044,11 @@ type ConnectResponse_Goodbye struct {
 	Goodbye *Goodbye `protobuf:"bytes,7,opt,name=goodbye,proto3,oneof"`
 }
 
+type ConnectResponse_Heartbeat struct {
+	// Answers each heartbeat, so that a member notices a silent hub.
+	Heartbeat *Heartbeat `protobuf:"bytes,8,opt,name=heartbeat,proto3,oneof"`
+}
+
 func (*ConnectResponse_Welcome) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Verdicts) isConnectResponse_Message() {}
@@ -1047,6 +1062,8 @@ func (*ConnectResponse_EventAck) isConnectResponse_Message() {}
 func (*ConnectResponse_LogRequest) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Goodbye) isConnectResponse_Message() {}
+
+func (*ConnectResponse_Heartbeat) isConnectResponse_Message() {}
 
 // The first message up. Cluster and instance come from the certificate.
 type Hello struct {
@@ -2587,7 +2604,7 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\x06events\x18\x05 \x01(\v2\x14.skein.v1.EventBatchH\x00R\x06events\x12(\n" +
 	"\x04acks\x18\x06 \x01(\v2\x12.skein.v1.AckBatchH\x00R\x04acks\x121\n" +
 	"\x06report\x18\a \x01(\v2\x17.skein.v1.ClusterReportH\x00R\x06reportB\t\n" +
-	"\amessage\"\xf9\x02\n" +
+	"\amessage\"\xae\x03\n" +
 	"\x0fConnectResponse\x12-\n" +
 	"\awelcome\x18\x01 \x01(\v2\x11.skein.v1.WelcomeH\x00R\awelcome\x120\n" +
 	"\bverdicts\x18\x02 \x01(\v2\x12.skein.v1.VerdictsH\x00R\bverdicts\x126\n" +
@@ -2598,7 +2615,8 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\tevent_ack\x18\x05 \x01(\v2\x12.skein.v1.EventAckH\x00R\beventAck\x127\n" +
 	"\vlog_request\x18\x06 \x01(\v2\x14.skein.v1.LogRequestH\x00R\n" +
 	"logRequest\x12-\n" +
-	"\agoodbye\x18\a \x01(\v2\x11.skein.v1.GoodbyeH\x00R\agoodbyeB\t\n" +
+	"\agoodbye\x18\a \x01(\v2\x11.skein.v1.GoodbyeH\x00R\agoodbye\x123\n" +
+	"\theartbeat\x18\b \x01(\v2\x13.skein.v1.HeartbeatH\x00R\theartbeatB\t\n" +
 	"\amessage\"Y\n" +
 	"\x05Hello\x12/\n" +
 	"\x06report\x18\x01 \x01(\v2\x17.skein.v1.ClusterReportR\x06report\x12\x1f\n" +
@@ -2834,51 +2852,52 @@ var file_skein_v1_dataplane_proto_depIdxs = []int32{
 	29, // 13: skein.v1.ConnectResponse.event_ack:type_name -> skein.v1.EventAck
 	31, // 14: skein.v1.ConnectResponse.log_request:type_name -> skein.v1.LogRequest
 	34, // 15: skein.v1.ConnectResponse.goodbye:type_name -> skein.v1.Goodbye
-	11, // 16: skein.v1.Hello.report:type_name -> skein.v1.ClusterReport
-	35, // 17: skein.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
-	35, // 18: skein.v1.Welcome.lease:type_name -> google.protobuf.Duration
-	17, // 19: skein.v1.Inventory.held:type_name -> skein.v1.Held
-	8,  // 20: skein.v1.Held.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 21: skein.v1.Held.epoch:type_name -> skein.v1.Epoch
-	8,  // 22: skein.v1.Verdict.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 23: skein.v1.Verdict.epoch:type_name -> skein.v1.Epoch
-	0,  // 24: skein.v1.Verdict.order:type_name -> skein.v1.Order
-	18, // 25: skein.v1.Verdicts.list:type_name -> skein.v1.Verdict
-	35, // 26: skein.v1.Lease.duration:type_name -> google.protobuf.Duration
-	8,  // 27: skein.v1.Assignment.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 28: skein.v1.Assignment.epoch:type_name -> skein.v1.Epoch
-	1,  // 29: skein.v1.Assignment.desired:type_name -> skein.v1.Desired
-	24, // 30: skein.v1.Assignment.run:type_name -> skein.v1.Run
-	9,  // 31: skein.v1.Run.workflow:type_name -> skein.v1.EntityRef
-	9,  // 32: skein.v1.Run.launch_plan:type_name -> skein.v1.EntityRef
-	36, // 33: skein.v1.Run.created_at:type_name -> google.protobuf.Timestamp
-	26, // 34: skein.v1.AckBatch.acks:type_name -> skein.v1.Ack
-	8,  // 35: skein.v1.Ack.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 36: skein.v1.Ack.epoch:type_name -> skein.v1.Epoch
-	8,  // 37: skein.v1.Event.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 38: skein.v1.Event.epoch:type_name -> skein.v1.Epoch
-	2,  // 39: skein.v1.Event.kind:type_name -> skein.v1.EventKind
-	36, // 40: skein.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	36, // 41: skein.v1.Event.queued_at:type_name -> google.protobuf.Timestamp
-	36, // 42: skein.v1.Event.started_at:type_name -> google.protobuf.Timestamp
-	36, // 43: skein.v1.Event.ended_at:type_name -> google.protobuf.Timestamp
-	27, // 44: skein.v1.EventBatch.events:type_name -> skein.v1.Event
-	30, // 45: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
-	8,  // 46: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 47: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
-	3,  // 48: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
-	5,  // 49: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
-	12, // 50: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
-	32, // 51: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
-	4,  // 52: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
-	6,  // 53: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
-	13, // 54: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
-	33, // 55: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
-	52, // [52:56] is the sub-list for method output_type
-	48, // [48:52] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	20, // 16: skein.v1.ConnectResponse.heartbeat:type_name -> skein.v1.Heartbeat
+	11, // 17: skein.v1.Hello.report:type_name -> skein.v1.ClusterReport
+	35, // 18: skein.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
+	35, // 19: skein.v1.Welcome.lease:type_name -> google.protobuf.Duration
+	17, // 20: skein.v1.Inventory.held:type_name -> skein.v1.Held
+	8,  // 21: skein.v1.Held.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 22: skein.v1.Held.epoch:type_name -> skein.v1.Epoch
+	8,  // 23: skein.v1.Verdict.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 24: skein.v1.Verdict.epoch:type_name -> skein.v1.Epoch
+	0,  // 25: skein.v1.Verdict.order:type_name -> skein.v1.Order
+	18, // 26: skein.v1.Verdicts.list:type_name -> skein.v1.Verdict
+	35, // 27: skein.v1.Lease.duration:type_name -> google.protobuf.Duration
+	8,  // 28: skein.v1.Assignment.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 29: skein.v1.Assignment.epoch:type_name -> skein.v1.Epoch
+	1,  // 30: skein.v1.Assignment.desired:type_name -> skein.v1.Desired
+	24, // 31: skein.v1.Assignment.run:type_name -> skein.v1.Run
+	9,  // 32: skein.v1.Run.workflow:type_name -> skein.v1.EntityRef
+	9,  // 33: skein.v1.Run.launch_plan:type_name -> skein.v1.EntityRef
+	36, // 34: skein.v1.Run.created_at:type_name -> google.protobuf.Timestamp
+	26, // 35: skein.v1.AckBatch.acks:type_name -> skein.v1.Ack
+	8,  // 36: skein.v1.Ack.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 37: skein.v1.Ack.epoch:type_name -> skein.v1.Epoch
+	8,  // 38: skein.v1.Event.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 39: skein.v1.Event.epoch:type_name -> skein.v1.Epoch
+	2,  // 40: skein.v1.Event.kind:type_name -> skein.v1.EventKind
+	36, // 41: skein.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	36, // 42: skein.v1.Event.queued_at:type_name -> google.protobuf.Timestamp
+	36, // 43: skein.v1.Event.started_at:type_name -> google.protobuf.Timestamp
+	36, // 44: skein.v1.Event.ended_at:type_name -> google.protobuf.Timestamp
+	27, // 45: skein.v1.EventBatch.events:type_name -> skein.v1.Event
+	30, // 46: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
+	8,  // 47: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 48: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
+	3,  // 49: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
+	5,  // 50: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
+	12, // 51: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
+	32, // 52: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
+	4,  // 53: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
+	6,  // 54: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
+	13, // 55: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
+	33, // 56: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
+	53, // [53:57] is the sub-list for method output_type
+	49, // [49:53] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_skein_v1_dataplane_proto_init() }
@@ -2903,6 +2922,7 @@ func file_skein_v1_dataplane_proto_init() {
 		(*ConnectResponse_EventAck)(nil),
 		(*ConnectResponse_LogRequest)(nil),
 		(*ConnectResponse_Goodbye)(nil),
+		(*ConnectResponse_Heartbeat)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
