@@ -1,0 +1,172 @@
+// Package commit makes a leader's decisions true, or refuses.
+//
+// It is the only writer of a term: placements and waits, leases, and changes of
+// health all pass through one Committer, one fenced transaction after another.
+// It decides nothing and reads nothing. The scheduler's cycle and its answers
+// to heartbeats call it.
+//
+// Invariant: after a transaction whose outcome is not known, or which found
+// another fence than expected, nothing more is written in this term. Every
+// later call returns fault.Stale.
+package commit
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+)
+
+// Ledger writes, each call in one transaction whose first statement raises the
+// beat where era, epoch and beat are the given fence's, or fails with
+// fault.Stale. Each returns the fence that the next call must give.
+type Ledger interface {
+	// CommitPlan places what is still pending at the prior epoch, and stores the
+	// waits' reasons. It returns the executions that it placed.
+	CommitPlan(ctx context.Context, f flow.Fence, placements []flow.Placement, waits []flow.Wait, at time.Time) (flow.Fence, []flow.ExecutionID, error)
+	// RecordLeases records a lease for each request of a newest session, and
+	// leaves the others out.
+	RecordLeases(ctx context.Context, f flow.Fence, requests []flow.LeaseRequest, duration time.Duration, at time.Time) (flow.Fence, []flow.Lease, error)
+	// SetHealth stores changes of health.
+	SetHealth(ctx context.Context, f flow.Fence, changes []flow.HealthChange) (flow.Fence, error)
+}
+
+// Options of a Committer; zero values take defaults.
+type Options struct {
+	Batch   int              // placements and waits in one transaction: 500, which is also the most
+	Timeout time.Duration    // of one transaction; 5 s
+	Observe func(flow.Fence) // told each new fence; must not block
+}
+
+// MaxBatch is the most that one transaction places.
+const MaxBatch = 500
+
+// Committer writes for one term. It is safe for concurrent use; its
+// transactions run one at a time, since each expects the beat of the one
+// before.
+type Committer struct {
+	ledger Ledger
+	opts   Options
+	turn   chan struct{} // holds one token; a channel, so that waiting ends with the context
+
+	mu     sync.Mutex
+	fence  flow.Fence
+	broken error
+
+	told *reported
+}
+
+// New makes the Committer of a term that begins with that fence.
+func New(ledger Ledger, fence flow.Fence, opts Options) *Committer {
+	if opts.Batch <= 0 || opts.Batch > MaxBatch {
+		opts.Batch = MaxBatch
+	}
+	if opts.Timeout <= 0 {
+		opts.Timeout = 5 * time.Second
+	}
+	if opts.Observe == nil {
+		opts.Observe = func(flow.Fence) {}
+	}
+	return &Committer{ledger: ledger, opts: opts, turn: make(chan struct{}, 1), fence: fence, told: newReported()}
+}
+
+// Fence is the fence that the next transaction will give.
+func (c *Committer) Fence() flow.Fence {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fence
+}
+
+// Plan commits placements and waits, in batches, and returns the executions
+// placed: those of the batches before an error too. Of the waits it writes only
+// those whose reasons changed since this term last wrote them. Only one
+// goroutine may call it.
+func (c *Committer) Plan(ctx context.Context, placements []flow.Placement, waits []flow.Wait, at time.Time) ([]flow.ExecutionID, error) {
+	var placed []flow.ExecutionID
+	waits = c.told.changed(waits)
+	for len(placements)+len(waits) > 0 {
+		p := placements[:min(len(placements), c.opts.Batch)]
+		w := waits[:min(len(waits), c.opts.Batch-len(p))]
+		placements, waits = placements[len(p):], waits[len(w):]
+		err := c.write(ctx, func(ctx context.Context, f flow.Fence) (flow.Fence, error) {
+			next, ids, err := c.ledger.CommitPlan(ctx, f, p, w, at)
+			if err == nil {
+				placed = append(placed, ids...)
+			}
+			return next, err
+		})
+		if err != nil {
+			return placed, err
+		}
+		c.told.written(w)
+	}
+	return placed, nil
+}
+
+// Leases records leases in one transaction. What it returns is recorded.
+func (c *Committer) Leases(ctx context.Context, requests []flow.LeaseRequest, duration time.Duration, at time.Time) ([]flow.Lease, error) {
+	if len(requests) == 0 {
+		return nil, nil
+	}
+	var leases []flow.Lease
+	err := c.write(ctx, func(ctx context.Context, f flow.Fence) (next flow.Fence, err error) {
+		next, leases, err = c.ledger.RecordLeases(ctx, f, requests, duration, at)
+		return next, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return leases, nil
+}
+
+// Health stores changes of health in one transaction.
+func (c *Committer) Health(ctx context.Context, changes []flow.HealthChange) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	return c.write(ctx, func(ctx context.Context, f flow.Fence) (flow.Fence, error) {
+		return c.ledger.SetHealth(ctx, f, changes)
+	})
+}
+
+// write runs one transaction in its turn. Whatever its error, the beat that the
+// database now holds is not known for certain, so the term is over.
+func (c *Committer) write(ctx context.Context, tx func(context.Context, flow.Fence) (flow.Fence, error)) error {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return fault.Wrap(fault.Stale, ctx.Err(), "the term ended before the write")
+	}
+	if err := c.usable(ctx); err != nil {
+		return err
+	}
+	fence := c.Fence()
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	next, err := tx(ctx, fence)
+	if err == nil && next.Compare(fence) <= 0 {
+		err = fault.E(fault.Internal, "the fence did not rise: %s after %s", next, fence)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.broken = fault.Wrap(fault.Stale, err, "fenced write at %s", fence)
+		return c.broken
+	}
+	c.fence = next
+	c.opts.Observe(next)
+	return nil
+}
+
+// usable refuses a write of a term that is over.
+func (c *Committer) usable(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Stale, err, "the term ended before the write")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken
+}
