@@ -1,0 +1,33 @@
+// Package election says which replica may schedule, and until when.
+//
+// Replicas elect a leader among themselves with raft. The winner begins a term:
+// a context that dies with leadership, and a fence that the database gave it.
+// Raft holds no placements and is no second store: it replicates one value, the
+// highest fence that any leader saw, so that a restored database is noticed
+// before a term's first transaction. Losing all raft data loses nothing but
+// that. The caller is the scheduler; it does its work inside the function that
+// it gives to Run.
+//
+//	           LeaderCh true                barrier, fences agree,
+//	follower ────────────────▶ elected ──── BeginTerm ────────────▶ leading
+//	   ▲                        │   ▲                                 │
+//	   │      database is older │   │ after a pause                   │
+//	   │                        ▼   │                                 │
+//	   │                       refusing (restored backup: loud,       │
+//	   │                        keeps raft leadership, leads nothing) │
+//	   │                                                              │
+//	   ├────── LeaderCh false, or true again (lost and regained) ─────┤
+//	   └────── the work failed: transfer leadership, pause ───────────┘
+//
+// LeaderCh is lossy: a loss and a win in quick succession arrive as one "true".
+// It is taken for what it is: the old term ends, and a new one begins.
+//
+// Invariants: two terms never have the same fence epoch (the database raises
+// it, in one UPDATE). A term's context is cancelled, and its work has returned,
+// before the next term of the same replica begins. No term begins on a database
+// whose fence is lower than the replicated one.
+//
+// Duties of the caller: every transaction of a term is fenced with the term's
+// fence, since a paused leader cannot know that it was replaced; the tls.Config
+// admits replicas only, as whoever is let in can write raft messages.
+package election

@@ -1,0 +1,181 @@
+package election
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+)
+
+// Epochs gives a term its fence.
+type Epochs interface {
+	// BeginTerm raises the scheduler epoch, in one write, and gives the fence.
+	BeginTerm(ctx context.Context, replica string) (flow.Fence, error)
+	// ReadFence gives the fence that the database holds now.
+	ReadFence(ctx context.Context) (flow.Fence, error)
+}
+
+// Elector is this replica's part in the election.
+type Elector struct {
+	opts    Options
+	fences  *fences
+	metrics *metrics
+	raft    *raft.Raft
+	closers []func() error // closed in reverse
+	once    sync.Once
+	closed  error
+
+	mu       sync.Mutex
+	observed flow.Fence
+}
+
+// segment is the size of one file of the log. It is allocated at once, and an
+// entry has some sixty bytes.
+const segment = 1 << 20
+
+// New opens the raft directory, listens, and takes part in elections at once;
+// Run makes this replica lead when it wins. The caller must Close. Errors are
+// Invalid (options, directory), Conflict (address or directory in use) and
+// Precondition (a directory of another control plane).
+func New(opts Options) (*Elector, error) {
+	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	e := &Elector{opts: opts, fences: &fences{}}
+	if err := e.open(); err != nil {
+		_ = e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Elector) open() error {
+	o := e.opts
+	dir, err := openDirectory(o.Dir, o.ControlPlaneID)
+	if err != nil {
+		return err
+	}
+	e.closers = append(e.closers, dir.Close)
+	s, err := listen(o.Bind, o.Advertise, o.TLS, o.Timeout)
+	if err != nil {
+		return err
+	}
+	e.closers = append(e.closers, func() error { return ignoreClosed(s.Close()) })
+	if e.metrics, err = newMetrics(o.Registerer); err != nil {
+		return fault.Wrap(fault.Conflict, err, "register election metrics")
+	}
+	return e.start(s)
+}
+
+// start opens the log and joins the others.
+func (e *Elector) start(s *stream) error {
+	o, log := e.opts, hclogger(e.opts.Log)
+	w, err := wal.Open(filepath.Join(o.Dir, "wal"), wal.WithLogger(log), wal.WithSegmentSize(segment))
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "open raft log in %s", o.Dir)
+	}
+	e.closers = append(e.closers, w.Close)
+	snaps, err := raft.NewFileSnapshotStoreWithLogger(o.Dir, 2, log)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "raft snapshots in %s", o.Dir)
+	}
+	peers := book{}
+	for _, p := range o.Peers {
+		peers[raft.ServerID(p.ID)] = raft.ServerAddress(p.Addr)
+	}
+	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		ServerAddressProvider: peers, Logger: log, Stream: s, MaxPool: 2, Timeout: o.Election})
+	e.closers = append(e.closers, transport.Close)
+
+	used, err := raft.HasExistingState(w, w, snaps)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "read raft state in %s", o.Dir)
+	}
+	conf := e.config()
+	conf.Logger = log
+	if e.raft, err = raft.NewRaft(conf, e.fences, w, w, snaps, transport); err != nil {
+		return fault.Wrap(fault.Internal, err, "start raft")
+	}
+	e.closers = append(e.closers, func() error { return e.raft.Shutdown().Error() })
+	if used || !o.Bootstrap {
+		return nil
+	}
+	return e.bootstrap()
+}
+
+func (e *Elector) config() *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(e.opts.ID)
+	c.HeartbeatTimeout = e.opts.Heartbeat
+	c.ElectionTimeout = e.opts.Election
+	c.LeaderLeaseTimeout = e.opts.Lease
+	c.SnapshotThreshold = 1024 // one entry a second: the state is one fence
+	c.TrailingLogs = 256
+	c.ShutdownOnRemove = false
+	return c
+}
+
+func (e *Elector) bootstrap() error {
+	var c raft.Configuration
+	for _, p := range e.opts.Peers {
+		c.Servers = append(c.Servers, raft.Server{ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Addr)})
+	}
+	err := e.raft.BootstrapCluster(c).Error()
+	if errors.Is(err, raft.ErrCantBootstrap) { // another replica reached us first
+		return nil
+	}
+	return fault.Wrap(fault.Internal, err, "bootstrap raft with %d replicas", len(c.Servers))
+}
+
+// Leader is the replica that leads as far as this one knows. It may not have
+// begun its term yet, or just have lost it: asking it tells.
+func (e *Elector) Leader() (id string, ok bool) {
+	_, server := e.raft.LeaderWithID()
+	return string(server), server != ""
+}
+
+// Highest is the highest fence replicated to this replica.
+func (e *Elector) Highest() flow.Fence { return e.fences.Highest() }
+
+// Observe notes the fence after a committed transaction. While this replica
+// leads, it is replicated within a second; it never blocks.
+func (e *Elector) Observe(f flow.Fence) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.observed.Compare(f) < 0 {
+		e.observed = f
+	}
+}
+
+// replicate writes a fence to the log, and returns when a majority has it.
+func (e *Elector) replicate(f flow.Fence) error {
+	future := e.raft.Apply(encode(f), e.opts.Timeout)
+	if err := future.Error(); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "replicate fence %s", f)
+	}
+	if err, ok := future.Response().(error); ok {
+		return fmt.Errorf("apply fence %s: %w", f, err)
+	}
+	return nil
+}
+
+// Close leaves the election and gives address and directory back. Run should
+// have returned before; if it has not, its term ends now.
+func (e *Elector) Close() error {
+	e.once.Do(func() {
+		var list []error
+		for i := len(e.closers) - 1; i >= 0; i-- {
+			list = append(list, e.closers[i]())
+		}
+		e.closed = errors.Join(list...)
+	})
+	return e.closed
+}

@@ -1,0 +1,224 @@
+package election
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+)
+
+// Term is one stretch of leadership.
+type Term struct {
+	Context context.Context // dies with leadership
+	Fence   flow.Fence      // what the database holds as the term begins
+}
+
+// errRestored says that the database is older than what raft remembers.
+var errRestored = errors.New("the database is older than the fence that the replicas remember: restored backup")
+
+// Run leads whenever this replica wins, until ctx ends. lead does the term's
+// work and returns when the term's context ends; if it returns earlier, with or
+// without an error, the term is over and leadership goes to another replica.
+// When ctx ends, Run hands leadership over and returns nil.
+func (e *Elector) Run(ctx context.Context, lead func(Term) error) error {
+	monitor(ctx, e.raft.LeaderCh(), e.opts.Log, func(ctx context.Context) { e.reign(ctx, lead) })
+	if e.raft.State() == raft.Leader {
+		e.transfer()
+	}
+	return nil
+}
+
+// monitor turns raft's notifications into reigns. At most one reign runs; its
+// context ends at the next notification, whatever that says, since the channel
+// keeps the newest value only: "true" twice means lost and regained.
+func monitor(ctx context.Context, leaderCh <-chan bool, log *slog.Logger, reign func(context.Context)) {
+	end := func() {}
+	defer func() { end() }()
+	running := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case leader := <-leaderCh:
+			if leader && running {
+				log.Warn("leadership was lost and regained")
+			}
+			end()
+			end, running = func() {}, leader
+			if leader {
+				end = start(ctx, reign)
+			}
+		}
+	}
+}
+
+// start runs a reign and gives what ends it and waits for it.
+func start(ctx context.Context, reign func(context.Context)) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		reign(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// reign leads terms until ctx ends. Only a failed term leads to a second one,
+// after a pause, and then only if no other replica could take over.
+func (e *Elector) reign(ctx context.Context, lead func(Term) error) {
+	for {
+		err := e.term(ctx, lead)
+		switch {
+		case ctx.Err() != nil:
+			e.metrics.terms.WithLabelValues(endLost).Inc()
+			e.opts.Log.Info("leadership ended")
+			return
+		case errors.Is(err, errRestored):
+			// Every replica remembers the same fence: handing over would only
+			// pass the refusal round.
+			e.metrics.terms.WithLabelValues(endRefused).Inc()
+			e.opts.Log.Error("refusing to schedule on a restored backup", "err", err)
+		default:
+			e.metrics.terms.WithLabelValues(endFailed).Inc()
+			e.opts.Log.Error("term failed, handing leadership over", "err", err)
+			e.transfer()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(e.opts.Pause):
+		}
+	}
+}
+
+// term establishes one term and does its work.
+func (e *Elector) term(ctx context.Context, lead func(Term) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	fence, err := e.establish(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.keep(ctx, fence)
+	}()
+	e.metrics.leading.Set(1)
+	e.metrics.epoch.Set(float64(fence.Epoch.N))
+	defer func() {
+		e.metrics.leading.Set(0)
+		cancel()
+		<-done
+	}()
+	e.opts.Log.Info("leading", "epoch", fence.Epoch.String())
+	return guarded(lead, Term{Context: ctx, Fence: fence})
+}
+
+// establish waits until everything that earlier leaders replicated is applied
+// here, compares it with the database, and begins the term.
+func (e *Elector) establish(ctx context.Context) (flow.Fence, error) {
+	if err := e.raft.Barrier(e.opts.Timeout).Error(); err != nil {
+		return flow.Fence{}, fault.Wrap(fault.Unavailable, err, "raft barrier")
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
+	defer cancel()
+	found, err := e.opts.Epochs.ReadFence(ctx)
+	if err != nil {
+		return flow.Fence{}, fmt.Errorf("read fence: %w", err)
+	}
+	known := e.known()
+	if known.Compare(found) > 0 {
+		e.metrics.restored.Set(1)
+		return flow.Fence{}, fmt.Errorf("%w (database %s, replicas %s)", errRestored, found, known)
+	}
+	e.metrics.restored.Set(0)
+	fence, err := e.opts.Epochs.BeginTerm(ctx, e.opts.ID)
+	if err != nil {
+		return flow.Fence{}, fmt.Errorf("begin term: %w", err)
+	}
+	if known.Compare(fence) >= 0 { // restored between the two
+		return flow.Fence{}, fmt.Errorf("%w (begun %s, replicas %s)", errRestored, fence, known)
+	}
+	e.Observe(fence)
+	return fence, e.replicate(fence)
+}
+
+// known is the highest fence that this replica remembers, replicated or seen.
+func (e *Elector) known() flow.Fence {
+	known := e.fences.Highest()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if known.Compare(e.observed) < 0 {
+		return e.observed
+	}
+	return known
+}
+
+// keep replicates what was observed, at most once per Options.Observe.
+func (e *Elector) keep(ctx context.Context, last flow.Fence) {
+	tick := time.NewTicker(e.opts.Observe)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		e.mu.Lock()
+		now := e.observed
+		e.mu.Unlock()
+		if last.Compare(now) >= 0 {
+			continue
+		}
+		if err := e.replicate(now); err != nil {
+			// Leadership is being lost, or the next tick does it.
+			e.opts.Log.Debug("fence not replicated", "err", err)
+			continue
+		}
+		last = now
+	}
+}
+
+// transfer hands leadership to the replica that is most up to date.
+func (e *Elector) transfer() {
+	if len(e.opts.Peers) < 2 {
+		return
+	}
+	if err := e.raft.LeadershipTransfer().Error(); err != nil {
+		e.opts.Log.Warn("leadership was not handed over", "err", err)
+	}
+}
+
+// guarded turns a panic of the work into an error with its stack: a replica
+// that cannot schedule can still serve.
+func guarded(lead func(Term) error, t Term) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.E(fault.Internal, "panic while leading: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err = lead(t); err == nil && t.Context.Err() == nil {
+		err = fault.E(fault.Internal, "the work of the term returned early")
+	}
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
