@@ -1,0 +1,60 @@
+package scheduler
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler/health"
+)
+
+// memory is what the leader heard in this term. It dies with the term: a new
+// leader starts with no heartbeats, and learns them within a second.
+type memory struct {
+	mu   sync.Mutex
+	live map[flow.Member]health.Liveness
+}
+
+func newMemory() *memory { return &memory{live: map[flow.Member]health.Liveness{}} }
+
+// heard takes a hub's beats. A session that was replaced cannot speak for its
+// member any more, nor can an older heartbeat undo a newer one.
+func (m *memory) heard(hub string, beats []flow.Beat, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, b := range beats {
+		l := m.live[b.Member]
+		if b.Generation < l.Generation {
+			continue
+		}
+		seen := now.Add(-max(b.Age, 0))
+		if b.Generation > l.Generation {
+			l.Generation, l.SeenAt = b.Generation, seen
+		}
+		if !seen.Before(l.SeenAt) {
+			l.Hub, l.SeenAt = hub, seen
+		}
+		m.live[b.Member] = l
+	}
+}
+
+// granted remembers recorded leases, on this leader's own clock.
+func (m *memory) granted(leases []flow.Lease, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range leases {
+		l := m.live[g.Member]
+		if ends := at.Add(g.Duration); ends.After(l.LeaseEnds) {
+			l.LeaseEnds = ends
+		}
+		m.live[g.Member] = l
+	}
+}
+
+// Live copies the memory.
+func (m *memory) Live() map[flow.Member]health.Liveness {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.live)
+}

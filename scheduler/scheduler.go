@@ -1,0 +1,145 @@
+// Package scheduler places executions on clusters, on one replica at a time.
+//
+// It is the placement plane: it observes (snapshot), decides (placement) and
+// acts (commit), while this replica leads (election). It also answers the hubs'
+// beats: it hears heartbeats, judges health, and grants leases. It serves no
+// API, talks to no cluster, and holds no fact that the database does not hold,
+// but for heartbeats.
+//
+// The leader's cycle:
+//
+//  1. Wake by a nudge, or a second after the last cycle began. After a nudge,
+//     wait 50 ms for others.
+//  2. Gather: clusters, members, live placements, pending executions, joined
+//     with the heartbeats heard in this term.
+//  3. Judge each cluster's health, and store those that changed.
+//  4. Decide: a cluster, or reasons to wait, for each pending execution.
+//  5. Commit the plan in fenced transactions of at most 500.
+//  6. Wake the hubs of the clusters that got work.
+//
+// Beside it, the lease desk collects requests for 25 ms, records them in one
+// fenced transaction, and only then answers.
+//
+// Invariants: nothing is written but through the term's one Committer, under
+// its fence. A lease is granted only after it was recorded. A failed or
+// ambiguous write ends the term.
+package scheduler
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler/commit"
+	"github.com/skein-project/skein/scheduler/election"
+	"github.com/skein-project/skein/scheduler/snapshot"
+)
+
+// Elector says when this replica leads; election.Elector is one.
+type Elector interface {
+	// Run calls lead for each term, until ctx ends.
+	Run(ctx context.Context, lead func(election.Term) error) error
+	// Observe is told the fence after each transaction.
+	Observe(flow.Fence)
+}
+
+// Deps are the scheduler's ports. Log, Registerer, Woken and Now may be left
+// out.
+type Deps struct {
+	Elector Elector
+	Ledger  snapshot.Ledger
+	Fleet   snapshot.Fleet
+	Commit  commit.Ledger
+	// Woken is called after a commit with the clusters that got work, so that
+	// their hubs need not wait for a sweep. It must not block.
+	Woken      func(clusters []string)
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
+}
+
+// Scheduler is this replica's part in the placement plane.
+type Scheduler struct {
+	cfg     Config
+	deps    Deps
+	metrics *metrics
+	nudge   chan struct{}
+	term    atomic.Pointer[reign]
+}
+
+// errNotLeader answers beats on a replica that does not lead.
+var errNotLeader = fault.E(fault.Unavailable, "not the leader")
+
+// New checks the configuration; it starts nothing. Errors are Invalid, and
+// Conflict if the metrics are registered already.
+func New(cfg Config, deps Deps) (*Scheduler, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Elector == nil || deps.Ledger == nil || deps.Fleet == nil || deps.Commit == nil {
+		return nil, fault.E(fault.Invalid, "scheduler: a port is missing")
+	}
+	if deps.Woken == nil {
+		deps.Woken = func([]string) {}
+	}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	m, err := newMetrics(deps.Registerer)
+	if err != nil {
+		return nil, fault.Wrap(fault.Conflict, err, "register scheduler metrics")
+	}
+	return &Scheduler{cfg: cfg, deps: deps, metrics: m, nudge: make(chan struct{}, 1)}, nil
+}
+
+// Run schedules whenever this replica leads, until ctx ends.
+func (s *Scheduler) Run(ctx context.Context) error { return s.deps.Elector.Run(ctx, s.lead) }
+
+// Nudge says that there is something to place. It never blocks; a nudge that is
+// lost costs a second.
+func (s *Scheduler) Nudge() {
+	select {
+	case s.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// Leading reports whether this replica has begun a term, and its epoch.
+func (s *Scheduler) Leading() (flow.Epoch, bool) {
+	r := s.term.Load()
+	if r == nil {
+		return flow.Epoch{}, false
+	}
+	return r.commit.Fence().Epoch, true
+}
+
+// Beat takes what a hub heard from its members in the last second, and returns
+// the leases that were recorded for the requests among it. A request that has
+// no lease in the answer came from a session that is not the member's newest.
+// It returns Unavailable where no term runs, and if the lease could not be
+// recorded before ctx or the term ended: ask the leader again.
+func (s *Scheduler) Beat(ctx context.Context, hub string, beats []flow.Beat) ([]flow.Lease, error) {
+	r := s.term.Load()
+	if r == nil {
+		return nil, errNotLeader
+	}
+	r.memory.heard(hub, beats, s.deps.Now())
+	var requests []flow.LeaseRequest
+	for _, b := range beats {
+		if b.Lease != nil {
+			requests = append(requests, *b.Lease)
+		}
+	}
+	if len(requests) == 0 {
+		return nil, nil
+	}
+	return r.desk.ask(ctx, r.ended, requests)
+}
