@@ -1,0 +1,130 @@
+package processnode
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+)
+
+// Options say which cluster the agent serves and what its node is like.
+type Options struct {
+	// RESTConfig leads to the API server, whose host must be loopback. It is
+	// copied; a client-side rate limit that is not set is lifted.
+	RESTConfig *rest.Config
+	// NodeName names the Node object.
+	NodeName string
+	// Dir is the agent's folder, made if missing. Only one agent may use it at
+	// a time, which a lock ensures; a later agent of the same folder cleans up
+	// after an earlier one. Keep it short: TMPDIR lies below it.
+	Dir string
+	// BinDirs and VenvBin (may be empty) are searched for programs, in this
+	// order, before the system's folders, and lead PATH.
+	BinDirs []string
+	VenvBin string
+	// StorePrefix is the object store's folder, the only place for hostPath.
+	StorePrefix string
+	// Capacity is what the node declares: nothing measures or enforces it. The
+	// default is 16 CPU, 32Gi and 200 pods.
+	Capacity corev1.ResourceList
+	// MaxRunning bounds the pods whose processes run at once (default: twice the
+	// cores); the others that are bound stay Pending, first come, first served.
+	MaxRunning int
+	// Labels are put on the Node.
+	Labels map[string]string
+	// TLSConfig serves container logs. It needs a certificate; with ClientCAs,
+	// a client certificate of theirs may read logs, so they should be those of
+	// the API server's kubelet client alone. By default the certificate is
+	// self-signed, and only the bearer token in <Dir>/log-token is accepted.
+	TLSConfig *tls.Config
+	// Log takes the agent's own log (default: slog.Default()).
+	Log *slog.Logger
+}
+
+// complete fills in the defaults and checks everything at once.
+func (o Options) complete() (Options, error) {
+	var problems []error
+	if o.NodeName == "" {
+		problems = append(problems, errors.New("no node name"))
+	}
+	if o.Dir == "" {
+		problems = append(problems, errors.New("no folder"))
+	}
+	if o.RESTConfig == nil {
+		problems = append(problems, errors.New("no API server"))
+	} else if err := requireLoopback(o.RESTConfig); err != nil {
+		problems = append(problems, err)
+	}
+	if o.TLSConfig != nil && len(o.TLSConfig.Certificates) == 0 && o.TLSConfig.GetCertificate == nil {
+		problems = append(problems, errors.New("the TLS configuration has no certificate"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return o, fmt.Errorf("process node agent: %w", err)
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	o.Log = o.Log.With("node", o.NodeName)
+	if o.MaxRunning <= 0 {
+		o.MaxRunning = 2 * runtime.NumCPU()
+	}
+	o.Capacity = withDefaults(o.Capacity)
+	o.RESTConfig = rest.CopyConfig(o.RESTConfig)
+	if o.RESTConfig.QPS == 0 && o.RESTConfig.RateLimiter == nil {
+		o.RESTConfig.QPS = -1
+	}
+	return o, o.resolve()
+}
+
+// resolve makes the folder and gives it and the store their real names: that is
+// how the kernel shows a working directory.
+func (o *Options) resolve() error {
+	if err := os.MkdirAll(filepath.Join(o.Dir, podsName), 0o755); err != nil {
+		return fmt.Errorf("make the agent's folder: %w", err)
+	}
+	abs, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return fmt.Errorf("find the agent's folder: %w", err)
+	}
+	if o.Dir, err = filepath.EvalSymlinks(abs); err != nil {
+		return fmt.Errorf("find the agent's folder: %w", err)
+	}
+	return nil
+}
+
+func withDefaults(given corev1.ResourceList) corev1.ResourceList {
+	all := corev1.ResourceList{
+		corev1.ResourceCPU:              resource.MustParse("16"),
+		corev1.ResourceMemory:           resource.MustParse("32Gi"),
+		corev1.ResourcePods:             resource.MustParse("200"),
+		corev1.ResourceEphemeralStorage: resource.MustParse("100Gi"),
+	}
+	for name, quantity := range given {
+		all[name] = quantity
+	}
+	return all
+}
+
+// requireLoopback refuses every API server that is not surely on this machine;
+// a name other than localhost is not looked up.
+func requireLoopback(config *rest.Config) error {
+	url, _, err := rest.DefaultServerURL(config.Host, config.APIPath, schema.GroupVersion{Version: "v1"}, true)
+	if err != nil {
+		return fmt.Errorf("read the API server's address: %w", err)
+	}
+	host := url.Hostname()
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("API server %s is not on a loopback address: this agent runs pods as plain processes, "+
+		"isolates nothing and is for development on one machine only", host)
+}
