@@ -10,6 +10,7 @@ type Entity struct {
 	Digest           []byte // sha256 over a canonical form; equal digests mean the same structure
 	Body             []byte // CompiledTask, CompiledWorkflowClosure (may be empty, see BodyURI) or LaunchPlan
 	BodyURI          string // where a large body lies in the object store
+	BodyDigest       []byte // sha256 of the body's bytes; a store fills it in when it is given Body without it
 	Interface        []byte // flyteidl.core.TypedInterface of tasks and workflows
 	TaskType         string // of a task
 	Workflow         EntityID

@@ -39,6 +39,10 @@ type Execution struct {
 	Version        uint64    // raised by each write of the row; guards read-modify-write
 }
 
+// ReasonClusterLost is the Reason of what was closed because its execution was
+// taken from a cluster that no longer holds it; charged to no retry budget.
+const ReasonClusterLost = "ClusterLost"
+
 // NodeExecution is the recorded state of one node.
 type NodeExecution struct {
 	ID        NodeID
@@ -47,6 +51,7 @@ type NodeExecution struct {
 	Phase     NodePhase
 	Sequence  uint64
 	Detail    []byte // the newest flyteidl.event.NodeExecutionEvent
+	Reason    string // why the control plane itself closed it; empty if an event did
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	StartedAt time.Time
@@ -63,6 +68,7 @@ type TaskExecution struct {
 	Version   uint32
 	Sequence  uint64
 	Detail    []byte // the newest flyteidl.event.TaskExecutionEvent
+	Reason    string // why the control plane itself closed it; empty if an event did
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	StartedAt time.Time

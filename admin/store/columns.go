@@ -1,0 +1,138 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/skein-project/skein/api/flow"
+)
+
+// column ties a column to the place in memory that it is read into and written
+// from, so that reading and writing cannot disagree.
+type column struct {
+	name string
+	at   any // a pointer
+}
+
+func names(prefix string, columns []column) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = prefix + c.name
+	}
+	return strings.Join(list, ", ")
+}
+
+func places(columns []column) []any {
+	list := make([]any, len(columns))
+	for i, c := range columns {
+		list[i] = c.at
+	}
+	return list
+}
+
+// insertInto writes the statement that inserts one row of the columns.
+func insertInto(table string, columns []column) string {
+	marks := make([]string, len(columns))
+	for i := range columns {
+		marks[i] = fmt.Sprintf("$%d", i+1)
+	}
+	return "INSERT INTO " + table + " (" + names("", columns) + ") VALUES (" + strings.Join(marks, ", ") + ")"
+}
+
+// setAll writes the SET list of an UPDATE; parameters are numbered from first.
+func setAll(columns []column, first int) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = fmt.Sprintf("%s = $%d", c.name, first+i)
+	}
+	return strings.Join(list, ", ")
+}
+
+// setExcluded writes the SET list of an upsert.
+func setExcluded(columns []column) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = c.name + " = excluded." + c.name
+	}
+	return strings.Join(list, ", ")
+}
+
+// collect reads all rows by the columns that fields lists for one value.
+func collect[T any](rows pgx.Rows, fields func(*T) []column) ([]T, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (T, error) {
+		var value T
+		err := row.Scan(places(fields(&value))...)
+		return value, err
+	})
+}
+
+func entityColumns(prefix string, id *flow.EntityID) []column {
+	return []column{
+		{prefix + "project", &id.Project}, {prefix + "domain", &id.Domain},
+		{prefix + "name", &id.Name}, {prefix + "version", &id.Version},
+	}
+}
+
+func executionKey(id *flow.ExecutionID) []column {
+	return []column{{"name", &id.Name}, {"project", &id.Project}, {"domain", &id.Domain}}
+}
+
+func epochColumns(e *flow.Epoch) []column {
+	return []column{{"epoch_era", &e.Era}, {"epoch_n", &e.N}}
+}
+
+// stamp stores a time: in UTC, to the microsecond, and NULL when it is zero.
+type stamp time.Time
+
+// ScanTimestamptz reads a column.
+func (s *stamp) ScanTimestamptz(v pgtype.Timestamptz) error {
+	*s = stamp{}
+	if v.Valid {
+		*s = stamp(v.Time.UTC())
+	}
+	return nil
+}
+
+// TimestamptzValue writes a column.
+func (s stamp) TimestamptzValue() (pgtype.Timestamptz, error) {
+	t := time.Time(s)
+	return pgtype.Timestamptz{Time: t.UTC().Truncate(time.Microsecond), Valid: !t.IsZero()}, nil
+}
+
+func at(t *time.Time) *stamp { return (*stamp)(t) }
+
+// slot stores true as TRUE and false as NULL, so that a unique key holds at
+// most one true.
+type slot bool
+
+// ScanBool reads a column.
+func (s *slot) ScanBool(v pgtype.Bool) error {
+	*s = slot(v.Valid && v.Bool)
+	return nil
+}
+
+// BoolValue writes a column.
+func (s slot) BoolValue() (pgtype.Bool, error) {
+	return pgtype.Bool{Bool: bool(s), Valid: bool(s)}, nil
+}
+
+// keys holds execution ids column by column, for unnest.
+type keys struct{ names, projects, domains []string }
+
+func (k *keys) add(id flow.ExecutionID) {
+	k.names = append(k.names, id.Name)
+	k.projects = append(k.projects, id.Project)
+	k.domains = append(k.domains, id.Domain)
+}
+
+func keysOf(ids []flow.ExecutionID) keys {
+	var k keys
+	for _, id := range ids {
+		k.add(id)
+	}
+	return k
+}

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skein-project/skein/api/flow"
+)
+
+// RecordEvents folds a member's events into what is recorded, in their order
+// and in one transaction, and acks what they show to have been applied. Stale
+// if the session is not the member's newest. An event about an execution that
+// is not the sender's, at the epoch that it is the sender's, is refused before
+// apply sees it. apply is called again when the transaction is run again; it
+// gets executions without Inputs and UserInputs.
+//
+// Repeating a batch does no harm: what landed is refused by apply as known.
+func (s *Store) RecordEvents(ctx context.Context, sender flow.Sender, events []flow.Event, apply flow.Apply) ([]flow.EventResult, error) {
+	var results []flow.EventResult
+	if len(events) == 0 {
+		return nil, nil
+	}
+	err := s.change(ctx, "RecordEvents", func(ctx context.Context, tx pgx.Tx) error {
+		r := newRecords(events)
+		if err := r.load(ctx, tx, sender); err != nil {
+			return err
+		}
+		results = make([]flow.EventResult, len(events))
+		for i, event := range events {
+			results[i] = r.apply(sender, event, apply)
+		}
+		return r.save(ctx, tx, sender)
+	}, nil)
+	return results, err
+}
+
+// attempt names a task row as an event does: a node runs one task at a time.
+type attempt struct {
+	node flow.NodeID
+	n    uint32
+}
+
+// records is the part of the database that a batch of events is about.
+type records struct {
+	executions map[flow.ExecutionID]*record[flow.Execution]
+	nodes      map[flow.NodeID]*record[flow.NodeExecution]
+	tasks      map[attempt]*record[flow.TaskExecution]
+	acks       map[flow.ExecutionID]uint64
+
+	// In the order in which the events name them.
+	executionIDs []flow.ExecutionID
+	nodeIDs      []flow.NodeID
+	attempts     []attempt
+}
+
+// record is one row; nil values stand for rows that do not exist.
+type record[T any] struct {
+	value   *T
+	changed bool
+}
+
+func (r *record[T]) set(value *T) {
+	if value != nil && (r.value == nil || !reflect.DeepEqual(*r.value, *value)) {
+		r.value, r.changed = value, true
+	}
+}
+
+// copied keeps a value safe from an apply that writes where it should not.
+func (r *record[T]) copied() *T {
+	if r.value == nil {
+		return nil
+	}
+	value := *r.value
+	return &value
+}
+
+func newRecords(events []flow.Event) *records {
+	r := &records{
+		executions: map[flow.ExecutionID]*record[flow.Execution]{},
+		nodes:      map[flow.NodeID]*record[flow.NodeExecution]{},
+		tasks:      map[attempt]*record[flow.TaskExecution]{},
+		acks:       map[flow.ExecutionID]uint64{},
+	}
+	for _, event := range events {
+		if _, seen := r.executions[event.Execution]; !seen {
+			r.executions[event.Execution] = &record[flow.Execution]{}
+			r.executionIDs = append(r.executionIDs, event.Execution)
+		}
+		r.expect(event)
+	}
+	return r
+}
+
+func (r *records) expect(event flow.Event) {
+	if event.Kind == flow.EventWorkflow {
+		return
+	}
+	node := flow.NodeID{Execution: event.Execution, Node: event.Node}
+	if _, seen := r.nodes[node]; !seen {
+		r.nodes[node] = &record[flow.NodeExecution]{}
+		r.nodeIDs = append(r.nodeIDs, node)
+	}
+	if event.Kind != flow.EventTask {
+		return
+	}
+	task := attempt{node, event.Attempt}
+	if _, seen := r.tasks[task]; !seen {
+		r.tasks[task] = &record[flow.TaskExecution]{}
+		r.attempts = append(r.attempts, task)
+	}
+}
+
+func (r *records) apply(sender flow.Sender, event flow.Event, apply flow.Apply) flow.EventResult {
+	execution := r.executions[event.Execution]
+	if reason := refusal(sender, event, execution.value); reason != "" {
+		return flow.EventResult{Reason: reason}
+	}
+	r.acks[event.Execution] = max(r.acks[event.Execution], event.Revision)
+	node, task := r.rows(event)
+	recorded, result := apply(flow.Recorded{Execution: *execution.value, Node: node.copied(), Task: task.copied()}, event)
+	if !result.Accepted {
+		return result
+	}
+	execution.set(&recorded.Execution)
+	node.set(recorded.Node)
+	task.set(recorded.Task)
+	return result
+}
+
+func (r *records) rows(event flow.Event) (*record[flow.NodeExecution], *record[flow.TaskExecution]) {
+	id := flow.NodeID{Execution: event.Execution, Node: event.Node}
+	node, task := r.nodes[id], r.tasks[attempt{id, event.Attempt}]
+	if node == nil {
+		node = &record[flow.NodeExecution]{}
+	}
+	if task == nil {
+		task = &record[flow.TaskExecution]{}
+	}
+	return node, task
+}
+
+// refusal says why a sender may not speak for an execution; empty if it may.
+func refusal(sender flow.Sender, event flow.Event, e *flow.Execution) string {
+	switch {
+	case e == nil:
+		return fmt.Sprintf("execution %s does not exist", event.Execution)
+	case e.Cluster != sender.Cluster || e.Epoch != event.Epoch:
+		return fmt.Sprintf("stale epoch %s of cluster %q: recorded are %s and %q", event.Epoch, sender.Cluster, e.Epoch, e.Cluster)
+	}
+	return ""
+}

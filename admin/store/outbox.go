@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/skein-project/skein/api/flow"
+)
+
+// due is one outbox row with the execution that it is about.
+type due struct {
+	outbox    flow.Assignment // key, epoch and revision of the outbox row
+	execution flow.Execution
+}
+
+// dueColumns are COALESCEd where they may be missing: a row may outlive its
+// execution's stay on the cluster, but never its execution.
+func dueColumns(d *due) []column {
+	columns := []column{{"o.epoch_era", &d.outbox.Epoch.Era}, {"o.epoch_n", &d.outbox.Epoch.N}, {"o.wanted", &d.outbox.Revision}}
+	for _, c := range append(lightColumns(&d.execution), column{"inputs", &d.execution.Inputs}) {
+		columns = append(columns, column{"e." + c.name, c.at})
+	}
+	return columns
+}
+
+// Assignments reads what a member has not acked, oldest first: the whole
+// desired state, as it is now. Stale if the session is not the newest.
+func (s *Store) Assignments(ctx context.Context, sender flow.Sender, limit int) ([]flow.Assignment, error) {
+	var list []flow.Assignment
+	err := s.readTx(ctx, "Assignments", func(ctx context.Context, tx pgx.Tx) error {
+		list = nil
+		var ownership uint64
+		var rows []due
+		batch := &pgx.Batch{}
+		queueSession(batch, sender, &ownership)
+		batch.Queue("SELECT "+names("", dueColumns(new(due)))+` FROM outbox o
+			JOIN executions e ON e.name = o.name AND e.project = o.project AND e.domain = o.domain
+			WHERE o.cluster = $1 AND o.wanted > o.acked ORDER BY o.updated_at, o.name LIMIT $2`,
+			sender.Cluster, limit).Query(into(dueColumns, func(d *due) { rows = append(rows, *d) }))
+		if err := send(ctx, tx, batch); err != nil {
+			return err
+		}
+		closures, err := loadClosures(ctx, tx, sender.Cluster, rows)
+		for _, d := range rows {
+			list = append(list, d.assignment(sender, ownership, closures))
+		}
+		return err
+	})
+	return list, err
+}
+
+func (d due) here(cluster string) bool {
+	return d.execution.Cluster == cluster && d.execution.Epoch == d.outbox.Epoch
+}
+
+func (d due) assignment(sender flow.Sender, ownership uint64, closures map[flow.EntityID]flow.Entity) flow.Assignment {
+	e := d.execution
+	a := flow.Assignment{
+		Execution: e.ID, Cluster: sender.Cluster, Epoch: d.outbox.Epoch, Incarnation: sender.Incarnation,
+		Revision: d.outbox.Revision, OwnershipRevision: ownership, Desired: flow.DesiredGone,
+	}
+	if !d.here(sender.Cluster) {
+		return a
+	}
+	closure := closures[e.Workflow]
+	a.Desired, a.Cause = e.Desired, e.AbortCause
+	a.Run = &flow.Run{
+		Workflow: e.Workflow, LaunchPlan: e.LaunchPlan,
+		Closure: closure.Body, ClosureURI: closure.BodyURI, ClosureDigest: closure.BodyDigest,
+		Inputs: e.Inputs, InputsURI: e.InputsURI, Spec: e.Spec, DataPrefix: e.DataPrefix, RawPrefix: e.RawPrefix,
+		CreatedAt: e.CreatedAt, Trace: e.Trace,
+	}
+	return a
+}
+
+// loadClosures reads each workflow of the rows once: many executions share one.
+func loadClosures(ctx context.Context, tx pgx.Tx, cluster string, rows []due) (map[flow.EntityID]flow.Entity, error) {
+	closures := map[flow.EntityID]flow.Entity{}
+	var projects, domains, workflows, versions []string
+	for _, d := range rows {
+		id := d.execution.Workflow
+		if _, seen := closures[id]; seen || !d.here(cluster) {
+			continue
+		}
+		closures[id] = flow.Entity{}
+		projects, domains = append(projects, id.Project), append(domains, id.Domain)
+		workflows, versions = append(workflows, id.Name), append(versions, id.Version)
+	}
+	if len(projects) == 0 {
+		return closures, nil
+	}
+	found, err := tx.Query(ctx, `SELECT e.project, e.domain, e.name, e.version, e.body, e.body_uri, e.body_digest FROM entities e
+		JOIN unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[]) AS k (project, domain, name, version)
+		ON e.kind = 2 AND e.project = k.project AND e.domain = k.domain AND e.name = k.name AND e.version = k.version`,
+		projects, domains, workflows, versions)
+	if err != nil {
+		return nil, err
+	}
+	entities, err := collect(found, func(e *flow.Entity) []column {
+		return append(entityColumns("", &e.ID), column{"", &e.Body}, column{"", &e.BodyURI}, column{"", &e.BodyDigest})
+	})
+	for _, e := range entities {
+		closures[e.ID] = e
+	}
+	return closures, err
+}
+
+// Ack records what a member has durably applied. An ack raises a row of its own
+// epoch to its own revision, and never lowers it. Stale if the session is not
+// the newest.
+func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) error {
+	if len(acks) == 0 {
+		return nil
+	}
+	newest := map[held]flow.Ack{}
+	for _, a := range acks {
+		key := held{a.Execution, a.Epoch}
+		if known, ok := newest[key]; !ok || known.Revision < a.Revision {
+			newest[key] = a
+		}
+	}
+	once := make([]flow.Ack, 0, len(newest))
+	for _, a := range newest {
+		once = append(once, a)
+	}
+	return s.change(ctx, "Ack", func(ctx context.Context, tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		queueSession(batch, sender, nil)
+		queueAcks(batch, sender.Cluster, once, "LEAST(a.revision, o.wanted)")
+		return send(ctx, tx, batch)
+	}, nil)
+}
