@@ -47,9 +47,8 @@ type Cluster struct {
 	// Etcd and APIServer are the processes, for stopping, killing and starting again. The group stops them as well.
 	Etcd, APIServer *proc.Process
 
-	ca                *certs.CA
-	caFiles           certs.Files
-	nodeClientCAFiles certs.Files
+	ca, nodeClients          *certs.CA
+	caFiles, nodeClientFiles certs.Files
 }
 
 // Start starts a cluster in the group and waits until it is ready, which takes about three seconds. On an error
@@ -66,19 +65,11 @@ func start(ctx context.Context, group *proc.Group, o Options) (*Cluster, error) 
 	if err := ports.Check(o.EtcdPort, o.EtcdPeerPort, o.APIPort); err != nil {
 		return nil, err
 	}
-	ca, caFiles, err := certs.EnsureCA(filepath.Join(o.Dir, "certs"), "ca")
-	if err != nil {
+	c := &Cluster{Name: o.Name, Dir: o.Dir, URL: address(o.APIPort), Kubeconfig: filepath.Join(o.Dir, adminKubeconfig)}
+	if err := c.openCAs(); err != nil {
 		return nil, err
 	}
-	nodeClients, nodeClientFiles, err := certs.EnsureCA(filepath.Join(o.Dir, "certs"), "node-clients-ca")
-	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{
-		Name: o.Name, Dir: o.Dir, URL: address(o.APIPort), ca: ca, caFiles: caFiles, nodeClientCAFiles: nodeClientFiles,
-		Kubeconfig: filepath.Join(o.Dir, "admin.kubeconfig"),
-	}
-	creds, err := c.issue(nodeClients)
+	creds, err := c.issue()
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +113,7 @@ func (c *Cluster) CAFile() string { return c.caFiles.Cert }
 
 // NodeClientCAFile returns the path of the CA that signed nothing but the API server's client certificate for nodes: a
 // node's log server that takes clients of this CA alone is read through the API server only, and so under RBAC.
-func (c *Cluster) NodeClientCAFile() string { return c.nodeClientCAFiles.Cert }
+func (c *Cluster) NodeClientCAFile() string { return c.nodeClientFiles.Cert }
 
 // ServerCert returns a certificate below the cluster's CA for a server beside the cluster, such as a node's log server;
 // it is made once for a name, for 127.0.0.1, localhost and the further hosts.

@@ -20,6 +20,8 @@ import (
 const (
 	loopback  = "127.0.0.1"
 	adminUser = "skein-local-admin"
+	// adminKubeconfig is the name of the administrator's kubeconfig in the cluster's folder.
+	adminKubeconfig = "admin.kubeconfig"
 	// notRouted is an address of the range for documentation. kube-apiserver refuses to advertise a loopback address
 	// and exits on a machine without a default route if it has none; with the endpoint reconciler off it goes nowhere.
 	notRouted = "192.0.2.1"
@@ -35,8 +37,8 @@ type credentials struct {
 	etcd, etcdClient, apiServer, kubelet, accounts, admin certs.Files
 }
 
-// issue makes what is not there yet. The API server's certificate towards nodes comes from nodeClients.
-func (c *Cluster) issue(nodeClients *certs.CA) (credentials, error) {
+// issue makes what is not there yet. The API server's certificate towards nodes comes from a CA of its own.
+func (c *Cluster) issue() (credentials, error) {
 	dir := filepath.Join(c.Dir, "certs")
 	var creds credentials
 	var errs []error
@@ -54,7 +56,7 @@ func (c *Cluster) issue(nodeClients *certs.CA) (credentials, error) {
 	var err error
 	creds.accounts, err = certs.EnsureKeyPair(dir, "service-accounts")
 	errs = append(errs, err)
-	creds.kubelet, err = nodeClients.EnsureLeaf(dir, "kubelet-client",
+	creds.kubelet, err = c.nodeClients.EnsureLeaf(dir, "kubelet-client",
 		certs.Leaf{CommonName: "kube-apiserver-kubelet-client", Organizations: masters})
 	return creds, errors.Join(append(errs, err)...)
 }
