@@ -1,0 +1,20 @@
+// Package local and the packages below it run real parts of a Skein set-up on one machine, for `skein demo`, tests,
+// chaos and benches. They are not for production, and no plane imports them; of ours they import only api. This
+// package itself is only the map:
+//
+//	proc         supervised children that cannot outlive us; left-over processes
+//	state        the state folder, and a lock that keeps a second copy out
+//	ports        loopback ports by name, remembered in the state folder
+//	certs        a cluster's CA, certificates and keys
+//	tools        etcd and kube-apiserver, built once from their Go modules into a cache
+//	cluster      etcd and kube-apiserver on loopback, with TLS and RBAC
+//	database     CockroachDB or PostgreSQL on loopback
+//	forward      the front door: one TCP address before several replicas
+//	processnode  a development node whose pods are plain processes
+//	venv         flytekit in a virtual environment
+//	localtest    all of these for tests; command with shares them between test processes
+//
+// Arrows go one way: localtest and the callers above, then cluster and database, then the rest, with proc at the bottom.
+//
+// Invariant: everything listens on 127.0.0.1 only and ends with the process that started it.
+package local
