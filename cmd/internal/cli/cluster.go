@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/skein-project/skein/api/fault"
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+)
+
+func clusterCommand(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "cluster", Short: "Register and look at clusters", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(clusterRegister(s), clusterList(s), clusterDescribe(s))
+	return cmd
+}
+
+func (s *session) clusters(call func(skeinv1.ClusterServiceClient) error) error {
+	conn, err := s.config.DialSkein()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return call(skeinv1.NewClusterServiceClient(conn))
+}
+
+func clusterRegister(s *session) *cobra.Command {
+	var labelFlags map[string]string
+	var taints []string
+	var ttl time.Duration
+	var caOut string
+	cmd := &cobra.Command{
+		Use:   "register NAME",
+		Short: "Record a cluster and make the one-time token with which it joins",
+		Example: `  skein cluster register eu-1 --label region=eu-west --label tier=gold
+  skein cluster register gpu-1 --label gpu=true --taint dedicated=gpu:NoSchedule`,
+		Args: exactly(1, "NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request := &skeinv1.RegisterClusterRequest{Name: args[0], Labels: labelFlags, TokenTtl: durationpb.New(ttl)}
+			for _, t := range taints {
+				taint, err := parseTaint(t)
+				if err != nil {
+					return err
+				}
+				request.Taints = append(request.Taints, taint)
+			}
+			return s.clusters(func(api skeinv1.ClusterServiceClient) error {
+				answer, err := api.RegisterCluster(cmd.Context(), request)
+				if err != nil {
+					return err
+				}
+				if caOut != "" {
+					if err := os.WriteFile(caOut, []byte(answer.GetCa()), 0o644); err != nil {
+						return fault.Wrap(fault.Invalid, err, "--ca-out")
+					}
+				}
+				return s.print(cmd.OutOrStdout(), answer, func(w io.Writer) error { return joinHint(w, answer) })
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringToStringVar(&labelFlags, "label", nil, "a label as key=value; may be repeated")
+	flags.StringArrayVar(&taints, "taint", nil, "a taint as key=value:Effect; may be repeated")
+	flags.DurationVar(&ttl, "token-ttl", time.Hour, "how long the token can be used")
+	flags.StringVar(&caOut, "ca-out", "", "write the control plane's CA bundle to this file")
+	return cmd
+}
+
+func joinHint(w io.Writer, answer *skeinv1.RegisterClusterResponse) error {
+	_, err := fmt.Fprintf(w, `cluster %s is registered. Start its propeller before %s with
+
+  SKEIN_PROPELLER_JOIN_TOKEN=%s skein-propeller run --config skein-propeller.yaml
+
+The token works once; it is shown only here.
+`, answer.GetCluster().GetName(), answer.GetTokenExpiresAt().AsTime().Format(time.RFC3339), answer.GetJoinToken())
+	return err
+}
+
+// parseTaint reads "key=value:Effect" or "key:Effect", as kubectl does.
+func parseTaint(s string) (*skeinv1.Taint, error) {
+	i := strings.LastIndex(s, ":")
+	if i < 1 {
+		return nil, fault.Field("--taint", "want key=value:Effect, got %q", s)
+	}
+	key, value, _ := strings.Cut(s[:i], "=")
+	return &skeinv1.Taint{Key: key, Value: value, Effect: s[i+1:]}, nil
+}
+
+func clusterList(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List clusters with their health and load", Example: "  skein cluster list -o json", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.clusters(func(api skeinv1.ClusterServiceClient) error {
+				list, err := api.ListClusters(cmd.Context(), &skeinv1.ListClustersRequest{})
+				if err != nil {
+					return err
+				}
+				return s.print(cmd.OutOrStdout(), list, func(w io.Writer) error { return clusterTable(w, list.GetClusters()) })
+			})
+		},
+	}
+}
+
+func clusterTable(w io.Writer, clusters []*skeinv1.Cluster) error {
+	var lines [][]string
+	for _, c := range clusters {
+		lines = append(lines, []string{c.GetName(), c.GetHealth(), labels(c.GetLabels()), taintList(c.GetTaints()),
+			amount(c.GetCapacity()), amount(c.GetReserved()), age(c.GetHealthSince())})
+	}
+	return rows(w, "NAME HEALTH LABELS TAINTS CAPACITY RESERVED SINCE", lines)
+}
+
+func clusterDescribe(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "describe NAME", Short: "Show one cluster with its members and leases", Example: "  skein cluster describe eu-1", Args: exactly(1, "NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.clusters(func(api skeinv1.ClusterServiceClient) error {
+				answer, err := api.GetCluster(cmd.Context(), &skeinv1.GetClusterRequest{Name: args[0]})
+				if err != nil {
+					return err
+				}
+				return s.print(cmd.OutOrStdout(), answer, func(w io.Writer) error { return describeCluster(w, answer) })
+			})
+		},
+	}
+}
+
+func describeCluster(w io.Writer, answer *skeinv1.GetClusterResponse) error {
+	c := answer.GetCluster()
+	fmt.Fprintf(w, "cluster      %s\nhealth       %s for %s\nlabels       %s\ntaints       %s\n", c.GetName(),
+		c.GetHealth(), age(c.GetHealthSince()), labels(c.GetLabels()), taintList(c.GetTaints()))
+	fmt.Fprintf(w, "capacity     %s\nlargest node %s\nreserved     %s\ntask types   %s\nversion      %s\n", amount(c.GetCapacity()),
+		amount(c.GetLargestNode()), amount(c.GetReserved()), orDash(strings.Join(c.GetTaskTypes(), ", ")), orDash(c.GetVersion()))
+	var lines [][]string
+	for _, m := range answer.GetMembers() {
+		lines = append(lines, []string{m.GetInstance(), orDash(m.GetHub()), fmt.Sprint(m.GetGeneration()),
+			fmt.Sprint(m.GetOwnershipRevision()), until(m.GetLeaseExpiresAt().AsTime())})
+	}
+	return rows(w, "MEMBER HUB SESSION OWNERSHIP LEASE", lines)
+}
+
+func until(t time.Time) string {
+	if t.Unix() <= 0 {
+		return "never had one"
+	}
+	if left := time.Until(t); left > 0 {
+		return "for " + left.Round(time.Second).String()
+	}
+	return "ended " + time.Since(t).Round(time.Second).String() + " ago"
+}
+
+func taintList(taints []*skeinv1.Taint) string {
+	var parts []string
+	for _, t := range taints {
+		s := t.GetKey()
+		if t.GetValue() != "" {
+			s += "=" + t.GetValue()
+		}
+		parts = append(parts, s+":"+t.GetEffect())
+	}
+	return orDash(strings.Join(parts, ","))
+}

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flyteidl/admin"
+	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/api/flyteidl/service"
+	"github.com/skein-project/skein/cmd/internal/manifest"
+)
+
+// launch is what one launch asks for.
+type launch struct {
+	version, name, label string
+	inputs               []string
+	wait                 bool
+}
+
+func launchCommand(s *session) *cobra.Command {
+	var l launch
+	cmd := &cobra.Command{
+		Use:   "launch LAUNCH-PLAN",
+		Short: "Launch a registered workflow",
+		Long: `Launch a launch plan: its active version, else its newest, else the one that
+--version names. A cluster label chooses where it runs: it is a Kubernetes label
+selector over the labels of clusters; a bare word means "has this label".`,
+		Example: `  skein launch demo.words --input text="to be or not" --wait
+  skein launch demo.words --cluster-label region=eu-west`,
+		Args: exactly(1, "LAUNCH-PLAN"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conn, err := s.config.DialFlyte()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			api := service.NewAdminServiceClient(conn)
+			id, err := l.create(cmd.Context(), s, api, args[0])
+			if err != nil {
+				return err
+			}
+			if !l.wait {
+				return s.print(cmd.OutOrStdout(), id, func(w writer) error {
+					_, err := fmt.Fprintf(w, "launched %s; follow it with: skein get %s --watch\n", id.Name, id.Name)
+					return err
+				})
+			}
+			return s.follow(cmd.Context(), cmd.OutOrStdout(), api, id)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&l.version, "version", "", "version of the launch plan")
+	flags.StringVar(&l.name, "name", "", "name of the execution (default: generated)")
+	flags.StringArrayVarP(&l.inputs, "input", "i", nil, "an input as name=value; lists and maps as JSON; may be repeated")
+	flags.StringVar(&l.label, "cluster-label", "", "label selector over clusters")
+	flags.BoolVar(&l.wait, "wait", false, "show progress until it ends; fail if it fails")
+	return cmd
+}
+
+func (l launch) create(ctx context.Context, s *session, api service.AdminServiceClient, name string) (*core.WorkflowExecutionIdentifier, error) {
+	plan, err := l.plan(ctx, s, api, name)
+	if err != nil {
+		return nil, err
+	}
+	inputs, err := parseInputs(plan.GetClosure().GetExpectedInputs(), l.inputs)
+	if err != nil {
+		return nil, err
+	}
+	spec := &admin.ExecutionSpec{LaunchPlan: plan.Id, Metadata: &admin.ExecutionMetadata{Principal: "skein"}}
+	if l.label != "" {
+		spec.ExecutionClusterLabel = &admin.ExecutionClusterLabel{Value: l.label}
+	}
+	created, err := api.CreateExecution(ctx, &admin.ExecutionCreateRequest{
+		Project: s.config.Project, Domain: s.config.Domain, Name: l.name, Spec: spec, Inputs: inputs,
+	})
+	return created.GetId(), err
+}
+
+// plan finds the version that is meant.
+func (l launch) plan(ctx context.Context, s *session, api service.AdminServiceClient, name string) (*admin.LaunchPlan, error) {
+	named := &admin.NamedEntityIdentifier{Project: s.config.Project, Domain: s.config.Domain, Name: name}
+	if l.version != "" {
+		return api.GetLaunchPlan(ctx, &admin.ObjectGetRequest{Id: &core.Identifier{ResourceType: core.ResourceType_LAUNCH_PLAN,
+			Project: named.Project, Domain: named.Domain, Name: name, Version: l.version}})
+	}
+	if plan, err := api.GetActiveLaunchPlan(ctx, &admin.ActiveLaunchPlanRequest{Id: named}); err == nil {
+		return plan, nil
+	} else if !fault.Is(fromWire(err), fault.NotFound) {
+		return nil, err
+	}
+	list, err := api.ListLaunchPlans(ctx, &admin.ResourceListRequest{Id: named, Limit: 1,
+		SortBy: &admin.Sort{Key: "created_at", Direction: admin.Sort_DESCENDING}})
+	if err != nil {
+		return nil, err
+	}
+	if len(list.LaunchPlans) == 0 {
+		return nil, fault.E(fault.NotFound, "no launch plan %q in %s/%s; register one with skein register or pyflyte register", name, named.Project, named.Domain)
+	}
+	return list.LaunchPlans[0], nil
+}
+
+func parseInputs(expected *core.ParameterMap, pairs []string) (*core.LiteralMap, error) {
+	out := &core.LiteralMap{Literals: map[string]*core.Literal{}}
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fault.Field("--input", "want name=value, got %q", pair)
+		}
+		p, known := expected.GetParameters()[name]
+		if !known {
+			return nil, fault.Field("--input", "%q is no input of this launch plan; it has %s", name, names(expected.GetParameters()))
+		}
+		l, err := manifest.Literal(p.GetVar().GetType(), value)
+		if err != nil {
+			return nil, fault.Field("--input", "%s: %v", name, err)
+		}
+		out.Literals[name] = l
+	}
+	return out, nil
+}

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+)
+
+func logsCommand(s *session) *cobra.Command {
+	var node, container string
+	var attempt int32
+	var tail int64
+	cmd := &cobra.Command{
+		Use:   "logs EXECUTION",
+		Short: "Print the log of one task attempt, from the cluster where it runs",
+		Example: `  skein logs a7bcdfghjklmnpqrstvw --node split
+  skein logs a7bcdfghjklmnpqrstvw --node split --attempt 0 --tail 20`,
+		Args: exactly(1, "EXECUTION"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conn, err := s.config.DialSkein()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			request := &skeinv1.GetLogsRequest{Execution: s.ref(args[0]), Node: node, Container: container, TailLines: tail}
+			if attempt >= 0 {
+				a := uint32(attempt)
+				request.Attempt = &a
+			}
+			stream, err := skeinv1.NewPlacementServiceClient(conn).GetLogs(cmd.Context(), request)
+			if err != nil {
+				return err
+			}
+			return copyLog(cmd.OutOrStdout(), stream.Recv)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&node, "node", "", "node id (may be left out if there is only one)")
+	flags.StringVarP(&container, "container", "c", "", "container (default: the task's own)")
+	flags.Int32Var(&attempt, "attempt", -1, "attempt (default: the newest)")
+	flags.Int64Var(&tail, "tail", 0, "only so many of the last lines")
+	return cmd
+}
+
+func copyLog(w io.Writer, receive func() (*skeinv1.GetLogsResponse, error)) error {
+	for {
+		chunk, err := receive()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(chunk.GetData()); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) ref(name string) *skeinv1.ExecutionRef {
+	return &skeinv1.ExecutionRef{Project: s.config.Project, Domain: s.config.Domain, Name: name}
+}

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flyteidl/admin"
+	"github.com/skein-project/skein/api/flyteidl/service"
+	"github.com/skein-project/skein/cmd/internal/manifest"
+)
+
+func registerCommand(s *session) *cobra.Command {
+	var file, version string
+	var activate bool
+	cmd := &cobra.Command{
+		Use:   "register -f FILE",
+		Short: "Register a YAML file of container tasks and a workflow",
+		Long: `Register a YAML file of container tasks and, if it has one, the workflow over
+them with its default launch plan. The format is described in docs/manifest.md.
+Registering the same file again changes nothing; a changed file gets a version
+of its own, unless --version fixes it.`,
+		Example: "  skein register -f workflow.yaml\n  skein register -f workflow.yaml --version v2 --project flytesnacks --domain staging",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			raw, err := readFile(cmd, file)
+			if err != nil {
+				return err
+			}
+			m, digest, err := manifest.Parse(raw)
+			if err != nil {
+				return err
+			}
+			if version == "" {
+				version = digest
+			}
+			requests, err := m.Build(manifest.Target{Project: s.config.Project, Domain: s.config.Domain, Version: version})
+			if err != nil {
+				return err
+			}
+			conn, err := s.config.DialFlyte()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			r := registrar{out: cmd.OutOrStdout(), client: service.NewAdminServiceClient(conn)}
+			return r.register(cmd.Context(), requests, activate)
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "the file; - for standard input")
+	cmd.Flags().StringVar(&version, "version", "", "version to register (default: a digest of the file)")
+	cmd.Flags().BoolVar(&activate, "activate", true, "make this version of the launch plan the active one")
+	return cmd
+}
+
+func readFile(cmd *cobra.Command, file string) ([]byte, error) {
+	switch file {
+	case "":
+		return nil, fault.Field("--file", "must be set; see skein register --help")
+	case "-":
+		return io.ReadAll(cmd.InOrStdin())
+	}
+	raw, err := os.ReadFile(file)
+	return raw, fault.Wrap(fault.Invalid, err, "--file cannot be read")
+}
+
+// registrar sends registration requests in their order. What exists already
+// with the same structure counts as done.
+type registrar struct {
+	out    io.Writer
+	client service.AdminServiceClient
+}
+
+func (r registrar) register(ctx context.Context, requests manifest.Requests, activate bool) error {
+	for _, t := range requests.Tasks {
+		_, err := r.client.CreateTask(ctx, t)
+		if err := r.done("task", t.Id.Name, t.Id.Version, err); err != nil {
+			return err
+		}
+	}
+	if requests.Workflow == nil {
+		return nil
+	}
+	id := requests.Workflow.Id
+	_, err := r.client.CreateWorkflow(ctx, requests.Workflow)
+	if err := r.done("workflow", id.Name, id.Version, err); err != nil {
+		return err
+	}
+	_, err = r.client.CreateLaunchPlan(ctx, requests.LaunchPlan)
+	if err := r.done("launch plan", id.Name, id.Version, err); err != nil {
+		return err
+	}
+	if !activate {
+		return nil
+	}
+	_, err = r.client.UpdateLaunchPlan(ctx, &admin.LaunchPlanUpdateRequest{Id: requests.LaunchPlan.Id, State: admin.LaunchPlanState_ACTIVE})
+	return err
+}
+
+func (r registrar) done(noun, name, version string, err error) error {
+	word := "registered"
+	if status.Code(err) == codes.AlreadyExists {
+		word, err = "unchanged", nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(r.out, "%s %s %s version %s\n", word, noun, name, version)
+	return err
+}

@@ -1,0 +1,118 @@
+// Package cli holds the commands of skein, the command line for people.
+//
+// Commands are thin: they parse, call the control plane and print. They keep
+// no state, import no plane and decide nothing. Invariant: every command that
+// reads has -o table|json|yaml, and every failure has an exit code of its kind
+// (api/fault) and says what to do next.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/cmd/internal/client"
+)
+
+// session is what the commands of one invocation share.
+type session struct {
+	configPath string
+	project    string
+	domain     string
+	output     string
+	config     client.Config
+}
+
+// New makes the root command with everything below it.
+func New(version string) *cobra.Command {
+	s := &session{}
+	root := &cobra.Command{
+		Use:           "skein",
+		Short:         "Run Flyte workflows on many Kubernetes clusters",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return s.load(cmd)
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&s.configPath, "config", "", "configuration file (default $SKEIN_CONFIG, else ~/.config/skein/config.yaml)")
+	flags.StringVarP(&s.project, "project", "p", "", "project (default: the configuration's)")
+	flags.StringVarP(&s.domain, "domain", "d", "", "domain (default: the configuration's)")
+	flags.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
+	root.AddCommand(registerCommand(s), launchCommand(s), getCommand(s), logsCommand(s), abortCommand(s), explainCommand(s), clusterCommand(s))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.E(fault.Invalid, "%v; see %s --help", err, cmd.CommandPath())
+	})
+	return root
+}
+
+func (s *session) load(cmd *cobra.Command) error {
+	switch s.output {
+	case "table", "json", "yaml":
+	default:
+		return fault.Field("--output", "want table, json or yaml, got %q", s.output)
+	}
+	path, asked := s.configPath, cmd.Flags().Changed("config")
+	if path == "" {
+		path = client.Path()
+	}
+	config, err := client.Read(path, asked)
+	if err != nil {
+		return err
+	}
+	if s.project != "" {
+		config.Project = s.project
+	}
+	if s.domain != "" {
+		config.Domain = s.domain
+	}
+	s.config = config
+	return nil
+}
+
+// Fail prints an error for people and returns the exit code of its kind.
+func Fail(w io.Writer, err error) int {
+	err = fromWire(err)
+	fmt.Fprintln(w, "error:", err)
+	if hint := hints[fault.Of(err)]; hint != "" {
+		fmt.Fprintln(w, hint)
+	}
+	return fault.Of(err).Exit()
+}
+
+var hints = map[fault.Kind]string{
+	fault.Unavailable:  "Is the control plane up? `make demo` starts one on this machine; --config names another.",
+	fault.Unauthorized: "Set tokenFile in the configuration to the operator's token.",
+}
+
+var kinds = map[codes.Code]fault.Kind{
+	codes.InvalidArgument: fault.Invalid, codes.NotFound: fault.NotFound, codes.AlreadyExists: fault.Conflict,
+	codes.FailedPrecondition: fault.Precondition, codes.Unauthenticated: fault.Unauthorized, codes.PermissionDenied: fault.Forbidden,
+	codes.ResourceExhausted: fault.Exhausted, codes.Unavailable: fault.Unavailable, codes.DeadlineExceeded: fault.Unavailable,
+	codes.Unimplemented: fault.Unsupported,
+}
+
+// fromWire turns a gRPC status into the fault that it tells.
+func fromWire(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return err
+	}
+	st, ok := status.FromError(err)
+	if !ok || st.Code() == codes.OK {
+		return fault.Wrap(fault.Invalid, err, "command")
+	}
+	kind, known := kinds[st.Code()]
+	if !known {
+		kind = fault.Internal
+	}
+	return fault.E(kind, "%s", st.Message())
+}
