@@ -1,0 +1,246 @@
+package session
+
+import (
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+)
+
+// HubInput is one thing that happened at the hub's end.
+type HubInput interface {
+	hub(h Hub, now time.Duration) (Hub, []HubOutput)
+}
+
+// HubOutput is one thing that the hub's end is to do.
+type HubOutput interface{ hubOutput() }
+
+// Inputs of the hub.
+type (
+	// SessionOpened: the store has opened the session.
+	SessionOpened struct{ Session flow.Session }
+	// InventoryPart: a part of the inventory came.
+	InventoryPart struct {
+		Held []flow.Held
+		Last bool
+	}
+	// VerdictsTaken: their transaction has committed.
+	VerdictsTaken struct{ Verdicts flow.Verdicts }
+	// Beaten: a heartbeat came.
+	Beaten struct{ Generation uint64 }
+	// LeaseAsked: a lease request came.
+	LeaseAsked struct{ Request flow.LeaseRequest }
+	// LeaseRecorded: the leader has recorded a lease.
+	LeaseRecorded struct{ Lease flow.Lease }
+	// EventsCame: a batch of events came.
+	EventsCame struct {
+		Generation, Batch uint64
+		Events            []flow.Event
+	}
+	// Ingested: a batch was committed.
+	Ingested struct {
+		Batch   uint64
+		Results []flow.EventResult
+	}
+	// AcksCame: acks came.
+	AcksCame struct {
+		Generation uint64
+		Acks       []flow.Ack
+	}
+	// Woken: outbox rows wait.
+	Woken struct{}
+	// OutboxRead: the outbox was read.
+	OutboxRead struct{ Assignments []flow.Assignment }
+	// HubTicked: time went by.
+	HubTicked struct{}
+	// Replaced: a newer session of the same member exists.
+	Replaced struct{}
+)
+
+// Outputs of the hub.
+type (
+	// SendWelcome: send the Welcome.
+	SendWelcome struct{ Session flow.Session }
+	// Judge: take verdicts on the inventory, in one transaction.
+	Judge struct{ Held []flow.Held }
+	// SendVerdicts: send them.
+	SendVerdicts struct{ Verdicts flow.Verdicts }
+	// ReadOutbox: read the rows that wait.
+	ReadOutbox struct{}
+	// SendAssignment: send it, behind control messages.
+	SendAssignment struct{ Assignment flow.Assignment }
+	// SendLease: send the recorded lease.
+	SendLease struct{ Lease flow.Lease }
+	// BeatNow: tell the leader without waiting for the next second.
+	BeatNow struct{}
+	// AnswerBeat: answer a heartbeat.
+	AnswerBeat struct{ Generation uint64 }
+	// Ingest: commit the events, then say so.
+	Ingest struct {
+		Batch  uint64
+		Events []flow.Event
+	}
+	// AckEvents: the batch has been committed; tell the member.
+	AckEvents struct {
+		Batch   uint64
+		Results []flow.EventResult
+	}
+	// StoreAcks: store the member's acks.
+	StoreAcks struct{ Acks []flow.Ack }
+	// Close: say goodbye and end the stream.
+	Close struct{ Reason string }
+)
+
+func (SendWelcome) hubOutput()    {}
+func (Judge) hubOutput()          {}
+func (SendVerdicts) hubOutput()   {}
+func (ReadOutbox) hubOutput()     {}
+func (SendAssignment) hubOutput() {}
+func (SendLease) hubOutput()      {}
+func (BeatNow) hubOutput()        {}
+func (AnswerBeat) hubOutput()     {}
+func (Ingest) hubOutput()         {}
+func (AckEvents) hubOutput()      {}
+func (StoreAcks) hubOutput()      {}
+func (Close) hubOutput()          {}
+
+func (in SessionOpened) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
+	if h.stage != Opening {
+		return h.close("opened twice")
+	}
+	h.stage, h.session, h.heard = Gathering, in.Session, now
+	return h, []HubOutput{SendWelcome(in)}
+}
+
+func (in InventoryPart) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
+	if h.stage != Gathering {
+		return h.close("inventory out of order")
+	}
+	h.heard = now
+	h.held = append(h.held, in.Held...)
+	if !in.Last {
+		return h, nil
+	}
+	held := h.held
+	h.stage, h.held = Judging, nil
+	return h, []HubOutput{Judge{Held: held}}
+}
+
+func (in VerdictsTaken) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
+	if h.stage != Judging {
+		return h.close("verdicts out of order")
+	}
+	h.stage = Serving
+	h.sent = map[flow.ExecutionID]sent{}
+	h.session.OwnershipRevision = in.Verdicts.OwnershipRevision
+	h, read := h.read(now)
+	return h, append([]HubOutput{SendVerdicts(in)}, read...)
+}
+
+func (in Beaten) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
+	if h.stage == Opening || in.Generation != h.session.Generation {
+		return h.close("heartbeat of another session")
+	}
+	h.heard = now
+	return h, []HubOutput{AnswerBeat(in)}
+}
+
+func (in LeaseAsked) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
+	if h.stage != Serving || in.Request.Generation != h.session.Generation {
+		return h.close("lease request out of order")
+	}
+	h.heard = now
+	first := h.answered == 0 && h.lease == nil
+	if h.lease == nil || h.lease.Nonce < in.Request.Nonce {
+		r := in.Request
+		r.Sender = h.session.Sender // never by the message's own word
+		h.lease = &r
+	}
+	if first {
+		return h, []HubOutput{BeatNow{}}
+	}
+	return h, nil
+}
+
+func (in LeaseRecorded) hub(h Hub, _ time.Duration) (Hub, []HubOutput) {
+	l := in.Lease
+	if h.stage != Serving || l.Generation != h.session.Generation || l.Nonce <= h.answered {
+		return h, nil
+	}
+	h.answered = l.Nonce
+	if h.lease != nil && h.lease.Nonce <= l.Nonce {
+		h.lease = nil
+	}
+	return h, []HubOutput{SendLease(in)}
+}
+
+func (in EventsCame) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
+	if h.stage != Serving || in.Generation != h.session.Generation {
+		return h.close("events out of order")
+	}
+	h.heard = now
+	if h.batches >= Credit {
+		return h.close("more event batches than the credit allows")
+	}
+	h.batches++
+	return h, []HubOutput{Ingest{Batch: in.Batch, Events: in.Events}}
+}
+
+func (in Ingested) hub(h Hub, _ time.Duration) (Hub, []HubOutput) {
+	h.batches--
+	return h, []HubOutput{AckEvents(in)}
+}
+
+func (in AcksCame) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
+	if h.stage != Serving || in.Generation != h.session.Generation {
+		return h.close("acks out of order")
+	}
+	h.heard = now
+	full := h.unacked >= Window
+	for _, a := range in.Acks {
+		if s, ok := h.sent[a.Execution]; ok && !s.acked && s.revision <= a.Revision {
+			s.acked = true
+			h.sent[a.Execution] = s
+			h.unacked--
+		}
+	}
+	out := []HubOutput{StoreAcks{Acks: in.Acks}}
+	if full && h.unacked < Window {
+		var read []HubOutput
+		h, read = h.read(now)
+		out = append(out, read...)
+	}
+	return h, out
+}
+
+func (Woken) hub(h Hub, now time.Duration) (Hub, []HubOutput) { return h.read(now) }
+
+func (in OutboxRead) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
+	h.reading = false
+	var out []HubOutput
+	for _, a := range in.Assignments {
+		if h.send(now, a) {
+			out = append(out, SendAssignment{Assignment: a})
+		}
+	}
+	if h.woken {
+		var read []HubOutput
+		h, read = h.read(now)
+		out = append(out, read...)
+	}
+	return h, out
+}
+
+func (HubTicked) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
+	if h.stage != Opening && now-h.heard > HubSilence {
+		return h.close("the member was silent")
+	}
+	h.forget(now)
+	if now-h.swept >= Sweep {
+		return h.read(now)
+	}
+	return h, nil
+}
+
+func (Replaced) hub(h Hub, _ time.Duration) (Hub, []HubOutput) {
+	return h.close("a newer session of this member exists")
+}

@@ -1,0 +1,151 @@
+package session
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+)
+
+// Stage is how far a session has come.
+type Stage uint8
+
+// The stages of a member's session, in their order.
+const (
+	Idle     Stage = iota // no stream
+	Greeting              // Hello sent
+	Listing               // Welcome came; the inventory is being taken
+	Waiting               // the inventory was sent
+	Live                  // verdicts came
+)
+
+// String names the stage.
+func (s Stage) String() string {
+	return [...]string{"idle", "greeting", "listing", "waiting", "live"}[s]
+}
+
+// Silence is how long a hub may say nothing before the member dials elsewhere.
+const Silence = 3 * time.Second
+
+// A confirmed (execution, epoch) is this member's by the word of this session.
+type confirmed struct {
+	epoch flow.Epoch
+	start bool // its work may be started, given a lease
+}
+
+// Member is the state of the cluster's end across sessions. The zero value is
+// a member that has never had one.
+type Member struct {
+	stage    Stage
+	session  flow.Session
+	beat     time.Duration // between heartbeats
+	term     time.Duration // what leases last, by the Welcome
+	last     Clock         // of the last Step
+	heard    time.Duration // when the hub was last heard
+	beaten   time.Duration // when a heartbeat was last due
+	asked    []ask
+	nonce    uint64
+	lastAsk  time.Duration
+	granted  bool // in this session
+	lease    lease
+	own      map[flow.ExecutionID]confirmed  // by this session
+	highest  map[flow.ExecutionID]uint64     // revision of each row, by this session
+	epochs   map[flow.ExecutionID]flow.Epoch // highest ever known
+	verdicts []flow.Verdict                  // parts so far
+	era      uint64                          // highest ever seen
+}
+
+// Stage is how far the session has come.
+func (m Member) Stage() Stage { return m.stage }
+
+// Session is what the Welcome fixed; the zero value without a session.
+func (m Member) Session() flow.Session { return m.session }
+
+// Era is the highest era ever seen.
+func (m Member) Era() uint64 { return m.era }
+
+// MayStart reports whether work of (execution, epoch) may be started now, for
+// how long at most, and if not why not.
+func (m Member) MayStart(now Clock, id flow.ExecutionID, epoch flow.Epoch) (left time.Duration, why string) {
+	if stepped(m.last, now) {
+		return 0, "the wall clock was set"
+	}
+	if !m.lease.live(now.Boot) {
+		return 0, "no live lease"
+	}
+	if e, ok := m.lease.covered[id]; !ok || e != epoch {
+		return 0, "not confirmed as this cluster's"
+	}
+	return m.lease.until - now.Boot, ""
+}
+
+// Reports reports whether events of (execution, epoch) are to be sent in this
+// session.
+func (m Member) Reports(id flow.ExecutionID, epoch flow.Epoch) bool {
+	c, ok := m.own[id]
+	return m.stage == Live && ok && c.epoch == epoch
+}
+
+// Newest reports whether a revision is the highest that this session has seen
+// of the execution's row: what is being applied and is not, is dropped.
+func (m Member) Newest(id flow.ExecutionID, revision uint64) bool {
+	return m.stage == Live && m.highest[id] == revision
+}
+
+// Step takes in one thing that happened and says what is to be done.
+func (m Member) Step(now Clock, in MemberInput) (Member, []MemberOutput) {
+	if m.last == (Clock{}) {
+		m.last = now
+	}
+	jumped := stepped(m.last, now)
+	m.last = now
+	var out []MemberOutput
+	if jumped {
+		m.lease = lease{}
+		if m.stage != Idle {
+			m, out = m.end("the wall clock was set")
+		}
+	}
+	n, more := in.member(m, now.Boot)
+	return n, append(out, more...)
+}
+
+// end closes the session. What the lease covers may go on until its end.
+func (m Member) end(format string, args ...any) (Member, []MemberOutput) {
+	if m.stage == Idle {
+		return m, nil
+	}
+	out := []MemberOutput{End{Reason: fmt.Sprintf(format, args...)}}
+	m.stage, m.session, m.granted = Idle, flow.Session{}, false
+	m.asked, m.own, m.highest, m.verdicts = nil, nil, nil, nil
+	return m, out
+}
+
+// know remembers the highest epoch of an execution.
+func (m *Member) know(id flow.ExecutionID, e flow.Epoch) {
+	if m.epochs == nil {
+		m.epochs = map[flow.ExecutionID]flow.Epoch{}
+	}
+	if m.epochs[id].Less(e) {
+		m.epochs[id] = e
+	}
+	m.era = max(m.era, e.Era)
+}
+
+// ask makes a lease request.
+func (m Member) ask(now time.Duration) (Member, []MemberOutput) {
+	m.nonce++
+	m.lastAsk = now
+	m.asked = remember(m.asked, ask{nonce: m.nonce, sent: now})
+	return m, []MemberOutput{AskLease{flow.LeaseRequest{
+		Sender: m.session.Sender, Nonce: m.nonce, OwnershipRevision: m.session.OwnershipRevision,
+	}}}
+}
+
+// renewal is how long after a request the next one is due.
+func (m Member) renewal() time.Duration {
+	if !m.granted {
+		return max(m.term/30, 200*time.Millisecond)
+	}
+	return max(m.term/6, 200*time.Millisecond)
+}
