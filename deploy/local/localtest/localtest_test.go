@@ -1,11 +1,16 @@
 package localtest_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +22,68 @@ import (
 	"github.com/skein-project/skein/deploy/local/proc"
 )
 
-func TestMain(m *testing.M) { localtest.Main(m) }
+// victimVariable makes this test binary the process that TestNothingOutlivesAKilledProcess kills.
+const victimVariable = "SKEIN_LOCALTEST_VICTIM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(victimVariable) != "" {
+		code, err := localtest.With(context.Background(), "cat") // which ends when its input does
+		fmt.Println(code, err)
+		return
+	}
+	localtest.Main(m)
+}
+
+func TestNothingOutlivesAKilledProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a real API server")
+	}
+	root := t.TempDir()
+	if err := errors.Join(os.Chmod(root, 0o711), os.Chmod(filepath.Dir(root), 0o711)); err != nil {
+		t.Fatal(err)
+	}
+	victim := exec.Command(os.Args[0])
+	victim.Env = append(os.Environ(), victimVariable+"=1", "TMPDIR="+root,
+		localtest.DatabaseVariable+"=", localtest.KubeconfigVariable+"=")
+	in, err := victim.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := victim.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := victim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer victim.Wait()
+	defer victim.Process.Kill()
+	if _, err := io.WriteString(in, "up\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "up\n" { // cat runs, so all servers do
+		t.Fatalf("the victim said %q, %v", line, err)
+	}
+	found, _ := filepath.Glob(filepath.Join(root, "skein-localtest-*"))
+	if len(found) != 1 {
+		t.Fatalf("state folders: %q", found)
+	}
+	if running, err := proc.Leftovers(found[0]); err != nil || len(running) < 4 {
+		t.Fatalf("running: %q, %v", running, err)
+	}
+	_ = victim.Process.Kill()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		left, err := proc.Leftovers(found[0])
+		if err == nil && len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left over: %q, %v", left, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
 
 func TestDatabasesAreSeparateAndGoneAfterwards(t *testing.T) {
 	var first string

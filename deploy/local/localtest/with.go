@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+
+	"github.com/skein-project/skein/deploy/local/proc"
 )
 
 // With starts a database and a cluster, runs the command with both named in its environment, stops them, and returns
@@ -36,8 +38,13 @@ func With(ctx context.Context, command ...string) (code int, err error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = os.Stdin, os.Stdout, os.Stderr, env
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.SysProcAttr = proc.Attributes(nil)
+	cmd.SysProcAttr.Setpgid = false // it keeps the terminal
+	if err := proc.Start(cmd); err != nil {
+		return 1, fmt.Errorf("run %s: %w", command[0], err)
+	}
 	var exit *exec.ExitError
-	if err = cmd.Run(); errors.As(err, &exit) {
+	if err = cmd.Wait(); errors.As(err, &exit) {
 		return max(exit.ExitCode(), 1), nil
 	}
 	if err != nil {
