@@ -1,0 +1,127 @@
+package service
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/admin"
+)
+
+// page is what every list request has.
+type page interface {
+	GetLimit() uint32
+	GetToken() string
+	GetFilters() string
+	GetSortBy() *admin.Sort
+}
+
+// query reads limit, token, filters and order of a list request about one
+// noun (contract section 8). noun is the filter prefix that means the listed
+// thing itself.
+func query(p page, noun string) (flow.Query, error) {
+	if p.GetLimit() == 0 {
+		return flow.Query{}, fault.Field("limit", "must be above 0")
+	}
+	offset, err := offsetOf(p.GetToken())
+	if err != nil {
+		return flow.Query{}, err
+	}
+	filters, err := parseFilters(p.GetFilters(), noun)
+	if err != nil {
+		return flow.Query{}, err
+	}
+	q := flow.Query{Limit: int(min(p.GetLimit(), MaxPageSize)), Offset: offset, Filters: filters}
+	if sort := p.GetSortBy(); sort.GetKey() != "" {
+		q.SortBy = ownField(sort.GetKey(), noun)
+		q.Ascend = sort.GetDirection() == admin.Sort_ASCENDING
+	}
+	return q, nil
+}
+
+func offsetOf(token string) (int, error) {
+	if token == "" {
+		return 0, nil
+	}
+	offset, err := strconv.Atoi(token)
+	if err != nil || offset < 0 || offset > 1<<31-1 {
+		return 0, fault.Field("token", "%q is not a decimal offset", token)
+	}
+	return offset, nil
+}
+
+// nextToken is empty once a page is not full: clients stop there.
+func nextToken(q flow.Query, got int) string {
+	if got < q.Limit {
+		return ""
+	}
+	return strconv.Itoa(q.Offset + got)
+}
+
+var operators = []flow.Op{flow.OpEqual, flow.OpNotEqual, flow.OpGreater, flow.OpAtLeast, flow.OpLess,
+	flow.OpAtMost, flow.OpContains, flow.OpNotLike, flow.OpIn, flow.OpNotIn}
+
+// parseFilters reads fn(field,value) expressions joined by +. A + within a
+// value is kept: it joins only where the next operator follows.
+func parseFilters(s, noun string) ([]flow.Filter, error) {
+	var filters []flow.Filter
+	for s = strings.TrimSpace(s); s != ""; {
+		name, rest, ok := strings.Cut(s, "(")
+		op := flow.Op(strings.TrimSpace(name))
+		if !ok || !slices.Contains(operators, op) {
+			return nil, fault.Field("filters", "%q does not begin with a function such as eq(field,value)", s)
+		}
+		end := expressionEnd(rest)
+		if end < 0 {
+			return nil, fault.Field("filters", "%q has no closing parenthesis", s)
+		}
+		field, value, ok := strings.Cut(rest[:end], ",")
+		if field = strings.TrimSpace(field); !ok || field == "" {
+			return nil, fault.Field("filters", "%q is not of the form %s(field,value)", s, op)
+		}
+		f := flow.Filter{Field: ownField(field, noun), Op: op, Values: []string{strings.TrimPrefix(value, " ")}}
+		if op == flow.OpIn || op == flow.OpNotIn {
+			f.Values = strings.Split(f.Values[0], ";")
+		}
+		filters = append(filters, f)
+		s = strings.TrimLeft(rest[end+1:], "+ ")
+	}
+	return filters, nil
+}
+
+// expressionEnd finds the parenthesis that ends an expression: the last one
+// before the next operator.
+func expressionEnd(s string) int {
+	for i := range len(s) {
+		if s[i] != ')' {
+			continue
+		}
+		rest := strings.TrimLeft(s[i+1:], "+ ")
+		if rest == "" {
+			return i
+		}
+		if name, _, ok := strings.Cut(rest, "("); ok && len(rest) < len(s[i+1:]) && slices.Contains(operators, flow.Op(name)) {
+			return i
+		}
+	}
+	return -1
+}
+
+// ownField drops the prefix that means the listed noun itself.
+func ownField(field, noun string) string {
+	own := strings.TrimPrefix(field, noun+".")
+	if noun == "execution" {
+		switch own {
+		case "project", "domain", "name":
+			return "execution_" + own
+		}
+	}
+	return own
+}
+
+// hasField reports whether a query filters by one of the fields.
+func hasField(q flow.Query, fields ...string) bool {
+	return slices.ContainsFunc(q.Filters, func(f flow.Filter) bool { return slices.Contains(fields, f.Field) })
+}

@@ -1,0 +1,175 @@
+package service
+
+import (
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/admin"
+	"github.com/skein-project/skein/api/flyteidl/core"
+)
+
+// parseSelector reads an execution cluster label as a Kubernetes selector and
+// gives its canonical form; a bare word means "has this label key".
+func parseSelector(value string) (string, error) {
+	selector, err := labels.Parse(value)
+	if err != nil {
+		return "", fault.Field("spec.execution_cluster_label.value", "%q is not a Kubernetes label selector: %s", value, err.Error())
+	}
+	return selector.String(), nil
+}
+
+// requirement derives what an execution asks of a cluster from its compiled
+// closure. Peak is an estimate: it supposes that the levels of the graph run
+// in step. Only Largest and the reservation keep work off a cluster.
+func (s *Service) requirement(closure *core.CompiledWorkflowClosure, spec *admin.ExecutionSpec) (flow.Requirement, error) {
+	value := spec.GetExecutionClusterLabel().GetValue()
+	if value == "" {
+		value = s.cfg.DefaultSelector
+	}
+	selector, err := parseSelector(value)
+	if err != nil {
+		return flow.Requirement{}, err
+	}
+	d := demand{cfg: s.cfg, tasks: map[string]*core.TaskTemplate{}, subs: map[string]*core.CompiledWorkflow{},
+		types: map[string]bool{}, peaks: map[string]flow.Resources{}}
+	for _, t := range closure.GetTasks() {
+		d.tasks[fromIdentifier(t.GetTemplate().GetId()).String()] = t.GetTemplate()
+	}
+	for _, w := range closure.GetSubWorkflows() {
+		d.subs[fromIdentifier(w.GetTemplate().GetId()).String()] = w
+	}
+	peak, err := d.workflow(closure.GetPrimary())
+	if err != nil {
+		return flow.Requirement{}, err
+	}
+	return flow.Requirement{
+		Selector:    selector,
+		TaskTypes:   slices.Sorted(maps.Keys(d.types)),
+		Largest:     d.largest,
+		Peak:        peak,
+		Reservation: peak.Min(d.largest.Times(int64(spec.GetMaxParallelism()))),
+	}, nil
+}
+
+// demand walks a closure.
+type demand struct {
+	cfg     Config
+	tasks   map[string]*core.TaskTemplate
+	subs    map[string]*core.CompiledWorkflow
+	types   map[string]bool
+	largest flow.Resources
+	peaks   map[string]flow.Resources // of sub-workflows seen already
+}
+
+// workflow is the largest sum over one level of the graph.
+func (d *demand) workflow(w *core.CompiledWorkflow) (flow.Resources, error) {
+	var peak flow.Resources
+	level := levels(w)
+	sums := map[int]flow.Resources{}
+	for _, n := range w.GetTemplate().GetNodes() {
+		asked, err := d.node(n)
+		if err != nil {
+			return peak, err
+		}
+		sums[level[n.GetId()]] = sums[level[n.GetId()]].Add(asked)
+		peak = peak.Max(sums[level[n.GetId()]])
+	}
+	return peak, nil
+}
+
+func (d *demand) node(n *core.Node) (flow.Resources, error) {
+	if t := n.GetTaskNode(); t != nil {
+		return d.task(d.tasks[fromIdentifier(t.GetReferenceId()).String()], t.GetOverrides())
+	}
+	ref := n.GetWorkflowNode().GetSubWorkflowRef()
+	if ref == nil {
+		return flow.Resources{}, nil
+	}
+	key := fromIdentifier(ref).String()
+	if peak, ok := d.peaks[key]; ok {
+		return peak, nil
+	}
+	d.peaks[key] = flow.Resources{} // a cycle is the compiler's to refuse
+	peak, err := d.workflow(d.subs[key])
+	d.peaks[key] = peak
+	return peak, err
+}
+
+// task is one pod of a task: what it asks for, else the defaults, cut to the
+// limits.
+func (d *demand) task(t *core.TaskTemplate, over *core.TaskNodeOverrides) (flow.Resources, error) {
+	d.types[t.GetType()] = true
+	asked, err := entries(t.GetContainer().GetResources())
+	if err != nil {
+		return asked, err
+	}
+	override, err := entries(over.GetResources())
+	if err != nil {
+		return asked, err
+	}
+	pod := first(override, first(asked, d.cfg.TaskDefaults))
+	pod = cut(pod, d.cfg.TaskLimits)
+	pod.Pods = 1
+	d.largest = d.largest.Max(pod)
+	return pod, nil
+}
+
+// entries is what a container asks for: its requests, else its limits.
+func entries(r *core.Resources) (flow.Resources, error) {
+	requests, err := quantities("resources.requests", r.GetRequests())
+	if err != nil {
+		return flow.Resources{}, err
+	}
+	limits, err := quantities("resources.limits", r.GetLimits())
+	return first(amount(requests), amount(limits)), err
+}
+
+// first is a, and b where a says nothing.
+func first(a, b flow.Resources) flow.Resources {
+	pick := func(x, y int64) int64 {
+		if x != 0 {
+			return x
+		}
+		return y
+	}
+	return flow.Resources{MilliCPU: pick(a.MilliCPU, b.MilliCPU), Memory: pick(a.Memory, b.Memory), GPUs: pick(a.GPUs, b.GPUs)}
+}
+
+// cut is a, at most limit where limit says something.
+func cut(a, limit flow.Resources) flow.Resources {
+	lower := func(x, y int64) int64 {
+		if y > 0 {
+			return min(x, y)
+		}
+		return x
+	}
+	return flow.Resources{MilliCPU: lower(a.MilliCPU, limit.MilliCPU), Memory: lower(a.Memory, limit.Memory), GPUs: lower(a.GPUs, limit.GPUs)}
+}
+
+// levels numbers nodes by their longest way from a start.
+func levels(w *core.CompiledWorkflow) map[string]int {
+	level := map[string]int{}
+	upstream := w.GetConnections().GetUpstream()
+	var depth func(id string, guard int) int
+	depth = func(id string, guard int) int {
+		if n, ok := level[id]; ok {
+			return n
+		}
+		n := 0
+		for _, up := range upstream[id].GetIds() {
+			if guard > 0 {
+				n = max(n, depth(up, guard-1)+1)
+			}
+		}
+		level[id] = n
+		return n
+	}
+	for _, n := range w.GetTemplate().GetNodes() {
+		depth(n.GetId(), len(w.GetTemplate().GetNodes())+2)
+	}
+	return level
+}
