@@ -15,15 +15,15 @@ func Decide(v View) Plan {
 	for _, p := range ordered(v.Pending) {
 		a := d.ask(p.Requirement)
 		if a.waits == nil {
-			if chosen, reasons := d.choose(p.Execution.String(), a.Requirement); chosen >= 0 {
+			chosen, reasons := d.choose(p.Execution.String(), a.Requirement)
+			if chosen >= 0 {
 				c := &d.clusters[chosen]
 				c.Reserved = c.Reserved.Add(p.Requirement.Reservation)
 				plan.Placements = append(plan.Placements, flow.Placement{Execution: p.Execution,
 					Prior: p.Epoch, Cluster: c.Name, Reasons: reasons, Trace: p.Trace})
 				continue
-			} else {
-				a.waits = reasons
 			}
+			a.waits = reasons
 		}
 		plan.Waits = append(plan.Waits, flow.Wait{Execution: p.Execution, Reasons: slices.Clone(a.waits)})
 	}
