@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -105,5 +106,19 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestSavedIsLoaded(t *testing.T) {
+	want, got := valid(), DefaultAdmin()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := Save(path, &want); err != nil {
+		t.Fatal(err)
+	}
+	if err := Load(&got, Source{File: path}); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("loaded %+v, saved %+v", got, want)
 	}
 }

@@ -1,0 +1,69 @@
+// Package local runs a whole federation on this machine: a database, replicas
+// of the control plane behind a front door, and clusters with a propeller and
+// a process node each, all of real parts.
+//
+// It starts, restarts and stops processes; it does not know what runs on them,
+// and it is not for production. `skein demo` and the end-to-end tests use it.
+// Invariant: what it started ends with it, and everything is in one state
+// folder and found there again at the next start.
+package local
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Cluster is one data plane that is to be there.
+type Cluster struct {
+	Name   string
+	Labels map[string]string
+	Taints []string // key=value:Effect
+}
+
+// Options say what to start. Zero ports are chosen and remembered.
+type Options struct {
+	State    string // folder for everything
+	BinDir   string // where skein, skein-admin and skein-propeller are
+	VenvBin  string // Python for tasks; may be empty
+	Replicas int
+	Clusters []Cluster
+	GRPCPort int // front door of Flyte's gRPC API
+	HTTPPort int // front door of the REST gateway and uploads
+	APIPort  int // front door of Skein's own API
+	Traces   string
+	Lease    time.Duration // zero: the default
+	NoSync   bool          // the database may lose data if the machine crashes
+	Progress func(string)  // told what is under way; may be nil
+	Log      *slog.Logger
+}
+
+// ThreeRegions are the clusters of the demo.
+func ThreeRegions() []Cluster {
+	return []Cluster{
+		{Name: "eu-1", Labels: map[string]string{"region": "eu-west", "tier": "standard"}},
+		{Name: "us-1", Labels: map[string]string{"region": "us-east", "tier": "standard"}},
+		{Name: "ap-1", Labels: map[string]string{"region": "ap-south", "tier": "spot"}},
+	}
+}
+
+func (o *Options) defaults() {
+	if o.Replicas == 0 {
+		o.Replicas = 3
+	}
+	if o.Clusters == nil {
+		o.Clusters = ThreeRegions()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.BinDir == "" {
+		if exe, err := os.Executable(); err == nil {
+			o.BinDir = filepath.Dir(exe)
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+	"github.com/skein-project/skein/cmd/internal/config"
+	"github.com/skein-project/skein/deploy/crd"
+	"github.com/skein-project/skein/deploy/kustomize/propeller"
+	"github.com/skein-project/skein/deploy/local/apply"
+	"github.com/skein-project/skein/deploy/local/cluster"
+	"github.com/skein-project/skein/deploy/local/proc"
+)
+
+// joinTime bounds how long a cluster may take from its propeller's start until
+// it can be given work.
+const joinTime = 60 * time.Second
+
+// Plane is one cluster with its propeller and its node.
+type Plane struct {
+	Cluster
+	Server    *cluster.Cluster
+	Propeller *proc.Process
+	Node      *proc.Process
+	dir       string
+}
+
+// startServers starts the API servers and installs what propellers need.
+func (f *Federation) startServers(ctx context.Context) error {
+	f.progress(fmt.Sprintf("%d Kubernetes API servers", len(f.opts.Clusters)))
+	f.Planes = make([]*Plane, len(f.opts.Clusters))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, c := range f.opts.Clusters {
+		dir, err := f.folder.Sub(c.Name, true)
+		if err != nil {
+			return err
+		}
+		o := cluster.Options{Name: c.Name, Dir: filepath.Join(dir, "kubernetes"), Tools: f.tools}
+		for key, port := range map[string]*int{"etcd": &o.EtcdPort, "etcd-peer": &o.EtcdPeerPort, "api": &o.APIPort} {
+			if *port, err = f.book.Port(c.Name + "." + key); err != nil {
+				return err
+			}
+		}
+		group.Go(func() error {
+			server, err := cluster.Start(ctx, f.group, o)
+			if err != nil {
+				return err
+			}
+			f.Planes[i] = &Plane{Cluster: c, Server: server, dir: dir}
+			admin, err := server.RESTConfig()
+			if err != nil {
+				return err
+			}
+			return apply.Manifests(ctx, admin, crd.FlyteWorkflows, propeller.RBAC)
+		})
+	}
+	return group.Wait()
+}
+
+// startPlanes joins each cluster and waits until it is healthy.
+func (f *Federation) startPlanes(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range f.Planes {
+		group.Go(func() error {
+			if err := f.startNode(ctx, p); err != nil {
+				return err
+			}
+			return f.startPropeller(ctx, p)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return f.awaitHealthy(ctx)
+}
+
+func (f *Federation) startNode(ctx context.Context, p *Plane) error {
+	args := []string{"node", "--kubeconfig", p.Server.Kubeconfig, "--name", p.Name + "-node", "--dir", filepath.Join(p.dir, "node"),
+		"--bin-dir", f.opts.BinDir, "--store", f.Store, "--client-ca", p.Server.NodeClientCAFile(), "--venv-bin", f.opts.VenvBin}
+	cert, err := p.Server.ServerCert("node")
+	if err != nil {
+		return err
+	}
+	p.Node, err = f.group.Start(ctx, proc.Spec{
+		Name: p.Name + "-node", Path: filepath.Join(f.opts.BinDir, "skein"), Args: append(args, "--cert", cert.Cert, "--key", cert.Key),
+		Env: f.environment(), Log: f.log(p.Name + "-node"), Grace: 10 * time.Second,
+		Ready: func(ctx context.Context) error { return nodeReady(ctx, p.Server, p.Name+"-node") },
+	})
+	return err
+}
+
+func (f *Federation) startPropeller(ctx context.Context, p *Plane) error {
+	c, err := f.propellerConfig(ctx, p)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(c.State, "skein-propeller.yaml")
+	if err := config.Save(path, &c); err != nil {
+		return err
+	}
+	p.Propeller, err = f.group.Start(ctx, proc.Spec{
+		Name: p.Name + "-propeller", Path: filepath.Join(f.opts.BinDir, "skein-propeller"), Args: []string{"run", "--config", path},
+		Env: f.environment(), Log: f.log(p.Name + "-propeller"), Grace: 10 * time.Second,
+		Ready:        func(ctx context.Context) error { return get(ctx, "http://"+c.Ops.Listen+"/readyz", nil) },
+		ReadyTimeout: joinTime,
+	})
+	return err
+}
+
+// propellerConfig makes a propeller's configuration, with a join token if the
+// propeller has not joined before.
+func (f *Federation) propellerConfig(ctx context.Context, p *Plane) (config.Propeller, error) {
+	c := config.DefaultPropeller()
+	c.State = filepath.Join(p.dir, "propeller")
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
+		return c, err
+	}
+	kubeconfig, err := p.Server.UserKubeconfig(ctx, "propeller", []string{propeller.Group})
+	if err != nil {
+		return c, err
+	}
+	ops, err := f.book.Port(p.Name + ".ops")
+	if err != nil {
+		return c, err
+	}
+	c.Instance, c.Kubeconfig, c.Ops.Listen = p.Name+"-0", kubeconfig, fmt.Sprintf("127.0.0.1:%d", ops)
+	c.CA, c.ObjectStore.Root, c.Pods.StoreHostPath = filepath.Join(f.folder.Path, "keys", "ca.crt"), f.Store, true
+	c.Tasks = f.Replicas[0].config.Tasks
+	for _, r := range f.Replicas {
+		c.Hubs = append(c.Hubs, r.config.Federation.Listen)
+	}
+	if joined, _ := filepath.Glob(filepath.Join(c.State, "*.crt")); len(joined) > 0 {
+		return c, nil
+	}
+	token, err := f.register(ctx, p.Cluster)
+	c.JoinToken = config.Secret(token)
+	return c, err
+}
+
+// register records a cluster and returns its one-time token.
+func (f *Federation) register(ctx context.Context, c Cluster) (string, error) {
+	api, done, err := f.clusterAPI()
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	request := &skeinv1.RegisterClusterRequest{Name: c.Name, Labels: maps.Clone(c.Labels)}
+	for _, t := range c.Taints {
+		key, effect, _ := strings.Cut(t, ":")
+		key, value, _ := strings.Cut(key, "=")
+		request.Taints = append(request.Taints, &skeinv1.Taint{Key: key, Value: value, Effect: effect})
+	}
+	answer, err := api.RegisterCluster(ctx, request)
+	return answer.GetJoinToken(), err
+}
+
+func (f *Federation) clusterAPI() (skeinv1.ClusterServiceClient, func(), error) {
+	c, err := f.Client()
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := c.DialSkein()
+	if err != nil {
+		return nil, nil, err
+	}
+	return skeinv1.NewClusterServiceClient(conn), func() { conn.Close() }, nil
+}
+
+// awaitHealthy waits until every cluster can be given work.
+func (f *Federation) awaitHealthy(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	api, done, err := f.clusterAPI()
+	if err != nil {
+		return err
+	}
+	defer done()
+	for {
+		list, err := api.ListClusters(ctx, &skeinv1.ListClustersRequest{})
+		var waiting []string
+		for _, c := range list.GetClusters() {
+			if c.GetHealth() != "Healthy" {
+				waiting = append(waiting, c.GetName()+" is "+c.GetHealth())
+			}
+		}
+		if err == nil && len(waiting) == 0 && len(list.GetClusters()) >= len(f.Planes) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("clusters did not become healthy within %s: %s (%v)", joinTime, strings.Join(waiting, ", "), err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// Admin is a client configuration of the cluster's administrator.
+func (p *Plane) Admin() (*rest.Config, error) { return p.Server.RESTConfig() }
