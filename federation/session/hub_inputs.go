@@ -54,6 +54,8 @@ type (
 	HubTicked struct{}
 	// Replaced: a newer session of the same member exists.
 	Replaced struct{}
+	// Ended: the hub ends the session for a reason of its own.
+	Ended struct{ Reason string }
 )
 
 // Outputs of the hub.
@@ -244,3 +246,5 @@ func (HubTicked) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 func (Replaced) hub(h Hub, _ time.Duration) (Hub, []HubOutput) {
 	return h.close("a newer session of this member exists")
 }
+
+func (in Ended) hub(h Hub, _ time.Duration) (Hub, []HubOutput) { return h.close(in.Reason) }

@@ -1,0 +1,34 @@
+package hub
+
+import (
+	"context"
+
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+	"github.com/skein-project/skein/federation/identity"
+)
+
+// Join exchanges a join token for a certificate.
+func (h *Hub) Join(ctx context.Context, req *skeinv1.JoinRequest) (*skeinv1.JoinResponse, error) {
+	cluster, cert, err := h.o.Desk.Join(ctx, req.GetToken(), []byte(req.GetCsr()), req.GetInstance())
+	if err != nil {
+		h.metrics.joins.WithLabelValues("refused").Inc()
+		h.log.Warn("a join was refused", "instance", req.GetInstance(), "error", err)
+		return nil, identity.Status(err)
+	}
+	h.metrics.joins.WithLabelValues("ok").Inc()
+	h.log.Info("a member joined", "cluster", cluster, "instance", req.GetInstance())
+	return &skeinv1.JoinResponse{Certificate: string(cert), Ca: string(h.o.Desk.Bundle()), Cluster: cluster}, nil
+}
+
+// Renew exchanges a still valid certificate for a new one.
+func (h *Hub) Renew(ctx context.Context, req *skeinv1.RenewRequest) (*skeinv1.RenewResponse, error) {
+	caller, err := identity.PeerFromContext(ctx, h.o.TrustDomain)
+	if err != nil {
+		return nil, identity.Status(err)
+	}
+	cert, err := h.o.Desk.Renew(ctx, caller.ID, []byte(req.GetCsr()))
+	if err != nil {
+		return nil, identity.Status(err)
+	}
+	return &skeinv1.RenewResponse{Certificate: string(cert), Ca: string(h.o.Desk.Bundle())}, nil
+}

@@ -1,0 +1,200 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+	"github.com/skein-project/skein/federation/codec"
+	"github.com/skein-project/skein/federation/identity"
+	"github.com/skein-project/skein/federation/session"
+)
+
+// Bounds of one stream. The queues never block: a full control queue ends the
+// session (the member does not read), a full bulk queue drops what the outbox
+// will name again.
+const (
+	controlQueue = 1024
+	bulkQueue    = 2 * session.Window
+	ackQueue     = 64
+	readLimit    = 2 * session.Window
+	helloWait    = 10 * time.Second
+	tickEvery    = 250 * time.Millisecond
+	stopWait     = 3 * time.Second
+)
+
+// errEnded is the cause of an orderly end.
+var errEnded = errors.New("session ended")
+
+// stream is one member's session on this hub.
+type stream struct {
+	hub        *Hub
+	member     flow.Member
+	generation uint64
+	log        *slog.Logger
+	wire       skeinv1.DataPlaneService_ConnectServer
+	end        context.CancelCauseFunc
+
+	control chan *skeinv1.ConnectResponse
+	bulk    chan flow.Assignment
+	judge   chan []flow.Held
+	read    chan struct{}
+	ingest  chan session.Ingest
+	acks    chan []flow.Ack
+	report  chan flow.ClusterReport
+
+	mu      sync.Mutex
+	state   session.Hub
+	sender  flow.Sender
+	goodbye string
+}
+
+// Connect is one session of one member.
+func (h *Hub) Connect(wire skeinv1.DataPlaneService_ConnectServer) error {
+	caller, err := identity.PeerFromContext(wire.Context(), h.o.TrustDomain)
+	if err == nil && !caller.IsMember() {
+		err = fault.E(fault.Forbidden, "only members connect; the caller is %s", caller.ID)
+	}
+	if err != nil {
+		return identity.Status(err)
+	}
+	ctx, cancel := context.WithCancelCause(wire.Context())
+	defer cancel(nil)
+	s := &stream{
+		hub: h, member: caller.Member(), wire: wire, end: cancel,
+		log:     h.log.With("cluster", caller.Cluster, "instance", caller.Instance),
+		control: make(chan *skeinv1.ConnectResponse, controlQueue),
+		bulk:    make(chan flow.Assignment, bulkQueue),
+		judge:   make(chan []flow.Held, 1),
+		read:    make(chan struct{}, 1),
+		ingest:  make(chan session.Ingest, session.Credit),
+		acks:    make(chan []flow.Ack, ackQueue),
+		report:  make(chan flow.ClusterReport, 1),
+	}
+	return identity.Status(s.serve(ctx, caller.Expires))
+}
+
+// serve opens the session and runs it to its end.
+func (s *stream) serve(ctx context.Context, expires time.Time) error {
+	opened, err := s.opened(ctx)
+	if err != nil {
+		return err
+	}
+	s.log = s.log.With("generation", opened.Generation)
+	if err := s.hub.enter(s, opened.Generation); err != nil {
+		return err
+	}
+	defer s.hub.leave(s)
+	s.log.Info("session opened")
+	s.step(session.SessionOpened{Session: opened})
+
+	ctx, cancel := context.WithDeadlineCause(ctx, expires, fault.E(fault.Unauthorized, "the certificate has expired"))
+	defer cancel()
+	go s.receive() // ends when this handler returns: Recv cannot be interrupted otherwise
+	g, gctx := errgroup.WithContext(ctx)
+	for _, f := range []func(context.Context) error{s.writes, s.ingests, s.stores, s.reads, s.ticks} {
+		g.Go(func() error { return f(gctx) })
+	}
+	done := make(chan error, 1)
+	go func() { done <- g.Wait() }()
+	<-gctx.Done()
+	select { // a writer that is stuck in Send is freed when the handler returns
+	case err = <-done:
+	case <-time.After(stopWait):
+	}
+	s.closed(ctx, err)
+	if cause := context.Cause(ctx); fault.Is(cause, fault.Unauthorized) {
+		return cause
+	}
+	return nil
+}
+
+// opened waits for the Hello and opens the session in the store.
+func (s *stream) opened(ctx context.Context) (flow.Session, error) {
+	type first struct {
+		msg *skeinv1.ConnectRequest
+		err error
+	}
+	got := make(chan first, 1)
+	go func() {
+		msg, err := s.wire.Recv()
+		got <- first{msg, err}
+	}()
+	var hello *skeinv1.Hello
+	select {
+	case f := <-got:
+		if f.err != nil {
+			return flow.Session{}, f.err
+		}
+		if hello = f.msg.GetHello(); hello == nil {
+			return flow.Session{}, fault.E(fault.Invalid, "the first message must be Hello")
+		}
+	case <-time.After(helloWait):
+		return flow.Session{}, fault.E(fault.Invalid, "no Hello came within %s", helloWait)
+	case <-ctx.Done():
+		return flow.Session{}, ctx.Err()
+	}
+	opened, err := s.hub.o.Sessions.OpenSession(ctx, s.member, s.hub.o.Name, codec.ReportFrom(hello.GetReport()))
+	if err != nil {
+		return flow.Session{}, err
+	}
+	s.sender = opened.Sender
+	if hello.GetHighestEra() > opened.Era {
+		s.log.Error("a member has seen a higher era than the database's: a backup was restored",
+			"era", opened.Era, "seen", hello.GetHighestEra())
+		return flow.Session{}, fault.E(fault.Precondition, "the control plane's era %d is older than this member's %d", opened.Era, hello.GetHighestEra())
+	}
+	return opened, nil
+}
+
+// closed notes the session's end, unless another one took its place.
+func (s *stream) closed(ctx context.Context, err error) {
+	s.mu.Lock()
+	reason := s.goodbye
+	s.mu.Unlock()
+	if reason == "" && err != nil && !errors.Is(err, context.Canceled) {
+		reason = err.Error()
+	}
+	s.log.Info("session closed", "reason", reason)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
+	defer cancel()
+	if err := s.hub.o.Sessions.CloseSession(ctx, s.sender); err != nil && !fault.Is(err, fault.Stale) {
+		s.log.Warn("the session's end was not stored", "error", err)
+	}
+}
+
+// step feeds the session's machine and hands its outputs to the goroutines
+// that carry them out. It never blocks.
+func (s *stream) step(in session.HubInput) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []session.HubOutput
+	s.state, out = s.state.Step(s.hub.now(), in)
+	for _, o := range out {
+		s.carry(o)
+	}
+}
+
+func (s *stream) beat() (flow.Beat, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Beat(s.hub.now())
+}
+
+// fail ends the session because of an error.
+func (s *stream) fail(err error) {
+	s.log.Warn("session ends on an error", "error", err)
+	reason := "internal error"
+	var e *fault.Error
+	if errors.As(err, &e) {
+		reason = e.Public()
+	}
+	s.step(session.Ended{Reason: reason})
+}
