@@ -1,0 +1,54 @@
+package store_test
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/skein-project/skein/admin/store"
+	"github.com/skein-project/skein/admin/store/storetest"
+	"github.com/skein-project/skein/deploy/local/localtest"
+)
+
+func TestMain(m *testing.M) { localtest.Main(m) }
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) *storetest.Opened {
+		url := localtest.Database(t)
+		w := &wire{}
+		s := open(t, store.Config{URL: url, MaxConnections: 8, Dial: w.dial})
+		if err := s.Migrate(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		opened := &storetest.Opened{Ports: ports(s), Other: ports(open(t, store.Config{URL: url, MaxConnections: 8}))}
+		if plain(t, url) {
+			opened.Cut, opened.Hold = w.cut, w.hold
+		}
+		return opened
+	})
+}
+
+// open opens a store that is closed at the end of the test.
+func open(t testing.TB, config store.Config) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// migrated opens a store on a fresh database.
+func migrated(t testing.TB) *store.Store {
+	t.Helper()
+	s := open(t, store.Config{URL: localtest.Database(t)})
+	if err := s.Migrate(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func ports(s *store.Store) storetest.Ports {
+	return storetest.Ports{Registry: s, NamedEntities: s, Projects: s, Executions: s, Runs: s, Clusters: s, Sessions: s,
+		Outbox: s, Events: s, Tokens: s, Terms: s, Plans: s, Decisions: s}
+}

@@ -1,0 +1,169 @@
+// Package storetest is the suite that every engine behind the planes' store
+// ports must pass: admin/store on CockroachDB and on PostgreSQL, and twins in
+// memory.
+//
+// It knows no engine and no SQL. Each case opens an empty one, speaks to it
+// through the ports as the planes declare them, and may let connections break
+// at the worst moments.
+//
+// Invariant: what the suite asks for, the ports' documentation promises.
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+)
+
+// Registry is the port for tasks, workflows and launch plans.
+type Registry interface {
+	CreateEntity(context.Context, flow.Entity) error
+	GetEntity(context.Context, flow.EntityKind, flow.EntityID) (flow.Entity, error)
+	ListEntities(ctx context.Context, kind flow.EntityKind, project, domain, name string, q flow.Query) ([]flow.Entity, error)
+	ListEntityIDs(ctx context.Context, kind flow.EntityKind, project, domain string, q flow.Query) ([]flow.NamedEntity, error)
+	SetActive(ctx context.Context, id flow.EntityID, active bool) error
+}
+
+// NamedEntities is the port for what the versions of a name share.
+type NamedEntities interface {
+	GetNamedEntity(ctx context.Context, kind flow.EntityKind, project, domain, name string) (flow.NamedEntity, error)
+	UpdateNamedEntity(context.Context, flow.NamedEntity) error
+}
+
+// Projects is the port for projects.
+type Projects interface {
+	CreateProject(context.Context, flow.Project) error
+	GetProject(ctx context.Context, id string) (flow.Project, error)
+	UpdateProject(context.Context, flow.Project) error
+	ListProjects(context.Context, flow.Query) ([]flow.Project, error)
+}
+
+// Executions is the port for executions.
+type Executions interface {
+	CreateExecution(context.Context, flow.Execution) error
+	GetExecution(context.Context, flow.ExecutionID) (flow.Execution, error)
+	ListExecutions(ctx context.Context, project, domain string, q flow.Query) ([]flow.Execution, error)
+	AbortExecution(ctx context.Context, id flow.ExecutionID, cause, principal string, at time.Time) (flow.Execution, error)
+	ArchiveExecution(ctx context.Context, id flow.ExecutionID, archived bool) error
+}
+
+// Runs is the port for node and task executions.
+type Runs interface {
+	GetNode(context.Context, flow.NodeID) (flow.NodeExecution, error)
+	ListNodes(ctx context.Context, id flow.ExecutionID, parent string, q flow.Query) ([]flow.NodeExecution, error)
+	GetTask(ctx context.Context, node flow.NodeID, task flow.EntityID, attempt uint32) (flow.TaskExecution, error)
+	ListTasks(context.Context, flow.NodeID, flow.Query) ([]flow.TaskExecution, error)
+}
+
+// Clusters is the port for the fleet.
+type Clusters interface {
+	CreateCluster(context.Context, flow.Cluster) error
+	GetCluster(ctx context.Context, name string) (flow.Cluster, error)
+	ListClusters(context.Context) ([]flow.Cluster, error)
+	ListMembers(ctx context.Context, cluster string) ([]flow.MemberState, error)
+	UpdateCluster(context.Context, flow.Cluster) error
+}
+
+// Sessions is the port for members' sessions.
+type Sessions interface {
+	OpenSession(ctx context.Context, m flow.Member, hub string, r flow.ClusterReport) (flow.Session, error)
+	Report(context.Context, flow.Sender, flow.ClusterReport) error
+	Verdicts(context.Context, flow.Sender, []flow.Held) (flow.Verdicts, error)
+	CloseSession(context.Context, flow.Sender) error
+}
+
+// Outbox is the port for assignments and their acks.
+type Outbox interface {
+	Assignments(ctx context.Context, s flow.Sender, limit int) ([]flow.Assignment, error)
+	Ack(context.Context, flow.Sender, []flow.Ack) error
+}
+
+// Events is the port for what the fleet reports.
+type Events interface {
+	RecordEvents(context.Context, flow.Sender, []flow.Event, flow.Apply) ([]flow.EventResult, error)
+}
+
+// Tokens is the port for join tokens.
+type Tokens interface {
+	CreateToken(ctx context.Context, hash []byte, cluster string, expiresAt time.Time) error
+	ConsumeToken(ctx context.Context, hash, keyHash []byte, instance string,
+		issue func(cluster string) (certPEM []byte, err error), now time.Time) (cluster string, certPEM []byte, err error)
+}
+
+// Terms is the port for elections.
+type Terms interface {
+	BeginTerm(ctx context.Context, replica string) (flow.Fence, error)
+	ReadFence(context.Context) (flow.Fence, error)
+}
+
+// Plans is the port for what the scheduler reads and writes.
+type Plans interface {
+	Pending(ctx context.Context, limit int) ([]flow.Pending, error)
+	Reserved(context.Context) ([]flow.Reserved, error)
+	CommitPlan(ctx context.Context, f flow.Fence, p []flow.Placement, w []flow.Wait, at time.Time) (flow.Fence, []flow.ExecutionID, error)
+	RecordLeases(ctx context.Context, f flow.Fence, r []flow.LeaseRequest, d time.Duration, at time.Time) (flow.Fence, []flow.Lease, error)
+	SetHealth(context.Context, flow.Fence, []flow.HealthChange) (flow.Fence, error)
+}
+
+// Decisions is the port for explanations.
+type Decisions interface {
+	ListDecisions(context.Context, flow.ExecutionID) ([]flow.Decision, error)
+}
+
+// Ports are all ports of one engine.
+type Ports struct {
+	Registry
+	NamedEntities
+	Projects
+	Executions
+	Runs
+	Clusters
+	Sessions
+	Outbox
+	Events
+	Tokens
+	Terms
+	Plans
+	Decisions
+}
+
+// Opened is an empty engine. Engines without a wire leave Cut and Hold nil;
+// the cases that need them are then skipped.
+type Opened struct {
+	Ports
+	// Other is another replica's view of the same data.
+	Other Ports
+	// Cut breaks the connection of Ports at its next COMMIT: before the database
+	// sees it, or after the database has confirmed it. It returns a way to ask
+	// whether that has happened.
+	Cut func(landed bool) (happened func() bool)
+	// Hold stops the next COMMIT of Ports on its way, until release.
+	Hold func() (reached <-chan struct{}, release func())
+}
+
+// Run runs the suite. open gives an empty engine, and closes it at the end of
+// the test that it is given.
+func Run(t *testing.T, open func(*testing.T) *Opened) {
+	for _, group := range []struct {
+		name  string
+		cases []testCase
+	}{
+		{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
+		{"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Tokens", tokenCases},
+		{"Races", raceCases}, {"LostAnswers", lostAnswerCases},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			for _, c := range group.cases {
+				t.Run(c.name, func(t *testing.T) { c.run(newWorld(t, open(t))) })
+			}
+		})
+	}
+}
+
+// testCase is one claim; its name is the claim.
+type testCase struct {
+	name string
+	run  func(*world)
+}
