@@ -67,6 +67,13 @@ func podSucceeds(t *testing.T, env Env) {
 	if pod.Status.Phase != corev1.PodSucceeded || end.ExitCode != 0 || end.Reason != "Completed" {
 		t.Errorf("phase %s, %+v", pod.Status.Phase, end)
 	}
+	succeededStatus(t, env, pod)
+}
+
+// succeededStatus checks what belongs to the status of a pod that has succeeded.
+func succeededStatus(t *testing.T, env Env, pod *corev1.Pod) {
+	t.Helper()
+	end := terminated(t, pod, "main")
 	if pod.Spec.NodeName != env.NodeName || pod.Status.StartTime == nil || pod.Status.HostIP == "" {
 		t.Errorf("node %q, start %v, host %q", pod.Spec.NodeName, pod.Status.StartTime, pod.Status.HostIP)
 	}

@@ -150,7 +150,7 @@ func (e Env) ended(t *testing.T, pod *corev1.Pod) *corev1.Pod {
 
 func running(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning }
 
-// history deletes the pod and returns its versions from now until it is gone.
+// delete deletes the pod and returns its versions from now until it is gone.
 func (e Env) delete(t *testing.T, pod *corev1.Pod, options metav1.DeleteOptions) []*corev1.Pod {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), e.Patience)

@@ -79,7 +79,8 @@ func New(opts Options) (*Agent, error) {
 	}, nil
 }
 
-// Run serves until the context ends, and returns nil then, after it has killed
+// Run serves until the context ends, however long the API server is away, and
+// returns nil then, after it has killed
 // all containers and marked the Node not ready. It writes nothing about the
 // pods that it killed: the next agent of the same folder fails them. Run may be
 // called once.
@@ -98,8 +99,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	defer server.close()
 	node := &node{agent: a, port: server.port()}
-	if err := node.register(ctx); err != nil {
-		return err
+	if !node.registered(ctx) {
+		return nil
 	}
 	a.log.Info("process node serves", "folder", a.opts.Dir, "running_at_most", a.opts.MaxRunning)
 	var loops sync.WaitGroup
@@ -126,8 +127,14 @@ func (a *Agent) watch(ctx context.Context, loops *sync.WaitGroup) {
 		UpdateFunc: func(any, any) { a.nudgeNow() },
 	})
 	_, _ = pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { a.observe(ctx, obj.(*corev1.Pod)) },
-		UpdateFunc: func(_, obj any) { a.observe(ctx, obj.(*corev1.Pod)) },
+		AddFunc: func(obj any) { a.observe(ctx, obj.(*corev1.Pod)) },
+		UpdateFunc: func(before, obj any) {
+			// After a break of the watch, another pod may have taken the name.
+			if old, pod := before.(*corev1.Pod), obj.(*corev1.Pod); old.UID != pod.UID {
+				a.forget(old)
+			}
+			a.observe(ctx, obj.(*corev1.Pod))
+		},
 		DeleteFunc: a.forget,
 	})
 	loops.Go(func() { nodes.Run(ctx.Done()) })

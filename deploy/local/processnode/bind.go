@@ -3,6 +3,7 @@ package processnode
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"sort"
 	"time"
 
@@ -81,16 +82,8 @@ func (b *binder) survey() (corev1.ResourceList, []*corev1.Pod) {
 			pending = append(pending, pod)
 		}
 	}
-	for uid := range b.assumed {
-		if !seen[uid] {
-			delete(b.assumed, uid)
-		}
-	}
-	for uid := range b.told {
-		if !seen[uid] {
-			delete(b.told, uid)
-		}
-	}
+	maps.DeleteFunc(b.assumed, func(uid types.UID, _ *corev1.Pod) bool { return !seen[uid] })
+	maps.DeleteFunc(b.told, func(uid types.UID, _ string) bool { return !seen[uid] })
 	sort.Slice(pending, func(i, j int) bool { return older(pending[i], pending[j]) })
 	return used, pending
 }

@@ -29,6 +29,22 @@ type node struct {
 	since metav1.Time
 }
 
+// registered registers, as often as it takes; false if the context ends before.
+func (n *node) registered(ctx context.Context) bool {
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, leasePeriod) {
+		err := n.register(ctx)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() == nil {
+			n.agent.log.Warn("node not registered", "error", err)
+		}
+		if !pause(ctx, wait) {
+			return false
+		}
+	}
+}
+
 // register makes the Node, or takes over the one of an earlier agent.
 func (n *node) register(ctx context.Context) error {
 	nodes := n.agent.client.CoreV1().Nodes()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -25,7 +26,8 @@ type Options struct {
 	NodeName string
 	// Dir is the agent's folder, made if missing. Only one agent may use it at
 	// a time, which a lock ensures; a later agent of the same folder cleans up
-	// after an earlier one. Keep it short: TMPDIR lies below it.
+	// after an earlier one. Keep it short, since TMPDIR lies below it, and free of
+	// spaces, since mapped paths are put into shell scripts too.
 	Dir string
 	// BinDirs and VenvBin (may be empty) are searched for programs, in this
 	// order, before the system's folders, and lead PATH.
@@ -50,24 +52,9 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// complete fills in the defaults and checks everything at once.
+// complete checks the options and fills in the defaults.
 func (o Options) complete() (Options, error) {
-	var problems []error
-	if o.NodeName == "" {
-		problems = append(problems, errors.New("no node name"))
-	}
-	if o.Dir == "" {
-		problems = append(problems, errors.New("no folder"))
-	}
-	if o.RESTConfig == nil {
-		problems = append(problems, errors.New("no API server"))
-	} else if err := requireLoopback(o.RESTConfig); err != nil {
-		problems = append(problems, err)
-	}
-	if o.TLSConfig != nil && len(o.TLSConfig.Certificates) == 0 && o.TLSConfig.GetCertificate == nil {
-		problems = append(problems, errors.New("the TLS configuration has no certificate"))
-	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(o.problems()...); err != nil {
 		return o, fmt.Errorf("process node agent: %w", err)
 	}
 	if o.Log == nil {
@@ -85,11 +72,37 @@ func (o Options) complete() (Options, error) {
 	return o, o.resolve()
 }
 
-// resolve makes the folder and gives it and the store their real names: that is
-// how the kernel shows a working directory.
+// problems lists all that is wrong.
+func (o Options) problems() []error {
+	var problems []error
+	if o.NodeName == "" {
+		problems = append(problems, errors.New("no node name"))
+	}
+	if o.Dir == "" {
+		problems = append(problems, errors.New("no folder"))
+	}
+	if o.StorePrefix != "" && !filepath.IsAbs(o.StorePrefix) {
+		problems = append(problems, fmt.Errorf("the object store's folder %q is not an absolute path", o.StorePrefix))
+	}
+	if o.RESTConfig == nil {
+		problems = append(problems, errors.New("no API server"))
+	} else if err := requireLoopback(o.RESTConfig); err != nil {
+		problems = append(problems, err)
+	}
+	if o.TLSConfig != nil && len(o.TLSConfig.Certificates) == 0 && o.TLSConfig.GetCertificate == nil {
+		problems = append(problems, errors.New("the TLS configuration has no certificate"))
+	}
+	return problems
+}
+
+// resolve makes the folder and gives it its real name, which is how the kernel
+// shows a working directory; programs are started elsewhere, so their folders
+// become absolute.
 func (o *Options) resolve() error {
-	if err := os.MkdirAll(filepath.Join(o.Dir, podsName), 0o755); err != nil {
-		return fmt.Errorf("make the agent's folder: %w", err)
+	for _, name := range []string{podsName, tmpName} { // not for others: secrets lie in volumes
+		if err := os.MkdirAll(filepath.Join(o.Dir, name), 0o700); err != nil {
+			return fmt.Errorf("make the agent's folder: %w", err)
+		}
 	}
 	abs, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -97,6 +110,17 @@ func (o *Options) resolve() error {
 	}
 	if o.Dir, err = filepath.EvalSymlinks(abs); err != nil {
 		return fmt.Errorf("find the agent's folder: %w", err)
+	}
+	o.BinDirs = slices.Clone(o.BinDirs)
+	for i, dir := range o.BinDirs {
+		if o.BinDirs[i], err = filepath.Abs(dir); err != nil {
+			return fmt.Errorf("find the programs: %w", err)
+		}
+	}
+	if o.VenvBin != "" {
+		if o.VenvBin, err = filepath.Abs(o.VenvBin); err != nil {
+			return fmt.Errorf("find the virtual environment: %w", err)
+		}
 	}
 	return nil
 }

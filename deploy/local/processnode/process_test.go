@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -216,7 +217,15 @@ func testRestart(t *testing.T, r *rig) {
 			t.Errorf("ready is %s after the agent's end", c.Status)
 		}
 	}
+	orphan := exec.Command("sleep", "1000") // as a killed agent leaves one
+	orphan.Env, orphan.SysProcAttr = []string{"HOME=" + filepath.Join(r.folder(pod), "main", "home")}, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := orphan.Start(); err != nil {
+		t.Fatal(err)
+	}
 	r.start()
+	if err := orphan.Wait(); err == nil {
+		t.Error("the orphan was not killed")
+	}
 	got := r.until(t, pod, "failed", phase(corev1.PodFailed))
 	if s := got.Status.ContainerStatuses[0].State.Terminated; got.Status.Reason != "NodeShutdown" || s == nil || s.ExitCode != 137 {
 		t.Errorf("%+v", got.Status)

@@ -75,10 +75,17 @@ func (p *reporter) remove() {
 // until repeats a request until it is accepted, has lost its object, or nothing
 // is to be reported any more.
 func (p *reporter) until(problem string, request func(context.Context) error) {
+	conflicts := 0
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := request(p.r.talk)
-		if err == nil || p.r.talk.Err() != nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		if err == nil || p.r.talk.Err() != nil || apierrors.IsNotFound(err) {
 			return
+		}
+		// Mostly another pod has the name; a busy server says so for ours too.
+		if apierrors.IsConflict(err) {
+			if conflicts++; conflicts == 3 {
+				return
+			}
 		}
 		p.r.agent.log.Warn(problem, "pod", p.r.pod.Namespace+"/"+p.r.pod.Name, "error", err)
 		if !pause(p.r.talk, wait) {

@@ -3,6 +3,7 @@ package child
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,6 +40,41 @@ func start(t *testing.T, script string) (*Process, func() string) {
 		}
 		out, _ := io.ReadAll(r)
 		return string(out)
+	}
+}
+
+// TestMain lets the test program stand for an agent that is killed.
+func TestMain(m *testing.M) {
+	file := os.Getenv("SKEIN_TEST_CHILD_FILE")
+	if file == "" {
+		os.Exit(m.Run())
+	}
+	_, err := Start(Spec{Argv: []string{"/bin/sh", "-c", "echo $$ >" + file + "; exec sleep 1000"}, Dir: "/", Output: os.Stderr})
+	if err != nil {
+		os.Exit(1)
+	}
+	select {}
+}
+
+func TestChildDiesWithAKilledAgent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	agent := exec.Command(os.Args[0])
+	agent.Env = append(os.Environ(), "SKEIN_TEST_CHILD_FILE="+file)
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := strconv.Atoi(waitFile(t, file))
+	time.Sleep(50 * time.Millisecond) // idle threads of the agent may end meanwhile
+	if gone(pid) {
+		t.Error("the child died although the agent lives")
+	}
+	_ = agent.Process.Kill()
+	_ = agent.Wait()
+	for end := time.Now().Add(5 * time.Second); !gone(pid); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			_ = unix.Kill(pid, unix.SIGKILL)
+			t.Fatal("the child outlived its agent")
+		}
 	}
 }
 

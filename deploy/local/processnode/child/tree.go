@@ -39,10 +39,11 @@ func KillLeftovers(records []Record, folders ...string) int {
 }
 
 // killTree kills the process of the record and all that belong to it, again
-// until none is left: between two looks at /proc a process can fork.
+// until none is left, for some seconds at most: between two looks at /proc a
+// process can fork.
 func killTree(root Record, folders []string) int {
 	killed := map[int]bool{}
-	for range 20 {
+	for wait := time.Millisecond; wait < 2*time.Second; wait = wait * 3 / 2 {
 		alive := 0
 		for _, pid := range members(root, folders) {
 			if unix.Kill(pid, unix.SIGKILL) == nil {
@@ -53,7 +54,7 @@ func killTree(root Record, folders []string) int {
 		if alive == 0 {
 			break
 		}
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(wait) // a large process takes a while to die
 	}
 	return len(killed)
 }

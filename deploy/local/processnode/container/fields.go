@@ -14,13 +14,7 @@ import (
 // field gives the value of a fieldRef: the ones that Kubernetes allows.
 func field(pod *corev1.Pod, path string) (string, error) {
 	if name, key, ok := strings.Cut(path, "["); ok {
-		key = strings.Trim(key, "']\"")
-		switch name {
-		case "metadata.labels":
-			return pod.Labels[key], nil
-		case "metadata.annotations":
-			return pod.Annotations[key], nil
-		}
+		return keyed(pod, name, strings.Trim(key, "']\""))
 	}
 	switch path {
 	case "metadata.name":
@@ -41,6 +35,17 @@ func field(pod *corev1.Pod, path string) (string, error) {
 		return "127.0.0.1", nil
 	}
 	return "", fmt.Errorf("unsupported fieldRef %q", path)
+}
+
+// keyed gives one label or annotation; one that is not there is empty.
+func keyed(pod *corev1.Pod, name, key string) (string, error) {
+	switch name {
+	case "metadata.labels":
+		return pod.Labels[key], nil
+	case "metadata.annotations":
+		return pod.Annotations[key], nil
+	}
+	return "", fmt.Errorf("unsupported fieldRef %q of %q", name, key)
 }
 
 // lines formats labels or annotations as the downward API does.

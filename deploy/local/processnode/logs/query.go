@@ -68,34 +68,44 @@ func (q Query) Copy(ctx context.Context, path string, to io.Writer, live func() 
 	if err != nil {
 		return err
 	}
-	if _, err := file.Seek(offset, io.SeekStart); err != nil {
-		return err
-	}
-	times := &index{path: indexPath(path)}
 	lines := bufio.NewReader(&follower{ctx: ctx, file: file, flush: flush, live: func() bool {
 		return q.follow && !q.Previous && live()
 	}})
-	left := q.limit
-	for {
+	return q.lines(path, offset, lines, &bounded{to: to, left: q.limit})
+}
+
+// lines copies what lies behind the offset.
+func (q Query) lines(path string, offset int64, lines *bufio.Reader, out *bounded) error {
+	for times := (&index{path: indexPath(path)}); ; {
 		line, err := lines.ReadBytes('\n')
-		if len(line) > 0 && left != 0 {
-			text := q.dress(line, times.at(offset))
-			offset += int64(len(line))
-			if left > 0 {
-				text = text[:min(int64(len(text)), left)]
-				left -= int64(len(text))
-			}
-			if _, err := to.Write(text); err != nil {
+		if len(line) > 0 {
+			if err := out.write(q.dress(line, times.at(offset))); err != nil {
 				return err
 			}
+			offset += int64(len(line))
 		}
-		if err == io.EOF || left == 0 {
+		if err == io.EOF || out.left == 0 {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// bounded writes so many bytes and drops the rest; -1 is no bound.
+type bounded struct {
+	to   io.Writer
+	left int64
+}
+
+func (b *bounded) write(text []byte) error {
+	if b.left >= 0 {
+		text = text[:min(int64(len(text)), b.left)]
+		b.left -= int64(len(text))
+	}
+	_, err := b.to.Write(text)
+	return err
 }
 
 // dress puts the time before a line, or drops one that is too old.
@@ -109,7 +119,7 @@ func (q Query) dress(line []byte, at time.Time) []byte {
 	return append([]byte(at.UTC().Format(time.RFC3339Nano)+" "), line...)
 }
 
-// start is where the last tail lines begin. Logs are bounded, so they can be
+// start goes where the last tail lines begin. Logs are bounded, so they can be
 // read whole.
 func (q Query) start(file *os.File) (int64, error) {
 	if q.tail < 0 {
@@ -119,10 +129,11 @@ func (q Query) start(file *os.File) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if q.tail == 0 {
-		return int64(len(raw)), nil
+	offset := int64(len(raw))
+	if q.tail > 0 {
+		offset -= int64(len(lastLines(raw, int(min(q.tail, maxLog)))))
 	}
-	return int64(len(raw) - len(lastLines(raw, int(q.tail)))), nil
+	return file.Seek(offset, io.SeekStart)
 }
 
 // index tells when the byte at an offset was written. It reads on as it is
