@@ -104,6 +104,31 @@ func TestSilenceIsSuspectThenLapsed(t *testing.T) {
 	eventually(t, "back", func() bool { return w.health("c") == flow.HealthHealthy && w.placedOn(x) == "c" })
 }
 
+// TestAWallClockStepDoesNotEndALease: the row says that the lease is over, the
+// leader that granted it knows better.
+func TestAWallClockStepDoesNotEndALease(t *testing.T) {
+	w := newWorld()
+	member := w.cluster("c")
+	s := run(t, w)
+	lead(t, s, w)
+	advance := func(d time.Duration) { w.locked(func() { w.now = w.now.Add(d) }) }
+	advance(10 * time.Second)
+	if _, err := s.Beat(context.Background(), "hub", []flow.Beat{beat(member, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	w.locked(func() { w.members[0].LeaseExpiresAt = w.members[0].LeaseExpiresAt.Add(-20 * time.Second) })
+	advance(25 * time.Second)
+	eventually(t, "suspect", func() bool { return w.health("c") == flow.HealthSuspect })
+	advance(time.Second)
+	x := w.launch("x", "")
+	eventually(t, "a cycle ran", func() (ok bool) { w.locked(func() { ok = w.waits[x] != nil }); return ok })
+	if h := w.health("c"); h != flow.HealthSuspect {
+		t.Errorf("%s while the lease lasts", h)
+	}
+	advance(10 * time.Second)
+	eventually(t, "lapsed", func() bool { return w.health("c") == flow.HealthLapsed })
+}
+
 func TestRequestsOfAllHubsAreOneTransaction(t *testing.T) {
 	w := newWorld()
 	a, b := w.cluster("a"), w.cluster("b")

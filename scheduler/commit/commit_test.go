@@ -27,6 +27,7 @@ type ledger struct {
 	sizes  []int // placements + waits of each plan
 	waits  []string
 	fail   error // of the next write, which commits nevertheless
+	refuse error // of the next write, which changes nothing
 	inside atomic.Int32
 }
 
@@ -39,6 +40,10 @@ func (l *ledger) write(f flow.Fence) (flow.Fence, error) {
 	defer l.mu.Unlock()
 	if f != l.fence {
 		return f, fault.E(fault.Stale, "fence %s, found %s", f, l.fence)
+	}
+	if err := l.refuse; err != nil {
+		l.refuse = nil
+		return f, err
 	}
 	l.fence.Beat++
 	err := l.fail
@@ -159,6 +164,7 @@ func TestNothingIsWrittenAfterAFailure(t *testing.T) {
 	}{
 		{"another leader's fence", "it may have placed the same work", context.Background(), func(l *ledger) { l.fence.Epoch.N++ }, true},
 		{"an ambiguous commit", "the beat is not known any more", context.Background(), func(l *ledger) { l.fail = fault.E(fault.Unavailable, "connection lost") }, true},
+		{"a failure that committed nothing", "the Committer cannot tell it from an ambiguous one", context.Background(), func(l *ledger) { l.refuse = errors.New("no route") }, true},
 		{"a term that ended", "leadership is gone", cancelled, func(*ledger) {}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

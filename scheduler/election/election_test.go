@@ -126,12 +126,14 @@ func TestADatabaseThatCannotBeReachedIsTriedAgain(t *testing.T) {
 func TestLossyNotifications(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ch, started, over, done := make(chan bool), make(chan context.Context), make(chan struct{}), make(chan struct{})
+	finished := 0 // no lock: reigns never overlap, and monitor returns after the last
 	go func() {
 		defer close(done)
 		monitor(ctx, ch, slog.New(slog.DiscardHandler), func(ctx context.Context) {
 			started <- ctx
 			<-ctx.Done()
 			over <- struct{}{}
+			finished++
 		})
 	}()
 	ch <- true
@@ -153,6 +155,9 @@ func TestLossyNotifications(t *testing.T) {
 	cancel()
 	<-over
 	<-done
+	if finished != 3 {
+		t.Errorf("%d of 3 reigns had ended when monitor returned", finished)
+	}
 }
 
 func TestOpeningErrorsSayWhatToDo(t *testing.T) {
