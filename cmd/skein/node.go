@@ -1,0 +1,74 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/deploy/local/processnode"
+)
+
+// nodeCommand runs a process node for a cluster on this machine. It is hidden:
+// skein demo starts it.
+func nodeCommand() *cobra.Command {
+	var kubeconfig, name, dir, store, venv, clientCA, cert, key string
+	var bins []string
+	cmd := &cobra.Command{
+		Use: "node", Hidden: true, Args: cobra.NoArgs,
+		Short: "Run pods of a loopback cluster as plain processes (development only)",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rest, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+			if err != nil {
+				return fault.Wrap(fault.Invalid, err, "--kubeconfig")
+			}
+			logs, err := logTLS(cert, key, clientCA)
+			if err != nil {
+				return err
+			}
+			agent, err := processnode.New(processnode.Options{
+				RESTConfig: rest, NodeName: name, Dir: dir, BinDirs: bins, VenvBin: venv, StorePrefix: store, TLSConfig: logs,
+				Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+			})
+			if err != nil {
+				return err
+			}
+			return agent.Run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&kubeconfig, "kubeconfig", "", "an administrator's kubeconfig of the cluster")
+	flags.StringVar(&name, "name", "process-node", "name of the Node")
+	flags.StringVar(&dir, "dir", "", "folder for pods")
+	flags.StringSliceVar(&bins, "bin-dir", nil, "folders in which programs are looked up first")
+	flags.StringVar(&store, "store", "", "folder of the object store, the only hostPath")
+	flags.StringVar(&venv, "venv-bin", "", "folder of a Python environment's programs")
+	flags.StringVar(&clientCA, "client-ca", "", "CA of those who may read logs")
+	flags.StringVar(&cert, "cert", "", "certificate of the log server")
+	flags.StringVar(&key, "key", "", "its key")
+	return cmd
+}
+
+// logTLS is nil without a certificate: the agent then makes its own.
+func logTLS(cert, key, clientCA string) (*tls.Config, error) {
+	if cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "--cert and --key")
+	}
+	raw, err := os.ReadFile(clientCA)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "--client-ca")
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(raw) {
+		return nil, fault.Field("--client-ca", "%s holds no certificate", clientCA)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, MinVersion: tls.VersionTLS13}, nil
+}
