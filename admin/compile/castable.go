@@ -12,7 +12,7 @@ import (
 // unions takes as many steps as the product of their sizes.
 const (
 	castBudget    = 1 << 20
-	compileBudget = 1 << 25
+	compileBudget = 1 << 23
 )
 
 // Castable reports whether a value of type up may be given where down is
@@ -29,6 +29,9 @@ func (c *caster) spend() bool {
 	c.left--
 	return c.left > 0
 }
+
+// charge spends what a step of linear cost is worth.
+func (c *caster) charge(n int) { c.left -= n }
 
 func (c *caster) castable(up, down *core.LiteralType) bool {
 	if !c.spend() || up.GetType() == nil || down.GetType() == nil {
@@ -47,7 +50,7 @@ func (c *caster) castable(up, down *core.LiteralType) bool {
 	case *core.LiteralType_MapValueType:
 		return c.elements(up.GetMapValueType(), d.MapValueType)
 	case *core.LiteralType_EnumType:
-		return toEnum(up, d.EnumType)
+		return c.toEnum(up, d.EnumType)
 	case *core.LiteralType_Blob:
 		return toBlob(up, d.Blob)
 	case *core.LiteralType_Schema:
@@ -136,10 +139,11 @@ func (c *caster) toSimple(up, down *core.LiteralType) bool {
 	return proto.Equal(up.GetMetadata(), down.GetMetadata()) || c.schemaFits(up.GetMetadata(), down.GetMetadata())
 }
 
-func toEnum(up *core.LiteralType, down *core.EnumType) bool {
+func (c *caster) toEnum(up *core.LiteralType, down *core.EnumType) bool {
 	if up.GetEnumType() == nil {
 		return up.GetSimple() == core.SimpleType_STRING
 	}
+	c.charge(len(down.GetValues()))
 	known := make(map[string]bool, len(down.GetValues()))
 	for _, v := range down.GetValues() {
 		known[v] = true
@@ -191,6 +195,7 @@ func (c *caster) toDataset(up *core.LiteralType, down *core.StructuredDatasetTyp
 // columnsFit: what is wanted must be a subset of what there is. Unstated
 // columns, on either side, say nothing.
 func (c *caster) columnsFit(have, want map[string]*core.LiteralType) bool {
+	c.charge(len(have))
 	if len(have) == 0 {
 		return true
 	}

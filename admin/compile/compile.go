@@ -83,6 +83,7 @@ type compiler struct {
 	order   []string // keys of subs, sorted
 	found   problemList
 	casts   *caster
+	ifaces  map[string]*iface
 	closure *core.CompiledWorkflowClosure
 }
 
@@ -91,6 +92,7 @@ func newCompiler(in Input) *compiler {
 		in:      in,
 		subs:    make(map[string]*core.WorkflowTemplate, len(in.SubWorkflows)),
 		casts:   &caster{left: compileBudget},
+		ifaces:  map[string]*iface{},
 		closure: &core.CompiledWorkflowClosure{},
 	}
 }

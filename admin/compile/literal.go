@@ -11,21 +11,31 @@ import (
 // msgpack tags a binary literal that holds a dataclass, a dict or a model.
 const msgpack = "msgpack"
 
-// TypeOf infers the type of a literal; nil if it holds nothing. Elements of
+// TypeOf infers the type of a literal; nil if it, or an element of it, holds
+// nothing. Elements of
 // different types make a union of them, and no elements make NONE. What it
 // returns may share memory with the literal.
-func TypeOf(l *core.Literal) *core.LiteralType {
+func TypeOf(l *core.Literal) *core.LiteralType { return typeOf(l, literalDepth) }
+
+// literalDepth bounds the nesting of literals whose type is inferred: the type
+// of each level is built from those below it.
+const literalDepth = 128
+
+func typeOf(l *core.Literal, depth int) *core.LiteralType {
+	if depth == 0 {
+		return nil
+	}
 	switch v := l.GetValue().(type) {
 	case *core.Literal_Scalar:
 		return scalarType(v.Scalar)
 	case *core.Literal_Collection:
-		element := elementType(v.Collection.GetLiterals())
+		element := elementType(v.Collection.GetLiterals(), depth-1)
 		if element == nil {
 			return nil
 		}
 		return &core.LiteralType{Type: &core.LiteralType_CollectionType{CollectionType: element}}
 	case *core.Literal_Map:
-		value := elementType(sortedLiterals(v.Map.GetLiterals()))
+		value := elementType(sortedLiterals(v.Map.GetLiterals()), depth-1)
 		if value == nil {
 			return nil
 		}
@@ -88,11 +98,11 @@ func primitiveType(p *core.Primitive) *core.LiteralType {
 
 // elementType is the one type of all elements, or a union of their types in
 // order of appearance; nil if an element has none.
-func elementType(elements []*core.Literal) *core.LiteralType {
+func elementType(elements []*core.Literal, depth int) *core.LiteralType {
 	var variants []*core.LiteralType
 	seen := map[string]bool{}
 	for _, e := range elements {
-		t := TypeOf(e)
+		t := typeOf(e, depth)
 		if t == nil {
 			return nil
 		}
@@ -182,15 +192,16 @@ func (c *caster) checkPlain(expected *core.LiteralType, l *core.Literal) *Proble
 			return problem(InvalidValue, "the duration is not valid: it must lie within 10,000 years")
 		}
 	case *core.Primitive_StringValue:
-		return checkEnum(expected, v.StringValue)
+		return c.checkEnum(expected, v.StringValue)
 	}
 	return nil
 }
 
-func checkEnum(expected *core.LiteralType, value string) *Problem {
+func (c *caster) checkEnum(expected *core.LiteralType, value string) *Problem {
 	if expected.GetEnumType() == nil {
 		return nil
 	}
+	c.charge(len(expected.GetEnumType().GetValues()) / 16)
 	for _, known := range expected.GetEnumType().GetValues() {
 		if known == value {
 			return nil

@@ -2,8 +2,11 @@ package compile
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
@@ -99,4 +102,87 @@ func wellFormed(t *core.LiteralType) *Problem {
 		}
 	}
 	return nil
+}
+
+// checkResources checks that quantities parse, that no resource is named
+// twice, that no request is above its limit, and that GPUs are whole and asked
+// for in the same number as they are limited to. Quantities are not compared
+// with the platform's limits: those are data of admin/service.
+func checkResources(found *problemList, at place, what string, r *core.Resources) {
+	requests := quantities(found, at, what+" requests", r.GetRequests())
+	limits := quantities(found, at, what+" limits", r.GetLimits())
+	for number := range int32(len(core.Resources_ResourceName_name)) {
+		name := core.Resources_ResourceName(number)
+		request, requested := requests[name]
+		limit, limited := limits[name]
+		if !requested || !limited {
+			continue
+		}
+		order := request.Cmp(limit)
+		if order > 0 {
+			found.add(at, InvalidValue, "%s: %s request %s is above its limit %s", what, resourceName(name), request.String(), limit.String())
+		} else if name == core.Resources_GPU && order != 0 {
+			found.add(at, InvalidValue, "%s: gpu request %s and limit %s must be equal", what, request.String(), limit.String())
+		}
+	}
+}
+
+// longestQuantity bounds what is parsed: a quantity is kept as an exact
+// decimal, however long its exponent makes it.
+const longestQuantity = 64
+
+func quantities(found *problemList, at place, what string, entries []*core.Resources_ResourceEntry) map[core.Resources_ResourceName]resource.Quantity {
+	out := make(map[core.Resources_ResourceName]resource.Quantity, len(entries))
+	for _, e := range entries {
+		name := e.GetName()
+		if _, known := core.Resources_ResourceName_name[int32(name)]; !known || name == core.Resources_UNKNOWN {
+			found.add(at, UnrecognizedValue, "%s: resource %d is not known", what, name)
+			continue
+		}
+		if _, twice := out[name]; twice {
+			found.add(at, ValueCollision, "%s: %s is given more than once", what, resourceName(name))
+			continue
+		}
+		q, ok := quantity(e.GetValue())
+		if !ok || q.Sign() < 0 {
+			found.add(at, InvalidValue, "%s: %s %q is not a quantity such as 500m, 2 or 1Gi", what, resourceName(name), e.GetValue())
+			continue
+		}
+		if name == core.Resources_GPU && q.MilliValue()%1000 != 0 {
+			found.add(at, InvalidValue, "%s: gpu %q must be a whole number", what, e.GetValue())
+		}
+		out[name] = q
+	}
+	return out
+}
+
+func quantity(text string) (resource.Quantity, bool) {
+	if len(text) > longestQuantity {
+		return resource.Quantity{}, false
+	}
+	q, err := resource.ParseQuantity(text)
+	return q, err == nil
+}
+
+func resourceName(n core.Resources_ResourceName) string { return strings.ToLower(n.String()) }
+
+func checkSharedMemory(found *problemList, at place, r *core.ExtendedResources) {
+	limit := r.GetSharedMemory().GetSizeLimit()
+	if limit == "" {
+		return
+	}
+	if q, ok := quantity(limit); !ok || q.Sign() < 0 {
+		found.add(at, InvalidValue, "shared memory size limit %q is not a quantity such as 1Gi", limit)
+	}
+}
+
+func checkDuration(found *problemList, at place, what string, d *durationpb.Duration) {
+	if d == nil {
+		return
+	}
+	if d.CheckValid() != nil {
+		found.add(at, InvalidValue, "%s is not a valid duration", what)
+	} else if d.GetSeconds() < 0 || d.GetNanos() < 0 {
+		found.add(at, InvalidValue, "%s is negative", what)
+	}
 }

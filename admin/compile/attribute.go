@@ -9,6 +9,75 @@ import (
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
+// attribute follows the path of a promise through a type: an index into a
+// collection, a key into a map, a field of a STRUCT. A nil type without a
+// problem means that only the run can tell.
+func attribute(t *core.LiteralType, path []*core.PromiseAttribute) (*core.LiteralType, *Problem) {
+	for i, step := range path {
+		if t.GetType() == nil {
+			return nil, nil
+		}
+		if t.GetUnionType() != nil {
+			return attributeOfUnion(t.GetUnionType().GetVariants(), path[i:])
+		}
+		next, p := attributeStep(t, step)
+		if p != nil {
+			return nil, p
+		}
+		t = next
+	}
+	return t, nil
+}
+
+func attributeStep(t *core.LiteralType, step *core.PromiseAttribute) (*core.LiteralType, *Problem) {
+	switch v := step.GetValue().(type) {
+	case *core.PromiseAttribute_IntValue:
+		if t.GetCollectionType() != nil {
+			return t.GetCollectionType(), nil
+		}
+		if t.GetSimple() == core.SimpleType_STRUCT {
+			return nil, nil
+		}
+		return nil, problem(FieldNotFound, "%s has no element [%d]", Describe(t), v.IntValue)
+	case *core.PromiseAttribute_StringValue:
+		if t.GetMapValueType() != nil {
+			return t.GetMapValueType(), nil
+		}
+		if t.GetSimple() == core.SimpleType_STRUCT {
+			if field, ok := fieldType(t, v.StringValue); ok {
+				return field, nil
+			}
+		}
+		return nil, problem(FieldNotFound, "%s has no field %q", Describe(t), v.StringValue)
+	}
+	return nil, problem(UnrecognizedValue, "a step of the attribute path is empty")
+}
+
+// attributeOfUnion: variants that have no such attribute, as NONE, are passed
+// over: the run fails if the value is of such a variant.
+func attributeOfUnion(variants []*core.LiteralType, path []*core.PromiseAttribute) (*core.LiteralType, *Problem) {
+	var found []*core.LiteralType
+	why := problem(FieldNotFound, "the union has no variants")
+	for _, v := range variants {
+		t, p := attribute(v, path)
+		switch {
+		case p != nil:
+			why = p
+		case t == nil:
+			return nil, nil
+		case len(found) == 0 || !proto.Equal(found[0], t):
+			found = append(found, t)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, why
+	case 1:
+		return found[0], nil
+	}
+	return &core.LiteralType{Type: &core.LiteralType_UnionType{UnionType: &core.UnionType{Variants: found}}}, nil
+}
+
 // A dataclass is a STRUCT whose metadata is a JSON schema, as draft-07 (from
 // marshmallow: "$ref" into "definitions") or 2020-12 (from mashumaro and
 // pydantic: inline or "$defs"). We read only what tells types apart.
@@ -49,7 +118,7 @@ func (s schemas) compare(up, down *structpb.Struct) bool {
 	if upAny != nil || downAny != nil {
 		return s.alternativesFit(orSelf(upAny, up), orSelf(downAny, down))
 	}
-	if !proto.Equal(up.GetFields()["type"], down.GetFields()["type"]) || !enumFits(up, down) {
+	if !proto.Equal(up.GetFields()["type"], down.GetFields()["type"]) || !s.enumFits(up, down) {
 		return false
 	}
 	return s.fits(child(up, "items"), child(down, "items")) &&
@@ -107,11 +176,12 @@ func alternatives(schema *structpb.Struct) []*structpb.Struct {
 	return out
 }
 
-func enumFits(up, down *structpb.Struct) bool {
+func (s schemas) enumFits(up, down *structpb.Struct) bool {
 	have, want := up.GetFields()["enum"].GetListValue(), down.GetFields()["enum"].GetListValue()
 	if have == nil || want == nil {
 		return true
 	}
+	s.cast.charge(len(have.GetValues()) + len(want.GetValues()))
 	known := make(map[string]bool, len(want.GetValues()))
 	for _, v := range want.GetValues() {
 		known[v.String()] = true
