@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
@@ -148,4 +149,13 @@ func (m Member) renewal() time.Duration {
 		return max(m.term/30, 200*time.Millisecond)
 	}
 	return max(m.term/6, 200*time.Millisecond)
+}
+
+// Covered is what may be started under the lease, if it lives.
+func (m Member) Covered() map[flow.ExecutionID]flow.Epoch { return maps.Clone(m.lease.covered) }
+
+// Owns is the epoch at which this session confirmed an execution, if it did.
+func (m Member) Owns(id flow.ExecutionID) (flow.Epoch, bool) {
+	c, ok := m.own[id]
+	return c.epoch, ok && m.stage == Live
 }

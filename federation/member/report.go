@@ -1,0 +1,100 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/skein-project/skein/api/crd/v1alpha1"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/federation/session"
+)
+
+// fresh leaves out beginnings that were told before in this session; the end
+// of a thing names its beginning again.
+func (a *account) fresh(events []flow.Event) []flow.Event {
+	kept := events[:0]
+	for _, e := range events {
+		begin := e.Kind == flow.EventWorkflow && e.Phase == int32(flow.ExecutionRunning) ||
+			e.Kind == flow.EventNode && e.Phase == int32(flow.NodeRunning) ||
+			e.Kind == flow.EventTask && e.Phase == int32(flow.TaskRunning) && e.Version == 0
+		if begin {
+			key := fmt.Sprintf("%d/%s/%d", e.Kind, e.Node, e.Attempt)
+			if a.started[key] {
+				continue
+			}
+			a.started[key] = true
+		}
+		kept = append(kept, e)
+	}
+	return kept
+}
+
+// mark notes on tombstones that the control plane has all of them.
+func (r *reporter) mark(ctx context.Context) {
+	r.mu.Lock()
+	marks := r.marks
+	r.marks = nil
+	r.mu.Unlock()
+	for _, c := range marks {
+		name := Name(c.place.id, c.place.epoch)
+		fw := &v1alpha1.FlyteWorkflow{}
+		fw.Namespace, fw.Name = name.Namespace, name.Name
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationAcked, strconv.FormatUint(c.sequence, 10))
+		if err := r.m.o.Client.Patch(ctx, fw, client.RawPatch(types.MergePatchType, []byte(patch))); client.IgnoreNotFound(err) != nil {
+			r.m.log.Warn("a tombstone was not marked", "execution", c.place.id.String(), "error", err)
+		}
+	}
+}
+
+// watch makes changes of FlyteWorkflows known to the reporter.
+func (m *Member) watch(ctx context.Context) error {
+	if m.o.Cache == nil {
+		return nil
+	}
+	informer, err := m.o.Cache.GetInformer(ctx, &v1alpha1.FlyteWorkflow{})
+	if err != nil {
+		return err
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { m.changed(o) },
+		UpdateFunc: func(_, o any) { m.changed(o) },
+	})
+	return err
+}
+
+func (m *Member) changed(o any) {
+	fw, ok := o.(*v1alpha1.FlyteWorkflow)
+	if !ok {
+		return
+	}
+	m.reporter.touch(executionOf(fw), epochOf(fw))
+	if ended(fw) {
+		m.drained(executionOf(fw))
+	}
+}
+
+// sweeps looks at every FlyteWorkflow now and then: what a watch lost is found,
+// and what is not owned is stopped.
+func (m *Member) sweeps(ctx context.Context) {
+	every(ctx, m.o.Sweep, func() {
+		m.mu.Lock()
+		live := m.state.Stage() == session.Live
+		m.mu.Unlock()
+		if !live {
+			return
+		}
+		var list v1alpha1.FlyteWorkflowList
+		if err := m.o.Client.List(ctx, &list); err != nil {
+			m.log.Warn("FlyteWorkflows were not listed", "error", err)
+			return
+		}
+		for i := range list.Items {
+			m.changed(&list.Items[i])
+		}
+	})
+}

@@ -1,0 +1,276 @@
+package member
+
+import (
+	"context"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/skein-project/skein/api/crd/v1alpha1"
+	"github.com/skein-project/skein/api/flow"
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+	"github.com/skein-project/skein/federation/codec"
+	"github.com/skein-project/skein/federation/session"
+)
+
+// Bounds of a batch. What of one FlyteWorkflow fits into a batch goes in one,
+// whole: the database then has all of it up to a sequence, or none.
+const (
+	batchEvents = 500
+	batchBytes  = 1 << 20
+)
+
+// place is one placement of an execution.
+type place struct {
+	id    flow.ExecutionID
+	epoch flow.Epoch
+}
+
+// parcel is what is to be sent of one FlyteWorkflow as of a status sequence.
+type parcel struct {
+	place    place
+	sequence uint64
+	events   []flow.Event
+	bytes    int // of all events
+	terminal bool
+}
+
+// account is what is known of one placement in this session.
+type account struct {
+	acked   uint64
+	claimed uint64          // acked by the hub's word; not yet believed
+	unsure  bool            // claimed was not looked at
+	flying  bool            // a parcel of it is under way
+	dirty   bool            // it changed meanwhile
+	started map[string]bool // what was told to have begun
+}
+
+// batch is what was sent and not acked.
+type batch struct {
+	events  int
+	parcels []parcel // whose last event is in it
+}
+
+// reporter sends what the status of FlyteWorkflows says, until it is acked.
+type reporter struct {
+	m    *Member
+	wake chan struct{}
+
+	mu       sync.Mutex
+	accounts map[place]*account
+	dirty    map[place]bool
+	backlog  []parcel
+	next     uint64
+	batches  map[uint64]batch
+	marks    []parcel // tombstones whose last event was acked
+}
+
+func newReporter(m *Member) *reporter {
+	r := &reporter{m: m, wake: make(chan struct{}, 1)}
+	r.reset(nil)
+	return r
+}
+
+// reset begins anew for a session: what was sent and not acked is sent again.
+func (r *reporter) reset(keep []flow.Verdict) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.accounts, r.dirty = map[place]*account{}, map[place]bool{}
+	r.backlog, r.batches, r.marks = nil, map[uint64]batch{}, nil
+	for _, v := range keep {
+		p := place{v.Execution, v.Epoch}
+		r.accounts[p] = &account{claimed: v.Acked, unsure: v.Acked > 0, started: map[string]bool{}}
+	}
+}
+
+// touch says that a FlyteWorkflow may have news.
+func (r *reporter) touch(id flow.ExecutionID, e flow.Epoch) {
+	r.mu.Lock()
+	r.dirty[place{id, e}] = true
+	r.mu.Unlock()
+	r.poke()
+}
+
+func (r *reporter) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run sends for one session.
+func (r *reporter) run(ctx context.Context, l *link) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-r.wake:
+		}
+		r.gather(ctx)
+		for {
+			msg := r.pack(l.sender.Generation)
+			if msg == nil {
+				break
+			}
+			select {
+			case l.bulk <- msg: // room for the whole credit
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		r.mark(ctx)
+	}
+}
+
+// gather turns what is dirty into parcels.
+func (r *reporter) gather(ctx context.Context) {
+	for _, p := range r.due() {
+		r.m.mu.Lock()
+		mine := r.m.state.Reports(p.id, p.epoch)
+		r.m.mu.Unlock()
+		var fw v1alpha1.FlyteWorkflow
+		err := r.m.o.Client.Get(ctx, Name(p.id, p.epoch), &fw)
+		switch {
+		case err != nil && !apierrors.IsNotFound(err):
+			r.m.log.Warn("a FlyteWorkflow was not read", "execution", p.id.String(), "error", err)
+		case err == nil && mine:
+			r.add(p, &fw)
+		case err == nil:
+			r.m.stopUnowned(ctx, &fw)
+		}
+	}
+}
+
+// due takes the dirty placements that are not under way, while there is room.
+func (r *reporter) due() []place {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []place
+	for p := range r.dirty {
+		if len(r.backlog)+len(list) >= batchEvents {
+			break // the rest waits for acks, and is coalesced meanwhile
+		}
+		delete(r.dirty, p)
+		if a := r.accounts[p]; a != nil && a.flying {
+			a.dirty = true
+			continue
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// add makes the parcel of one FlyteWorkflow.
+func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.accounts[p]
+	if a == nil {
+		a = &account{started: map[string]bool{}}
+		r.accounts[p] = a
+	}
+	if a.unsure {
+		a.unsure = false
+		if all, err := Events(fw, 0); err == nil && fits(all) {
+			a.acked = a.claimed
+		} // else it went in several batches, and the claim may be of the first
+	}
+	if uint64(fw.Status.Sequence) <= a.acked {
+		return
+	}
+	events, err := Events(fw, a.acked)
+	if err != nil {
+		r.m.log.Error("a FlyteWorkflow's status cannot be reported", "execution", p.id.String(), "error", err)
+		return
+	}
+	events = a.fresh(events)
+	c := parcel{place: p, sequence: uint64(fw.Status.Sequence), events: events, bytes: size(events...),
+		terminal: ended(fw) && fw.Annotations[v1alpha1.AnnotationAcked] == ""}
+	if len(events) == 0 {
+		a.acked = c.sequence
+		return
+	}
+	a.flying = true
+	r.backlog = append(r.backlog, c)
+}
+
+func fits(events []flow.Event) bool {
+	return len(events) <= batchEvents && size(events...) <= batchBytes
+}
+
+// size is what events take in a message, within a few bytes.
+func size(events ...flow.Event) (bytes int) {
+	for _, e := range events {
+		bytes += proto.Size(codec.EventTo(e)) + 4
+	}
+	return bytes
+}
+
+// pack makes a batch of the backlog, while the credit lasts. Parcels that fit
+// into a batch are never split.
+func (r *reporter) pack(generation uint64) *skeinv1.ConnectRequest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.batches) >= session.Credit || len(r.backlog) == 0 {
+		return nil
+	}
+	var events []flow.Event
+	var b batch
+	bytes := 0
+	for len(r.backlog) > 0 {
+		c := &r.backlog[0]
+		if len(events) > 0 && (len(events)+len(c.events) > batchEvents || bytes+c.bytes > batchBytes) {
+			break
+		}
+		n := 0
+		for n < len(c.events) && len(events) < batchEvents && (bytes == 0 || bytes+size(c.events[n]) <= batchBytes) {
+			bytes += size(c.events[n])
+			events = append(events, c.events[n])
+			n++
+		}
+		c.events = c.events[n:]
+		c.bytes = size(c.events...)
+		if len(c.events) > 0 {
+			break
+		}
+		b.parcels = append(b.parcels, *c)
+		r.backlog = r.backlog[1:]
+	}
+	r.next++
+	b.events = len(events)
+	r.batches[r.next] = b
+	return &skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Events{Events: &skeinv1.EventBatch{
+		Generation: generation, Batch: r.next, Events: codec.EventsTo(events),
+	}}}
+}
+
+// acked takes in that a batch was committed.
+func (r *reporter) acked(ack *skeinv1.EventAck) {
+	r.mu.Lock()
+	b, ok := r.batches[ack.GetBatch()]
+	if !ok {
+		r.mu.Unlock()
+		return
+	}
+	delete(r.batches, ack.GetBatch())
+	for _, c := range b.parcels {
+		a := r.accounts[c.place]
+		a.acked, a.flying = c.sequence, false
+		if a.dirty {
+			a.dirty = false
+			r.dirty[c.place] = true
+		}
+		if c.terminal {
+			r.marks = append(r.marks, c)
+		}
+	}
+	r.mu.Unlock()
+	refused := len(ack.GetRefused())
+	r.m.metrics.events.WithLabelValues("accepted").Add(float64(b.events - refused))
+	r.m.metrics.events.WithLabelValues("refused").Add(float64(refused))
+	for _, f := range ack.GetRefused() {
+		r.m.log.Debug("an event was refused", "batch", ack.GetBatch(), "index", f.GetIndex(), "reason", f.GetReason())
+	}
+	r.poke()
+}
