@@ -15,6 +15,7 @@ import (
 // Execution tests what an agent that runs programs must do besides.
 func Execution(t *testing.T, env Env) {
 	env = env.withDefaults()
+	env.awaitNode(t)
 	for name, test := range map[string]func(*testing.T, Env){
 		"exit codes and signals":                      exitCodes,
 		"variables are expanded and referred":         variables,
@@ -194,7 +195,7 @@ func sidecarOrder(t *testing.T, env Env) {
 }
 
 func sidecarExit(t *testing.T, env Env) {
-	pod := env.pod("while [ $(wc -l </v/f) -lt 2 ]; do sleep 0.05; done")
+	pod := env.pod("until [ $(cat /v/f | wc -l) -ge 2 ]; do sleep 0.05; done")
 	pod.Spec.InitContainers = []corev1.Container{env.sidecar("side", "echo x >>/v/f; [ $(wc -l </v/f) = 1 ] && exit 1; sleep 100")}
 	share(pod, "/v")
 	pod = env.ended(t, pod)

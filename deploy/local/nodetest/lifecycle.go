@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -15,6 +16,7 @@ import (
 // Lifecycle tests what every node agent must do.
 func Lifecycle(t *testing.T, env Env) {
 	env = env.withDefaults()
+	env.awaitNode(t)
 	for name, test := range map[string]func(*testing.T, Env){
 		"the node is ready and keeps a lease":             nodeReady,
 		"a pod succeeds":                                  podSucceeds,
@@ -40,25 +42,39 @@ func (e Env) behaving(d time.Duration, exit int) *corev1.Pod {
 	return pod
 }
 
+// awaitNode waits until the node is ready.
+func (e Env) awaitNode(t *testing.T) *corev1.Node {
+	t.Helper()
+	var node *corev1.Node
+	var err error
+	for end := time.Now().Add(e.Patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if node, err = e.Client.CoreV1().Nodes().Get(t.Context(), e.NodeName, metav1.GetOptions{}); err != nil {
+			continue
+		}
+		for _, c := range node.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+				return node
+			}
+		}
+	}
+	t.Fatalf("node %s is not ready: %+v, %v", e.NodeName, node, err)
+	return nil
+}
+
 func nodeReady(t *testing.T, env Env) {
-	node, err := env.Client.CoreV1().Nodes().Get(t.Context(), env.NodeName, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ready := false
-	for _, c := range node.Status.Conditions {
-		ready = ready || c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	}
-	if !ready || node.Status.Allocatable.Cpu().IsZero() || node.Status.Allocatable.Pods().IsZero() {
+	node := env.awaitNode(t)
+	if node.Status.Allocatable.Cpu().IsZero() || node.Status.Allocatable.Pods().IsZero() {
 		t.Errorf("node status: %+v", node.Status)
 	}
-	lease, err := env.Client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(t.Context(), env.NodeName, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
+	var lease *coordinationv1.Lease
+	var err error
+	for end := time.Now().Add(env.Patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		lease, err = env.Client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(t.Context(), env.NodeName, metav1.GetOptions{})
+		if err == nil && time.Since(lease.Spec.RenewTime.Time) < 40*time.Second {
+			return
+		}
 	}
-	if age := time.Since(lease.Spec.RenewTime.Time); age > 40*time.Second {
-		t.Errorf("the lease is %s old", age)
-	}
+	t.Errorf("no fresh lease: %+v, %v", lease, err)
 }
 
 func podSucceeds(t *testing.T, env Env) {
@@ -141,10 +157,7 @@ func unschedulable(t *testing.T, env Env) {
 
 // roomMade fills the node with one pod and lets a second wait for its end.
 func roomMade(t *testing.T, env Env) {
-	node, err := env.Client.CoreV1().Nodes().Get(t.Context(), env.NodeName, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	node := env.awaitNode(t)
 	half := resource.NewMilliQuantity(node.Status.Allocatable.Cpu().MilliValue()*6/10, resource.DecimalSI)
 	big := func(d time.Duration) *corev1.Pod {
 		pod := env.behaving(d, 0)

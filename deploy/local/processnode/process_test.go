@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/skein-project/skein/deploy/local/cluster"
 	"github.com/skein-project/skein/deploy/local/processnode"
 )
 
@@ -291,9 +292,29 @@ func TestProcesses(t *testing.T) {
 		{name: "pods are bounded", run: testPodsBound, change: func(o *processnode.Options) {
 			o.Capacity = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1")}
 		}},
+		{name: "the API server comes back", run: func(t *testing.T, r *rig) { testAway(t, r, c) }},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newRig(t, c, test.change)) })
 	}
+}
+
+// testAway stops the API server while a pod ends.
+func testAway(t *testing.T, r *rig, c *cluster.Cluster) {
+	file := filepath.Join(r.opts.StorePrefix, "end")
+	pod := r.until(t, r.create(t, script("while [ ! -e "+file+" ]; do sleep 0.02; done; echo $$ >"+file)), "running", phase(corev1.PodRunning))
+	if err := c.APIServer.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	pid := pidIn(t, file)
+	eventually(t, "the process ends", func() bool { return !alive(pid) })
+	if err := c.APIServer.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.until(t, pod, "succeeded", phase(corev1.PodSucceeded))
+	r.ended(t, r.create(t, script("true")))
 }
 
 func TestOnlyLoopbackIsServed(t *testing.T) {
