@@ -20,6 +20,7 @@ func EventTo(e flow.Event) *skeinv1.Event {
 		Execution: ExecutionTo(e.Execution), Epoch: EpochTo(e.Epoch), Kind: skeinv1.EventKind(e.Kind),
 		Node: e.Node, Parent: e.Parent, Attempt: e.Attempt, Phase: e.Phase, Version: e.Version,
 		Sequence: e.Sequence, Revision: e.Revision, OccurredAt: timeTo(e.OccurredAt), Detail: e.Detail,
+		QueuedAt: timeTo(e.QueuedAt), StartedAt: timeTo(e.StartedAt), EndedAt: timeTo(e.EndedAt),
 	}
 }
 
@@ -31,6 +32,7 @@ func EventsFrom(events []*skeinv1.Event) []flow.Event {
 			Execution: ExecutionFrom(e.GetExecution()), Epoch: EpochFrom(e.GetEpoch()), Kind: flow.EventKind(e.GetKind()),
 			Node: e.GetNode(), Parent: e.GetParent(), Attempt: e.GetAttempt(), Phase: e.GetPhase(), Version: e.GetVersion(),
 			Sequence: e.GetSequence(), Revision: e.GetRevision(), OccurredAt: timeFrom(e.GetOccurredAt()), Detail: e.GetDetail(),
+			QueuedAt: timeFrom(e.GetQueuedAt()), StartedAt: timeFrom(e.GetStartedAt()), EndedAt: timeFrom(e.GetEndedAt()),
 		})
 	}
 	return out

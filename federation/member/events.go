@@ -22,9 +22,8 @@ const maxNodes = 64 << 20
 // Events turns what a FlyteWorkflow's status says above the acked sequence into
 // events: the workflow's running, then nodes by sequence with parents before
 // their children and each with its attempts, and the workflow's end last.
-//
-// Phases are coalesced within one attempt, but a start that has a time is told
-// before its end, since readers take start times from it. It is pure.
+// Phases are coalesced, within one attempt only; an event carries the times of
+// those that were left out. It is pure.
 func Events(fw *v1alpha1.FlyteWorkflow, acked uint64) ([]flow.Event, error) {
 	nodes, err := nodesOf(fw)
 	if err != nil {
@@ -33,9 +32,6 @@ func Events(fw *v1alpha1.FlyteWorkflow, acked uint64) ([]flow.Event, error) {
 	b := &builder{fw: fw, acked: int64(acked), nodes: nodes, done: map[string]bool{}}
 	phase := phaseOf(fw)
 	told := fw.Status.PhaseSequence > b.acked
-	if told && phase.Terminal() && fw.Status.StartedAt != nil {
-		b.workflow(flow.ExecutionRunning, fw.Status.StartedAt)
-	}
 	if told && !phase.Terminal() && phase > flow.ExecutionQueued && phase != flow.ExecutionAborting {
 		b.workflow(phase, fw.Status.StartedAt)
 	}
@@ -90,6 +86,7 @@ func (b *builder) event(kind flow.EventKind, sequence int64) flow.Event {
 func (b *builder) workflow(phase flow.ExecutionPhase, at *metav1.MicroTime) {
 	e := b.event(flow.EventWorkflow, b.fw.Status.PhaseSequence)
 	e.Phase, e.OccurredAt = int32(phase), b.when(at, b.fw.Status.EndedAt, b.fw.Status.StartedAt)
+	_, e.StartedAt, e.EndedAt = at3(nil, b.fw.Status.StartedAt, b.fw.Status.EndedAt)
 	detail, err := workflowDetail(b.fw, e)
 	b.add(e, detail, err)
 }
@@ -110,9 +107,6 @@ func (b *builder) node(id string, depth int) {
 	}
 	if n.Sequence > b.acked {
 		phase := flow.NodePhase(n.Phase)
-		if phase.Terminal() && n.StartedAt != nil {
-			b.nodeEvent(id, n, flow.NodeRunning, n.StartedAt)
-		}
 		b.nodeEvent(id, n, phase, pick(phase.Terminal(), phase != flow.NodeQueued, n.EndedAt, n.StartedAt, n.QueuedAt))
 	}
 	for i := range n.Attempts {
@@ -123,6 +117,7 @@ func (b *builder) node(id string, depth int) {
 func (b *builder) nodeEvent(id string, n v1alpha1.NodeStatus, phase flow.NodePhase, at *metav1.MicroTime) {
 	e := b.event(flow.EventNode, n.Sequence)
 	e.Node, e.Parent, e.Phase = id, n.Parent, int32(phase)
+	e.QueuedAt, e.StartedAt, e.EndedAt = at3(n.QueuedAt, n.StartedAt, n.EndedAt)
 	e.OccurredAt = b.when(at, n.EndedAt, n.StartedAt, n.QueuedAt)
 	detail, err := nodeDetail(n, e)
 	b.add(e, detail, err)
@@ -137,9 +132,6 @@ func (b *builder) attempt(id string, n v1alpha1.NodeStatus, i uint32) {
 	if phase == flow.TaskRetryableFailed {
 		phase = flow.TaskFailed // on the wire both are FAILED
 	}
-	if phase.Terminal() && a.StartedAt != nil {
-		b.taskEvent(id, n, i, flow.TaskRunning, a.StartedAt)
-	}
 	b.taskEvent(id, n, i, phase, pick(phase.Terminal(), phase == flow.TaskRunning, a.EndedAt, a.StartedAt, a.QueuedAt))
 }
 
@@ -147,9 +139,8 @@ func (b *builder) taskEvent(id string, n v1alpha1.NodeStatus, i uint32, phase fl
 	a := n.Attempts[i]
 	e := b.event(flow.EventTask, a.Sequence)
 	e.Node, e.Parent, e.Attempt, e.Phase = id, n.Parent, i, int32(phase)
-	if phase == flow.TaskPhase(a.Phase) || phase == flow.TaskFailed {
-		e.Version = uint32(a.Version)
-	}
+	e.Version = uint32(a.Version)
+	e.QueuedAt, e.StartedAt, e.EndedAt = at3(a.QueuedAt, a.StartedAt, a.EndedAt)
 	e.OccurredAt = b.when(at, a.EndedAt, a.StartedAt, a.QueuedAt)
 	detail, err := taskDetail(n, a, e)
 	b.add(e, detail, err)
@@ -183,4 +174,15 @@ func (b *builder) when(times ...*metav1.MicroTime) time.Time {
 		}
 	}
 	return b.fw.CreationTimestamp.UTC()
+}
+
+// at3 reads three times; one that is not set is zero.
+func at3(queued, started, ended *metav1.MicroTime) (q, s, e time.Time) {
+	read := func(t *metav1.MicroTime) time.Time {
+		if t == nil || t.IsZero() {
+			return time.Time{}
+		}
+		return t.UTC()
+	}
+	return read(queued), read(started), read(ended)
 }

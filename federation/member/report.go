@@ -10,29 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
-	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/federation/session"
 )
-
-// fresh leaves out beginnings that were told before in this session; the end
-// of a thing names its beginning again.
-func (a *account) fresh(events []flow.Event) []flow.Event {
-	kept := events[:0]
-	for _, e := range events {
-		begin := e.Kind == flow.EventWorkflow && e.Phase == int32(flow.ExecutionRunning) ||
-			e.Kind == flow.EventNode && e.Phase == int32(flow.NodeRunning) ||
-			e.Kind == flow.EventTask && e.Phase == int32(flow.TaskRunning) && e.Version == 0
-		if begin {
-			key := fmt.Sprintf("%d/%s/%d", e.Kind, e.Node, e.Attempt)
-			if a.started[key] {
-				continue
-			}
-			a.started[key] = true
-		}
-		kept = append(kept, e)
-	}
-	return kept
-}
 
 // mark notes on tombstones that the control plane has all of them.
 func (r *reporter) mark(ctx context.Context) {

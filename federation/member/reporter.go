@@ -43,7 +43,6 @@ type account struct {
 	unsure  bool            // claimed was not looked at
 	flying  bool            // a parcel of it is under way
 	dirty   bool            // it changed meanwhile
-	started map[string]bool // what was told to have begun
 }
 
 // batch is what was sent and not acked.
@@ -80,7 +79,7 @@ func (r *reporter) reset(keep []flow.Verdict) {
 	r.backlog, r.batches, r.marks = nil, map[uint64]batch{}, nil
 	for _, v := range keep {
 		p := place{v.Execution, v.Epoch}
-		r.accounts[p] = &account{claimed: v.Acked, unsure: v.Acked > 0, started: map[string]bool{}}
+		r.accounts[p] = &account{claimed: v.Acked, unsure: v.Acked > 0}
 	}
 }
 
@@ -167,7 +166,7 @@ func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
 	defer r.mu.Unlock()
 	a := r.accounts[p]
 	if a == nil {
-		a = &account{started: map[string]bool{}}
+		a = &account{}
 		r.accounts[p] = a
 	}
 	if a.unsure {
@@ -184,7 +183,6 @@ func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
 		r.m.log.Error("a FlyteWorkflow's status cannot be reported", "execution", p.id.String(), "error", err)
 		return
 	}
-	events = a.fresh(events)
 	c := parcel{place: p, sequence: uint64(fw.Status.Sequence), events: events, bytes: size(events...),
 		terminal: ended(fw) && fw.Annotations[v1alpha1.AnnotationAcked] == ""}
 	if len(events) == 0 {
