@@ -39,10 +39,10 @@ type parcel struct {
 // account is what is known of one placement in this session.
 type account struct {
 	acked   uint64
-	claimed uint64          // acked by the hub's word; not yet believed
-	unsure  bool            // claimed was not looked at
-	flying  bool            // a parcel of it is under way
-	dirty   bool            // it changed meanwhile
+	claimed uint64 // acked by the hub's word; not yet believed
+	unsure  bool   // claimed was not looked at
+	flying  bool   // a parcel of it is under way
+	dirty   bool   // it changed meanwhile
 }
 
 // batch is what was sent and not acked.
