@@ -21,12 +21,16 @@ type Ops struct {
 	registry *prometheus.Registry
 	mu       sync.Mutex
 	checks   map[string]func(context.Context) error
+	pages    map[string]http.HandlerFunc
 }
 
 // NewOps makes an Ops without readiness checks: it is ready at once.
 func NewOps(registry *prometheus.Registry) *Ops {
-	return &Ops{registry: registry, checks: map[string]func(context.Context) error{}}
+	return &Ops{registry: registry, checks: map[string]func(context.Context) error{}, pages: map[string]http.HandlerFunc{}}
 }
+
+// Handle adds a page, by a pattern of http.ServeMux. Call it before Run.
+func (o *Ops) Handle(pattern string, page http.HandlerFunc) { o.pages[pattern] = page }
 
 // Check adds a named readiness check: nil means ready.
 func (o *Ops) Check(name string, check func(context.Context) error) {
@@ -85,5 +89,8 @@ func (o *Ops) handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	for pattern, page := range o.pages {
+		mux.HandleFunc(pattern, page)
+	}
 	return mux
 }

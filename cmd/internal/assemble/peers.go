@@ -1,0 +1,165 @@
+package assemble
+
+import (
+	"context"
+	"crypto/tls"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+	"github.com/skein-project/skein/cmd/internal/config"
+	"github.com/skein-project/skein/federation/codec"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// nudgeTimeout bounds calls that may be lost: a sweep makes up for them.
+const nudgeTimeout = time.Second
+
+// scheduling is what the leader does for the others.
+type scheduling interface {
+	Beat(ctx context.Context, hub string, beats []flow.Beat) ([]flow.Lease, error)
+	Nudge()
+}
+
+// peers reaches the replicas of the control plane, this one without a network.
+type peers struct {
+	self      string
+	leader    func() (id string, ok bool)
+	scheduler scheduling
+	wake      func(clusters []string)
+	clients   map[string]skeinv1.PeerServiceClient // the others
+	conns     []*grpc.ClientConn
+	pending   sync.WaitGroup
+}
+
+// dialPeers makes the connections; they open when they are used.
+func dialPeers(self string, list []config.Peer, tls *tls.Config) (*peers, error) {
+	p := &peers{self: self, clients: map[string]skeinv1.PeerServiceClient{}}
+	for _, peer := range list {
+		if peer.ID == self {
+			continue
+		}
+		conn, err := grpc.NewClient("passthrough:///"+peer.RPC, grpc.WithTransportCredentials(credentials.NewTLS(tls)),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: peerBackoff, MinConnectTimeout: time.Second}),
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 2 * time.Second}))
+		if err != nil {
+			p.close()
+			return nil, fault.Wrap(fault.Invalid, err, "peer %s at %s", peer.ID, peer.RPC)
+		}
+		p.conns = append(p.conns, conn)
+		p.clients[peer.ID] = skeinv1.NewPeerServiceClient(conn)
+	}
+	return p, nil
+}
+
+// close waits for calls under way and drops the connections.
+func (p *peers) close() {
+	p.pending.Wait()
+	for _, c := range p.conns {
+		c.Close()
+	}
+}
+
+// Beat asks the leader for what a hub's members need. It satisfies hub.Leases.
+func (p *peers) Beat(ctx context.Context, hub string, beats []flow.Beat) ([]flow.Lease, error) {
+	id, ok := p.leader()
+	if !ok {
+		return nil, fault.E(fault.Unavailable, "no replica leads at the moment")
+	}
+	if id == p.self {
+		return p.scheduler.Beat(ctx, hub, beats)
+	}
+	client, known := p.clients[id]
+	if !known {
+		return nil, fault.E(fault.Unavailable, "the leader %q is not among the configured peers", id)
+	}
+	answer, err := client.Beat(ctx, beatTo(hub, beats))
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "ask the leader %s", id)
+	}
+	leases := make([]flow.Lease, 0, len(answer.GetLeases()))
+	for _, l := range answer.GetLeases() {
+		leases = append(leases, codec.LeaseFrom(l.GetLease(), senderFrom(l.GetMember())))
+	}
+	return leases, nil
+}
+
+// Nudge tells the leader that work waits. It never blocks and may be lost.
+func (p *peers) Nudge() {
+	id, ok := p.leader()
+	switch {
+	case !ok:
+	case id == p.self:
+		p.scheduler.Nudge()
+	default:
+		p.send(id, func(ctx context.Context, c skeinv1.PeerServiceClient) error {
+			_, err := c.Nudge(ctx, &skeinv1.NudgeRequest{})
+			return err
+		})
+	}
+}
+
+// Wake tells every hub that rows of these clusters wait. It never blocks and
+// may be lost.
+func (p *peers) Wake(clusters []string) {
+	p.wake(clusters)
+	for id := range p.clients {
+		p.send(id, func(ctx context.Context, c skeinv1.PeerServiceClient) error {
+			_, err := c.Wake(ctx, &skeinv1.WakeRequest{Clusters: clusters})
+			return err
+		})
+	}
+}
+
+// send makes one call whose failure costs only time.
+func (p *peers) send(id string, call func(context.Context, skeinv1.PeerServiceClient) error) {
+	client, known := p.clients[id]
+	if !known {
+		return
+	}
+	p.pending.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), nudgeTimeout)
+		defer cancel()
+		_ = call(ctx, client) // lost on purpose: the sweep makes up for it
+	})
+}
+
+func beatTo(hub string, beats []flow.Beat) *skeinv1.BeatRequest {
+	out := &skeinv1.BeatRequest{Hub: hub}
+	for _, b := range beats {
+		m := &skeinv1.MemberBeat{Member: memberRef(b.Sender), Age: durationpb.New(b.Age)}
+		if b.Lease != nil {
+			m.LeaseRequest = codec.LeaseRequestTo(*b.Lease)
+		}
+		out.Members = append(out.Members, m)
+	}
+	return out
+}
+
+func beatsFrom(request *skeinv1.BeatRequest) []flow.Beat {
+	beats := make([]flow.Beat, 0, len(request.GetMembers()))
+	for _, m := range request.GetMembers() {
+		b := flow.Beat{Sender: senderFrom(m.GetMember()), Age: m.GetAge().AsDuration()}
+		if m.GetLeaseRequest() != nil {
+			r := codec.LeaseRequestFrom(m.GetLeaseRequest(), b.Sender)
+			b.Lease = &r
+		}
+		beats = append(beats, b)
+	}
+	return beats
+}
+
+func memberRef(s flow.Sender) *skeinv1.MemberRef {
+	return &skeinv1.MemberRef{Cluster: s.Cluster, Instance: s.Instance, Generation: s.Generation, Incarnation: s.Incarnation}
+}
+
+func senderFrom(m *skeinv1.MemberRef) flow.Sender {
+	return flow.Sender{Member: flow.Member{Cluster: m.GetCluster(), Instance: m.GetInstance()},
+		Generation: m.GetGeneration(), Incarnation: m.GetIncarnation()}
+}

@@ -1,0 +1,37 @@
+package assemble
+
+import (
+	"github.com/skein-project/skein/admin/ingest"
+	"github.com/skein-project/skein/admin/service"
+	"github.com/skein-project/skein/admin/store"
+	"github.com/skein-project/skein/federation/hub"
+	"github.com/skein-project/skein/federation/join"
+	"github.com/skein-project/skein/scheduler/commit"
+	"github.com/skein-project/skein/scheduler/election"
+	"github.com/skein-project/skein/scheduler/snapshot"
+)
+
+// Every port of every plane, and what fills it. A port that loses its filling
+// fails here, by name.
+var (
+	_ service.Entities      = (*store.Store)(nil)
+	_ service.NamedEntities = (*store.Store)(nil)
+	_ service.Projects      = (*store.Store)(nil)
+	_ service.Executions    = (*store.Store)(nil)
+	_ service.Runs          = (*store.Store)(nil)
+	_ service.Clusters      = (*store.Store)(nil)
+	_ service.Decisions     = (*store.Store)(nil)
+	_ service.Reservations  = (*store.Store)(nil)
+	_ ingest.Store          = (*store.Store)(nil)
+	_ hub.Outbox            = (*store.Store)(nil)
+	_ hub.Sessions          = (*store.Store)(nil)
+	_ hub.Sink              = (*ingest.Ingester)(nil)
+	_ hub.Leases            = (*peers)(nil)
+	_ hub.Desk              = (*join.Desk)(nil)
+	_ join.Tokens           = (*store.Store)(nil)
+	_ election.Epochs       = (*store.Store)(nil)
+	_ snapshot.Ledger       = (*store.Store)(nil)
+	_ snapshot.Fleet        = (*store.Store)(nil)
+	_ commit.Ledger         = (*store.Store)(nil)
+	_ service.Joiner        = joiner{}
+)
