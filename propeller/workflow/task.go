@@ -1,0 +1,201 @@
+package workflow
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/skein-project/skein/api/crd/v1alpha1"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/core"
+)
+
+// startTask records a node's first attempt and asks for it.
+func (a *advance) startTask(c scope, n *Node) {
+	if a.v.MaxParallelism > 0 && a.busy >= a.v.MaxParallelism {
+		a.Held++
+		return
+	}
+	a.busy++
+	st := a.record(c, n, nodeQueued)
+	start := a.attempt(c, n, st)
+	start.Inputs = a.inputs(c, n)
+	st.InputURI = start.Inputs.URI
+	a.Starts = append(a.Starts, start)
+}
+
+// attempt appends a new attempt to a node's record.
+func (a *advance) attempt(c scope, n *Node, st *v1alpha1.NodeStatus) Start {
+	k := len(st.Attempts)
+	object := ObjectName(a.v.Execution.Name, a.v.Epoch, c.id(n.ID), k)
+	st.Attempts = append(st.Attempts, v1alpha1.AttemptStatus{Sequence: a.seq, Phase: taskQueued, Object: object, QueuedAt: &a.now})
+	a.lookAfter(st.Attempts[k], n)
+	return a.start(c, n, k, st)
+}
+
+func (a *advance) start(c scope, n *Node, k int, st *v1alpha1.NodeStatus) Start {
+	a.acting[c.id(n.ID)] = true
+	s := Start{Attempt: Attempt{c.id(n.ID), k}, Object: st.Attempts[k].Object, Spec: n,
+		OutputPrefix: c.outputs(n.ID, k), RawPrefix: rawFolder(a.v.Raw, st.Attempts[k].Object),
+		Interruptible: a.interruptible(c, n, st)}
+	if k > 0 {
+		s.PrevCheckpoint = Checkpoint(rawFolder(a.v.Raw, st.Attempts[k-1].Object))
+	}
+	return s
+}
+
+// Checkpoint is where an attempt keeps its checkpoints, below its raw output.
+func Checkpoint(raw string) string { return raw + "/_flytecheckpoints" }
+
+// interruptible: the node's word, else the execution's, else the workflow's;
+// never after so many system failures that this attempt is the last.
+func (a *advance) interruptible(c scope, n *Node, st *v1alpha1.NodeStatus) bool {
+	yes := c.Interruptible
+	if a.v.Interruptible != nil {
+		yes = *a.v.Interruptible
+	}
+	if v, ok := n.Spec.GetMetadata().GetInterruptibleValue().(*core.NodeMetadata_Interruptible); ok {
+		yes = v.Interruptible
+	}
+	return yes && (st.SystemFailures == 0 || int(st.SystemFailures) < a.v.Policy.SystemRetries)
+}
+
+// finishTask records what was observed of a task node's last attempt, and ends
+// the node if that was the last word.
+func (a *advance) finishTask(c scope, n *Node, id string) {
+	a.finishFailing(id)
+	st, _ := a.node(id)
+	k := len(st.Attempts) - 1
+	if k < 0 || flow.NodePhase(st.Phase).Terminal() {
+		return
+	}
+	if o, seen := a.v.Observed[Attempt{id, k}]; seen {
+		a.ingest(id, o)
+		st, _ = a.node(id)
+	}
+	switch last := st.Attempts[k]; last.Phase {
+	case taskSucceeded:
+		a.end(id, nodeSucceeded, nil).OutputURI = last.OutputURI
+		a.busy--
+	case taskFailed:
+		a.end(id, nodeFailed, last.Error)
+		a.busy--
+	case taskAborted:
+		a.end(id, nodeAborted, last.Error)
+		a.busy--
+	case taskRetryable:
+		if tries, of, again := a.retry(n, st); !again {
+			err := *last.Error
+			err.Code = "RetriesExhausted|" + last.Error.Code
+			err.Message = fmt.Sprintf("[%d/%d] currentAttempt done. Last Error: %s::%s", tries, of, last.Error.Kind, last.Error.Message)
+			a.end(id, nodeFailed, &err)
+			a.busy--
+		}
+	}
+}
+
+// retry is contract 14.1: two budgets, of which the failure's kind picks one.
+func (a *advance) retry(n *Node, st v1alpha1.NodeStatus) (tries, of int, again bool) {
+	if last := st.Attempts[len(st.Attempts)-1]; last.Error != nil && last.Error.Kind == "SYSTEM" {
+		tries, of = int(st.SystemFailures), a.v.Policy.SystemRetries
+	} else {
+		tries, of = len(st.Attempts)-int(st.SystemFailures), n.Retries()+1
+	}
+	return tries, of, tries < of
+}
+
+// continueTask starts the next attempt, starts again what was not found, stops
+// what takes too long.
+func (a *advance) continueTask(c scope, n *Node, st v1alpha1.NodeStatus) {
+	id := c.id(n.ID)
+	k := len(st.Attempts) - 1
+	if k < 0 {
+		return
+	}
+	last := st.Attempts[k]
+	o, seen := a.v.Observed[Attempt{id, k}]
+	switch {
+	case ended(last):
+		a.nextAttempt(c, n, st)
+		return
+	case a.overdue(n, last):
+		a.Aborts = append(a.Aborts, Abort{Attempt: Attempt{id, k}, phase: taskRetryable,
+			err: (&Failure{Code: "TimeoutExpired", Message: fmt.Sprintf("task execution timeout [%s] expired", a.timeout(n))}).err()})
+		a.look(a.v.Now.Add(a.v.Policy.Aborting))
+		return
+	case seen && o.Failure != nil: // it will not end by itself
+		phase := taskFailed
+		if o.Failure.Retryable {
+			phase = taskRetryable
+		}
+		a.Aborts = append(a.Aborts, Abort{Attempt: Attempt{id, k}, phase: phase, err: o.Failure.err()})
+		a.look(a.v.Now.Add(a.v.Policy.Aborting))
+		return
+	case seen && o.Missing && a.v.MayStart && !a.v.Now.Before(a.again(last)):
+		s := a.start(c, n, k, &st)
+		s.Inputs, s.Resolved, s.again = Inputs{URI: st.InputURI}, true, true
+		a.Starts = append(a.Starts, s)
+	}
+	if seen && o.Missing {
+		a.look(latest(a.again(last), a.v.Now.Add(a.v.Policy.Restart)))
+	}
+	a.lookAfter(last, n)
+}
+
+func (a *advance) nextAttempt(c scope, n *Node, st v1alpha1.NodeStatus) {
+	if !a.v.MayStart {
+		a.Held++
+		return
+	}
+	prior := clone(st)
+	e := a.edit(c.id(n.ID))
+	if last := e.Attempts[len(e.Attempts)-1]; last.Error != nil && last.Error.Kind == "SYSTEM" {
+		e.SystemFailures++
+		e.Sequence = a.seq
+	}
+	s := a.attempt(c, n, e)
+	s.Inputs, s.Resolved, s.prior = Inputs{URI: e.InputURI}, true, &prior
+	a.Starts = append(a.Starts, s)
+}
+
+// again is when to start an attempt anew of which nothing is to be found: the
+// request was lost, or the cluster had no room.
+func (a *advance) again(at v1alpha1.AttemptStatus) time.Time {
+	return at.QueuedAt.Add(a.v.Policy.Restart)
+}
+
+func (a *advance) timeout(n *Node) time.Duration {
+	if t := n.Spec.GetMetadata().GetTimeout(); t != nil && t.AsDuration() > 0 {
+		return t.AsDuration()
+	}
+	if t := n.Task.GetMetadata().GetTimeout(); t != nil && t.AsDuration() > 0 {
+		return t.AsDuration()
+	}
+	return a.v.Policy.Timeout
+}
+
+func (a *advance) overdue(n *Node, at v1alpha1.AttemptStatus) bool {
+	limit := a.timeout(n)
+	return limit > 0 && !a.v.Now.Before(at.QueuedAt.Add(limit))
+}
+
+// lookAfter asks to be called when something about an attempt is due even if
+// nothing is heard of it.
+func (a *advance) lookAfter(at v1alpha1.AttemptStatus, n *Node) {
+	if limit := a.timeout(n); limit > 0 {
+		a.look(at.QueuedAt.Add(limit))
+	}
+	wait := a.v.Policy.Resync
+	if at.Phase != taskRunning {
+		wait = a.v.Policy.Unsettled
+	}
+	if wait > 0 {
+		a.look(a.v.Now.Add(wait))
+	}
+}
+
+func latest(x, y time.Time) time.Time {
+	if x.After(y) {
+		return x
+	}
+	return y
+}
