@@ -1,0 +1,130 @@
+package act
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/skein-project/skein/api/crd/v1alpha1"
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/plugins"
+	"github.com/skein-project/skein/propeller/workflow"
+)
+
+// resolve makes the inputs of a node and writes them.
+func (t *turn) resolve(ctx context.Context, in workflow.Inputs) (workflow.Result, error) {
+	_, err := t.inputs(ctx, in)
+	if err != nil {
+		return workflow.Result{Inputs: true}, err
+	}
+	return workflow.Result{Done: true}, nil
+}
+
+func (t *turn) inputs(ctx context.Context, in workflow.Inputs) (*core.LiteralMap, error) {
+	values, data, err := t.read.inputs(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Blobs.Write(ctx, in.URI, data); err != nil {
+		return nil, fmt.Errorf("write inputs: %w", transient(err))
+	}
+	return values, nil
+}
+
+// start makes one attempt run.
+func (t *turn) start(ctx context.Context, s workflow.Start) (workflow.Result, error) {
+	plugin := t.Plugins.For(s.Spec.Task.GetType(), s.Spec.Task)
+	if plugin == nil {
+		return workflow.Result{}, &workflow.Failure{Code: "PluginNotFound",
+			Message: fmt.Sprintf("no plugin of this cluster runs tasks of type %q", s.Spec.Task.GetType())}
+	}
+	r := workflow.Result{Plugin: plugin.ID()}
+	var values *core.LiteralMap
+	var err error
+	if s.Resolved {
+		values, err = t.read.file(ctx, s.Inputs.URI)
+	} else {
+		values, err = t.inputs(ctx, s.Inputs)
+	}
+	if err != nil {
+		r.Inputs = !s.Resolved
+		return r, err
+	}
+	if err := t.taskFile(ctx, s); err != nil {
+		return r, err
+	}
+	task := t.task(s, values)
+	task.Trace = t.spans.started(ctx, t.Cluster, t.wf, s)
+	if err := plugin.Start(ctx, task); err != nil {
+		return r, fmt.Errorf("start attempt %s: %w", s.Object, err)
+	}
+	r.Done = true
+	return r, nil
+}
+
+// taskFile writes the task's template beside its inputs, if its arguments ask
+// for it.
+func (t *turn) taskFile(ctx context.Context, s workflow.Start) error {
+	c := s.Spec.Task.GetContainer()
+	if !strings.Contains(strings.ToLower(strings.Join(slices.Concat(c.GetCommand(), c.GetArgs()), " ")), "tasktemplatepath") {
+		return nil
+	}
+	data, err := proto.Marshal(s.Spec.Task)
+	if err != nil {
+		return fmt.Errorf("write the task's template: %w", err)
+	}
+	uri := strings.TrimSuffix(s.Inputs.URI, "inputs.pb") + "task.pb"
+	if err := t.Blobs.Write(ctx, uri, data); err != nil {
+		return fmt.Errorf("write the task's template: %w", transient(err))
+	}
+	return nil
+}
+
+func (t *turn) task(s workflow.Start, values *core.LiteralMap) plugins.Task {
+	spec := t.w.Spec
+	task := plugins.Task{
+		Ref:       plugins.Ref{Namespace: t.wf.Namespace, Name: s.Object, TaskType: s.Spec.Task.GetType(), Template: s.Spec.Task},
+		Execution: t.w.View.Execution, Epoch: t.w.View.Epoch,
+		Workflow: entity(t.wf.Spec.Workflow), LaunchPlan: entity(t.wf.Spec.LaunchPlan),
+		Node: s.Node, Attempt: uint32(s.Number), Overrides: s.Spec.Spec.GetTaskNode().GetOverrides(),
+		Inputs: values, InputsURI: s.Inputs.URI, OutputPrefix: s.OutputPrefix, RawPrefix: s.RawPrefix,
+		Checkpoint: workflow.Checkpoint(s.RawPrefix), PrevCheckpoint: s.PrevCheckpoint,
+		Labels: spec.GetLabels().GetValues(), Annotations: spec.GetAnnotations().GetValues(),
+		ServiceAccount: spec.GetSecurityContext().GetRunAs().GetK8SServiceAccount(),
+		Interruptible:  s.Interruptible, Owner: owner(t.wf),
+	}
+	if task.ServiceAccount == "" {
+		task.ServiceAccount = spec.GetAuthRole().GetKubernetesServiceAccount()
+	}
+	for _, e := range spec.GetEnvs().GetValues() {
+		task.Env = append(task.Env, plugins.EnvVar{Name: e.GetKey(), Value: e.GetValue()})
+	}
+	return task
+}
+
+func entity(r v1alpha1.EntityRef) flow.EntityID {
+	return flow.EntityID{Project: r.Project, Domain: r.Domain, Name: r.Name, Version: r.Version}
+}
+
+// file reads a LiteralMap.
+func (r *reader) file(ctx context.Context, uri string) (*core.LiteralMap, error) {
+	data, err := r.blobs.Read(ctx, uri)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil, &workflow.Failure{Code: "InputsNotFound", Message: "nothing lies at " + uri, URI: uri, System: true}
+	case fault.Is(err, fault.Exhausted):
+		return nil, &workflow.Failure{Code: "InputSizeExceeded", Message: err.Error(), URI: uri}
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", uri, err)
+	}
+	m := &core.LiteralMap{}
+	if err := proto.Unmarshal(data, m); err != nil {
+		return nil, &workflow.Failure{Code: "InputsBadFormat", Message: fmt.Sprintf("%s cannot be read: %v", uri, err), URI: uri}
+	}
+	return m, nil
+}

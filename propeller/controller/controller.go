@@ -1,0 +1,180 @@
+// Package controller is the glue between controller-runtime and the loop of
+// one execution: observe, decide, act.
+//
+// It has no rules of its own but two: nothing is started unless the Gate says
+// so, and a status that is older than the one written last is not acted upon.
+// What it reconciles is woken by events; time is asked for only where a
+// deadline runs.
+//
+// Invariant: each write to the API server carries the end of the lease as its
+// deadline, if there is a lease.
+package controller
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/skein-project/skein/api/crd/v1alpha1"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/propeller/act"
+	"github.com/skein-project/skein/propeller/observe"
+	"github.com/skein-project/skein/propeller/workflow"
+)
+
+// Gate says whether an execution may start something new.
+type Gate interface {
+	// MayStart is asked before each step. If ok, it holds until then (zero:
+	// for ever); else reason says why not.
+	MayStart(id flow.ExecutionID, epoch flow.Epoch) (until time.Time, reason string, ok bool)
+}
+
+// Open is a Gate that always lets pass: a cluster without a control plane.
+type Open struct{}
+
+// MayStart says yes, for ever.
+func (Open) MayStart(flow.ExecutionID, flow.Epoch) (time.Time, string, bool) {
+	return time.Time{}, "", true
+}
+
+// Reconciler drives FlyteWorkflows.
+type Reconciler struct {
+	Client   client.Client
+	Observer *observe.Observer
+	Actor    *act.Actor
+	Gate     Gate
+	Log      *slog.Logger
+	Now      func() time.Time
+	Timeout  time.Duration // of a write that no lease bounds
+
+	mu      sync.Mutex
+	written map[types.UID]int64 // the sequence written last
+}
+
+// Reconcile lets one execution go as far as it can.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	wf := &v1alpha1.FlyteWorkflow{}
+	if err := r.Client.Get(ctx, req.NamespacedName, wf); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.behind(wf) {
+		return ctrl.Result{}, nil // the cache will tell of our own write
+	}
+	if over(wf) {
+		return r.over(ctx, wf)
+	}
+	until, reason, may := r.Gate.MayStart(executionID(wf), flow.Epoch{Era: uint64(wf.Spec.Era), N: uint64(wf.Spec.Epoch)})
+	ctx, cancel := r.bound(ctx, until, may)
+	defer cancel()
+	begun := time.Now()
+	world, err := r.Observer.World(ctx, wf, may, r.Now())
+	step, err := decide(world, err)
+	if err != nil {
+		return result(err)
+	}
+	seq, err := r.Actor.Do(ctx, wf, world, step)
+	r.wrote(wf.UID, seq)
+	count(step, time.Since(begun), err)
+	if step.Held > 0 && !may {
+		r.Log.DebugContext(ctx, "nothing is started", "execution", executionID(wf).String(), "reason", reason)
+	}
+	if err != nil {
+		return result(err)
+	}
+	return ctrl.Result{RequeueAfter: r.after(step.Next)}, nil
+}
+
+// decide advances, or ends what can never be run.
+func decide(w observe.World, err error) (workflow.Step, error) {
+	var never *workflow.Failure
+	switch {
+	case errors.As(err, &never):
+		return workflow.Fail(w.View, never), nil
+	case err != nil:
+		return workflow.Step{}, err
+	}
+	return workflow.Advance(w.View), nil
+}
+
+// over keeps an ended execution as a tombstone, or removes it.
+func (r *Reconciler) over(ctx context.Context, wf *v1alpha1.FlyteWorkflow) (ctrl.Result, error) {
+	r.Observer.Forget(wf.UID)
+	if wf.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	ctx, cancel := r.bound(ctx, time.Time{}, false)
+	defer cancel()
+	gone, err := r.Actor.Remove(ctx, wf)
+	if err != nil {
+		return result(err)
+	}
+	if !gone {
+		return ctrl.Result{RequeueAfter: 2 * time.Second}, nil
+	}
+	r.mu.Lock()
+	delete(r.written, wf.UID)
+	r.mu.Unlock()
+	return ctrl.Result{}, nil
+}
+
+// over reports whether nothing can follow and the spec holds nothing unseen.
+func over(wf *v1alpha1.FlyteWorkflow) bool {
+	return workflow.Phase(wf.Status.Phase).Terminal() &&
+		(wf.Status.ObservedRevision >= wf.Spec.Revision || !wf.DeletionTimestamp.IsZero())
+}
+
+// bound gives the context in which a step is done.
+func (r *Reconciler) bound(ctx context.Context, until time.Time, may bool) (context.Context, context.CancelFunc) {
+	if may && !until.IsZero() {
+		return context.WithDeadline(ctx, until)
+	}
+	return context.WithTimeout(ctx, r.Timeout)
+}
+
+// result of what went wrong: a conflict says only that somebody was faster.
+func result(err error) (ctrl.Result, error) {
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: 10 * time.Millisecond}, nil
+	}
+	if apierrors.IsNotFound(err) {
+		return ctrl.Result{}, nil
+	}
+	return ctrl.Result{}, err
+}
+
+func (r *Reconciler) behind(wf *v1alpha1.FlyteWorkflow) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return wf.Status.Sequence < r.written[wf.UID]
+}
+
+func (r *Reconciler) wrote(uid types.UID, seq int64) {
+	if seq == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.written == nil {
+		r.written = map[types.UID]int64{}
+	}
+	r.written[uid] = max(seq, r.written[uid])
+}
+
+func (r *Reconciler) after(next time.Time) time.Duration {
+	if next.IsZero() {
+		return 0
+	}
+	return max(next.Sub(r.Now()), 10*time.Millisecond)
+}
+
+func executionID(wf *v1alpha1.FlyteWorkflow) flow.ExecutionID {
+	e := wf.Spec.Execution
+	return flow.ExecutionID{Project: e.Project, Domain: e.Domain, Name: e.Name}
+}

@@ -1,0 +1,61 @@
+package observe
+
+import (
+	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/plugins"
+)
+
+// Plugins finds the plugin that runs a task.
+type Plugins struct {
+	byType   map[string]plugins.Plugin
+	fallback plugins.Plugin
+}
+
+// NewPlugins takes plugins in order of preference: of two that run a task
+// type, the first does. The fallback runs containers of any other type; it may
+// be nil.
+func NewPlugins(fallback plugins.Plugin, all ...plugins.Plugin) Plugins {
+	p := Plugins{byType: map[string]plugins.Plugin{}, fallback: fallback}
+	for _, one := range all {
+		for _, t := range one.TaskTypes() {
+			if p.byType[t] == nil {
+				p.byType[t] = one
+			}
+		}
+	}
+	return p
+}
+
+// For gives the plugin that runs the task, or nil.
+func (p Plugins) For(taskType string, t *core.TaskTemplate) plugins.Plugin {
+	if one := p.byType[taskType]; one != nil {
+		return one
+	}
+	if t.GetContainer() != nil {
+		return p.fallback
+	}
+	return nil
+}
+
+// TaskTypes are the task types that have a plugin of their own.
+func (p Plugins) TaskTypes() []string {
+	types := make([]string, 0, len(p.byType))
+	for t := range p.byType {
+		types = append(types, t)
+	}
+	return types
+}
+
+// Runs gives the plugin that was recorded to run an attempt, or else the one
+// that would run its task type.
+func (p Plugins) Runs(id, taskType string) plugins.Plugin {
+	for _, one := range p.byType {
+		if one.ID() == id {
+			return one
+		}
+	}
+	if one := p.byType[taskType]; one != nil {
+		return one
+	}
+	return p.fallback
+}
