@@ -1,0 +1,69 @@
+package container
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// Config is what a platform decides about pods.
+type Config struct {
+	// Defaults are requests of tasks that say nothing; Limits cap what tasks say.
+	Defaults ResourceConfig
+	Limits   ResourceConfig
+
+	StoreHostPath string            // folder of the object store, mounted at the same path; empty: none
+	DefaultEnv    map[string]string // of every container, such as the object store's credentials
+	ConsoleURL    string            // console's root, for FLYTE_EXECUTION_URL; empty: not set
+	Annotations   map[string]string
+	GPUResource   string // Kubernetes' name for a GPU
+
+	InterruptibleSelector    map[string]string
+	InterruptibleTolerations []corev1.Toleration
+	SchedulerName            string
+
+	CopilotImage     string
+	CopilotResources ResourceConfig
+
+	ImagePullGrace       time.Duration // how long an image may be retried
+	CreateContainerGrace time.Duration
+	DeletionGrace        time.Duration // beyond a deleted pod's own, until it is given up
+}
+
+// ResourceConfig is an amount as people write it; an empty field says nothing.
+type ResourceConfig struct{ CPU, Memory string }
+
+// Default is for small clusters and for one machine.
+func Default() Config {
+	return Config{
+		Defaults: ResourceConfig{CPU: "100m", Memory: "512Mi"}, Limits: ResourceConfig{Memory: "1Gi"},
+		Annotations: map[string]string{"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
+		GPUResource: "nvidia.com/gpu", CopilotImage: "skein-propeller",
+		CopilotResources: ResourceConfig{CPU: "10m", Memory: "64Mi"},
+		ImagePullGrace:   3 * time.Minute, CreateContainerGrace: 3 * time.Minute, DeletionGrace: time.Minute,
+	}
+}
+
+// Validate names every amount that cannot be read.
+func (c Config) Validate() error {
+	for field, r := range map[string]ResourceConfig{"defaults": c.Defaults, "limits": c.Limits, "copilotResources": c.CopilotResources} {
+		for name, v := range map[string]string{"cpu": r.CPU, "memory": r.Memory} {
+			if _, err := resource.ParseQuantity(v); v != "" && err != nil {
+				return fmt.Errorf("%s.%s: %q is not an amount", field, name, v)
+			}
+		}
+	}
+	return nil
+}
+
+func (r ResourceConfig) list() corev1.ResourceList {
+	l := corev1.ResourceList{}
+	for name, v := range map[corev1.ResourceName]string{corev1.ResourceCPU: r.CPU, corev1.ResourceMemory: r.Memory} {
+		if q, err := resource.ParseQuantity(v); v != "" && err == nil {
+			l[name] = q
+		}
+	}
+	return l
+}
