@@ -7,6 +7,7 @@ const PropellerPrefix = "SKEIN_PROPELLER_"
 
 // Propeller is the configuration of one skein-propeller process.
 type Propeller struct {
+	Cluster     string    `json:"cluster"`  // name under which the cluster was registered
 	Instance    string    `json:"instance"` // name of this process within its cluster, a DNS label
 	State       string    `json:"state"`    // folder for its key and certificate
 	Hubs        []string  `json:"hubs"`     // host:port of control-plane replicas, tried in turn
@@ -50,6 +51,7 @@ func DefaultPropeller() Propeller {
 // Validate reports every problem at once.
 func (p *Propeller) Validate() error {
 	c := &checker{}
+	c.label("cluster", p.Cluster)
 	c.label("instance", p.Instance)
 	c.folder("state", p.State)
 	c.folder("ca", p.CA)

@@ -132,6 +132,7 @@ func (f *Federation) propellerConfig(ctx context.Context, p *Plane) (config.Prop
 	if err != nil {
 		return c, err
 	}
+	c.Cluster = p.Name
 	c.Instance, c.Kubeconfig, c.Ops.Listen = p.Name+"-0", kubeconfig, fmt.Sprintf("127.0.0.1:%d", ops)
 	c.CA, c.ObjectStore.Root, c.Pods.StoreHostPath = filepath.Join(f.folder.Path, "keys", "ca.crt"), f.Store, true
 	c.Tasks = f.Replicas[0].config.Tasks

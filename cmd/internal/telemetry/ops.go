@@ -18,16 +18,19 @@ import (
 // Ops serves /metrics, /livez and /readyz. It speaks plain HTTP and belongs on
 // loopback or on a network that only operators reach.
 type Ops struct {
-	registry *prometheus.Registry
+	registry prometheus.Gatherers
 	mu       sync.Mutex
 	checks   map[string]func(context.Context) error
 	pages    map[string]http.HandlerFunc
 }
 
 // NewOps makes an Ops without readiness checks: it is ready at once.
-func NewOps(registry *prometheus.Registry) *Ops {
-	return &Ops{registry: registry, checks: map[string]func(context.Context) error{}, pages: map[string]http.HandlerFunc{}}
+func NewOps(registry prometheus.Gatherer) *Ops {
+	return &Ops{registry: prometheus.Gatherers{registry}, checks: map[string]func(context.Context) error{}, pages: map[string]http.HandlerFunc{}}
 }
+
+// Gather adds metrics of a registry that is not ours. Call it before Run.
+func (o *Ops) Gather(g prometheus.Gatherer) { o.registry = append(o.registry, g) }
 
 // Handle adds a page, by a pattern of http.ServeMux. Call it before Run.
 func (o *Ops) Handle(pattern string, page http.HandlerFunc) { o.pages[pattern] = page }

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/plugins/blob"
+	"github.com/skein-project/skein/plugins/copilot"
+)
+
+// uploadGrace is how long the side-car may upload after the task has ended; it
+// stays below a pod's default termination grace.
+const uploadGrace = 25 * time.Second
+
+// copilotCommand holds the two programs that run beside a raw container.
+func copilotCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "copilot", Hidden: true, Short: "Carry inputs and outputs of raw containers", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(downloadCommand(), sidecarCommand())
+	return cmd
+}
+
+func openStore(ctx context.Context, root string) (*blob.Store, error) {
+	if root == "" {
+		return nil, fault.Field("--store", "must be set: the object store's root")
+	}
+	return blob.Open(ctx, blob.Config{Root: root})
+}
+
+func downloadCommand() *cobra.Command {
+	var o copilot.DownloadOptions
+	var store string
+	cmd := &cobra.Command{Use: "download", Short: "Make files of a task's inputs", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			blobs, err := openStore(cmd.Context(), store)
+			if err != nil {
+				return err
+			}
+			o.Blobs = blobs
+			return copilot.Download(cmd.Context(), o)
+		}}
+	flags := cmd.Flags()
+	flags.StringVar(&store, "store", "", "root of the object store")
+	flags.StringVar(&o.FromRemote, "from-remote", "", "URI of inputs.pb")
+	flags.StringVar(&o.ToOutput, "to-output-prefix", "", "the attempt's output folder")
+	flags.StringVar(&o.ToLocalDir, "to-local-dir", "/var/flyte/inputs", "folder for the files")
+	flags.StringVar(&o.Format, "format", "JSON", "of the file with all inputs: JSON, YAML or PROTO")
+	flags.StringVar(&o.Interface, "input-interface", "", "the inputs' VariableMap in base64")
+	flags.StringVar(&o.ErrorFile, "error-file", "error.pb", "name of the file that tells a failure")
+	return cmd
+}
+
+func sidecarCommand() *cobra.Command {
+	o := copilot.SidecarOptions{Grace: uploadGrace}
+	var store string
+	cmd := &cobra.Command{Use: "sidecar", Short: "Make outputs of the files that a task left", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// SIGTERM is how the side-car is told that the task has ended.
+			ended, stop := signal.NotifyContext(context.WithoutCancel(cmd.Context()), syscall.SIGTERM, os.Interrupt)
+			defer stop()
+			blobs, err := openStore(ended, store)
+			if err != nil {
+				return err
+			}
+			o.Blobs = blobs
+			return copilot.Sidecar(ended, o)
+		}}
+	flags := cmd.Flags()
+	flags.StringVar(&store, "store", "", "root of the object store")
+	flags.StringVar(&o.ToRaw, "to-raw-output", "", "where files are put that outputs name")
+	flags.StringVar(&o.ToOutput, "to-output-prefix", "", "the attempt's output folder")
+	flags.StringVar(&o.FromLocalDir, "from-local-dir", "/var/flyte/outputs", "folder of the files")
+	flags.StringVar(&o.Interface, "interface", "", "the outputs' VariableMap in base64")
+	flags.StringVar(&o.ErrorFile, "error-file", "error.pb", "name of the file that tells a failure")
+	return cmd
+}
