@@ -159,7 +159,7 @@ func (s *scope) data(expected *core.LiteralType, d *core.BindingData) *Problem {
 		return nil // recorded once, by compileAll
 	}
 	if target := d.GetUnion().GetTargetType(); target != nil && expected.GetUnionType() != nil {
-		if !s.casts.castable(target, expected) {
+		if !s.casts.castable(target, expected) && s.casts.variant(target, expected.GetUnionType().GetVariants()) == noVariant {
 			return problem(IncompatibleBindingUnionValue, "%s is not a variant of %s", Describe(target), Describe(expected))
 		}
 		expected = target
