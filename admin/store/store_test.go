@@ -12,14 +12,17 @@ import (
 func TestMain(m *testing.M) { localtest.Main(m) }
 
 func TestStore(t *testing.T) {
+	url := localtest.Database(t)
+	if err := open(t, store.Config{URL: url}).Migrate(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
 	storetest.Run(t, func(t *testing.T) *storetest.Opened {
-		url := localtest.Database(t)
+		empty(t, url)
 		w := &wire{}
-		s := open(t, store.Config{URL: url, MaxConnections: 8, Dial: w.dial})
-		if err := s.Migrate(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
-			t.Fatal(err)
+		opened := &storetest.Opened{
+			Ports: ports(open(t, store.Config{URL: url, MaxConnections: 8, Dial: w.dial})),
+			Other: ports(open(t, store.Config{URL: url, MaxConnections: 8})),
 		}
-		opened := &storetest.Opened{Ports: ports(s), Other: ports(open(t, store.Config{URL: url, MaxConnections: 8}))}
 		if plain(t, url) {
 			opened.Cut, opened.Hold = w.cut, w.hold
 		}

@@ -150,11 +150,11 @@ func lostLeases(w *world) (func() error, func()) {
 	w.lead()
 	var leases []flow.Lease
 	return func() (err error) {
-		w.fence, leases, err = w.RecordLeases(w.ctx, w.fence, []flow.LeaseRequest{{Sender: sender, Nonce: 5}}, time.Minute, began)
-		return err
-	}, func() {
-		w.equal(leases, []flow.Lease{{Sender: sender, Nonce: 5, Duration: time.Minute, OwnershipRevision: 1}})
-	}
+			w.fence, leases, err = w.RecordLeases(w.ctx, w.fence, []flow.LeaseRequest{{Sender: sender, Nonce: 5}}, time.Minute, began)
+			return err
+		}, func() {
+			w.equal(leases, []flow.Lease{{Sender: sender, Nonce: 5, Duration: time.Minute, OwnershipRevision: 1}})
+		}
 }
 
 func lostToken(w *world) (func() error, func()) {
