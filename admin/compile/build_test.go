@@ -250,7 +250,7 @@ func problemsOf(t testing.TB, err error) []string {
 	var out []string
 	for _, p := range problems {
 		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s", p.Code, p.Node, p.Variable)))
-		if len(problems) < 20 && !strings.Contains(err.Error(), p.String()) {
+		if len(problems) < 20 && !strings.Contains(err.Error(), p.Message) {
 			t.Errorf("the message does not tell %s", p)
 		}
 	}
