@@ -84,40 +84,8 @@ func checkLiteral(field, name string, v *core.Variable, literal *core.Literal) e
 	if literal == nil {
 		return fault.Field(field, "has no value")
 	}
-	if got := compile.TypeOf(literal); !compile.Castable(got, v.GetType()) {
-		return fault.Field(field, "invalid %s input wrong type. Expected %s, but got %s", name, typeText(v.GetType()), typeText(got))
+	if err := compile.CheckLiteral(v.GetType(), literal); err != nil {
+		return fault.Field(field, "invalid %s input wrong type. %s", name, public(err))
 	}
 	return nil
-}
-
-// typeText prints a literal type for people.
-func typeText(t *core.LiteralType) string {
-	switch t := t.GetType().(type) {
-	case nil:
-		return "nothing"
-	case *core.LiteralType_Simple:
-		return t.Simple.String()
-	case *core.LiteralType_CollectionType:
-		return "list of " + typeText(t.CollectionType)
-	case *core.LiteralType_MapValueType:
-		return "map of " + typeText(t.MapValueType)
-	case *core.LiteralType_UnionType:
-		text := "union of"
-		for i, v := range t.UnionType.GetVariants() {
-			if i > 0 {
-				text += " |"
-			}
-			text += " " + typeText(v)
-		}
-		return text
-	case *core.LiteralType_Blob:
-		return "blob(" + t.Blob.GetFormat() + ", " + t.Blob.GetDimensionality().String() + ")"
-	case *core.LiteralType_EnumType:
-		return "enum"
-	case *core.LiteralType_Schema:
-		return "schema"
-	case *core.LiteralType_StructuredDatasetType:
-		return "structured dataset(" + t.StructuredDatasetType.GetFormat() + ")"
-	}
-	return "a type of another kind"
 }

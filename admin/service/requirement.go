@@ -51,7 +51,7 @@ func (s *Service) requirement(closure *core.CompiledWorkflowClosure, spec *admin
 		TaskTypes:   slices.Sorted(maps.Keys(d.types)),
 		Largest:     d.largest,
 		Peak:        peak,
-		Reservation: peak.Min(d.largest.Times(int64(spec.GetMaxParallelism()))),
+		Reservation: reservation(peak, d.largest, int64(spec.GetMaxParallelism())),
 	}, nil
 }
 
@@ -71,12 +71,13 @@ func (d *demand) workflow(w *core.CompiledWorkflow) (flow.Resources, error) {
 	level := levels(w)
 	sums := map[int]flow.Resources{}
 	for _, n := range w.GetTemplate().GetNodes() {
-		asked, err := d.node(n)
+		demand, err := d.node(n)
 		if err != nil {
 			return peak, err
 		}
-		sums[level[n.GetId()]] = sums[level[n.GetId()]].Add(asked)
-		peak = peak.Max(sums[level[n.GetId()]])
+		at := level[n.GetId()]
+		sums[at] = sum(sums[at], demand)
+		peak = peak.Max(sums[at])
 	}
 	return peak, nil
 }
@@ -103,51 +104,19 @@ func (d *demand) node(n *core.Node) (flow.Resources, error) {
 // limits.
 func (d *demand) task(t *core.TaskTemplate, over *core.TaskNodeOverrides) (flow.Resources, error) {
 	d.types[t.GetType()] = true
-	asked, err := entries(t.GetContainer().GetResources())
+	own, err := asked(t.GetContainer().GetResources())
 	if err != nil {
-		return asked, err
+		return own, err
 	}
-	override, err := entries(over.GetResources())
+	override, err := asked(over.GetResources())
 	if err != nil {
-		return asked, err
+		return own, err
 	}
-	pod := first(override, first(asked, d.cfg.TaskDefaults))
+	pod := first(override, first(own, d.cfg.TaskDefaults))
 	pod = cut(pod, d.cfg.TaskLimits)
 	pod.Pods = 1
 	d.largest = d.largest.Max(pod)
 	return pod, nil
-}
-
-// entries is what a container asks for: its requests, else its limits.
-func entries(r *core.Resources) (flow.Resources, error) {
-	requests, err := quantities("resources.requests", r.GetRequests())
-	if err != nil {
-		return flow.Resources{}, err
-	}
-	limits, err := quantities("resources.limits", r.GetLimits())
-	return first(amount(requests), amount(limits)), err
-}
-
-// first is a, and b where a says nothing.
-func first(a, b flow.Resources) flow.Resources {
-	pick := func(x, y int64) int64 {
-		if x != 0 {
-			return x
-		}
-		return y
-	}
-	return flow.Resources{MilliCPU: pick(a.MilliCPU, b.MilliCPU), Memory: pick(a.Memory, b.Memory), GPUs: pick(a.GPUs, b.GPUs)}
-}
-
-// cut is a, at most limit where limit says something.
-func cut(a, limit flow.Resources) flow.Resources {
-	lower := func(x, y int64) int64 {
-		if y > 0 {
-			return min(x, y)
-		}
-		return x
-	}
-	return flow.Resources{MilliCPU: lower(a.MilliCPU, limit.MilliCPU), Memory: lower(a.Memory, limit.Memory), GPUs: lower(a.GPUs, limit.GPUs)}
 }
 
 // levels numbers nodes by their longest way from a start.

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-project/skein/admin/compile"
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/admin"
 	"github.com/skein-project/skein/api/flyteidl/core"
@@ -20,14 +21,16 @@ func (s *Service) CreateTask(ctx context.Context, req *admin.TaskCreateRequest) 
 	if err := s.checkScope(ctx, id.Project, id.Domain); err != nil {
 		return nil, err
 	}
-	template := req.GetSpec().GetTemplate()
-	if err := s.checkTask(template); err != nil {
-		return nil, err
+	if req.GetSpec().GetTemplate() == nil {
+		return nil, fault.Field("spec.template", "must be set")
 	}
-	template = clone(template)
+	template := clone(req.GetSpec().GetTemplate())
 	template.Id = toIdentifier(flow.KindTask, id)
 	compiled, err := compile.Task(template)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkLimits("spec.template.container.resources", template.GetContainer().GetResources()); err != nil {
 		return nil, err
 	}
 	e := flow.Entity{Kind: flow.KindTask, ID: id, TaskType: template.GetType()}

@@ -45,6 +45,9 @@ func (s *Service) CreateWorkflow(ctx context.Context, req *admin.WorkflowCreateR
 // compile gathers what the templates refer to and compiles them. What is
 // missing is left out: the compiler lists all that is missing at once.
 func (s *Service) compile(ctx context.Context, id flow.EntityID, template *core.WorkflowTemplate, subs []*core.WorkflowTemplate) (*core.CompiledWorkflowClosure, error) {
+	if err := compile.UnsupportedTemplate(template, subs); err != nil {
+		return nil, err
+	}
 	refs := compile.References(template, subs)
 	in := compile.Input{
 		ID:           toIdentifier(flow.KindWorkflow, id),
@@ -77,11 +80,7 @@ func (s *Service) compile(ctx context.Context, id flow.EntityID, template *core.
 			}
 		}
 	}
-	closure, err := compile.Workflow(in)
-	if err != nil {
-		return nil, err
-	}
-	return closure, compile.Unsupported(closure)
+	return compile.Workflow(in)
 }
 
 // find reads an entity's body; false if there is no such entity.
