@@ -73,9 +73,9 @@ func (s *Step) ingest(id string, o Observation) {
 	if changed {
 		s.edit(id).Attempts[k] = next
 	}
-	if next.Phase == taskRunning && n.Phase == nodeQueued {
+	if flow.TaskPhase(next.Phase).Rank() >= flow.TaskInitializing.Rank() && n.Phase == nodeQueued {
 		e := s.edit(id)
-		e.Phase, e.StartedAt, e.Sequence = nodeRunning, next.StartedAt, s.seq
+		e.Phase, e.StartedAt, e.Sequence = nodeRunning, s.at(o.StartedAt), s.seq
 	}
 	if o.DeckURI != "" && n.DeckURI != o.DeckURI {
 		e := s.edit(id)

@@ -152,6 +152,9 @@ func (a *advance) nextAttempt(c scope, n *Node, st v1alpha1.NodeStatus) {
 		e.SystemFailures++
 		e.Sequence = a.seq
 	}
+	if e.Phase == nodeQueued {
+		e.Phase, e.StartedAt, e.Sequence = nodeRunning, &a.now, a.seq
+	}
 	s := a.attempt(c, n, e)
 	s.Inputs, s.Resolved, s.prior = Inputs{URI: e.InputURI}, true, &prior
 	a.Starts = append(a.Starts, s)
