@@ -1,0 +1,242 @@
+package federation_test
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+)
+
+// row is an execution and its outbox row.
+type row struct {
+	flow.Assignment
+	acked    uint64
+	phase    flow.ExecutionPhase
+	sequence uint64
+}
+
+type token struct {
+	cluster string
+	keyHash []byte
+	cert    []byte
+}
+
+// plane is a control plane in memory: every port of the hub's.
+type plane struct {
+	mu        sync.Mutex
+	rows      map[flow.ExecutionID]*row
+	gens      map[flow.Member]uint64
+	ownership map[flow.Member]uint64
+	tokens    map[string]*token
+	report    flow.ClusterReport
+	events    []flow.Event // accepted
+	grants    bool
+	lease     time.Duration
+	hub       map[flow.Member]string
+	ingest    func() error // before each ingest
+}
+
+func newPlane() *plane {
+	return &plane{
+		rows: map[flow.ExecutionID]*row{}, gens: map[flow.Member]uint64{}, ownership: map[flow.Member]uint64{},
+		tokens: map[string]*token{}, hub: map[flow.Member]string{}, grants: true, lease: 30 * time.Second,
+	}
+}
+
+// place puts an execution on the cluster at its next epoch.
+func (p *plane) place(name string, run *flow.Run) flow.ExecutionID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id := flow.ExecutionID{Project: "proj", Domain: "dev", Name: name}
+	r := p.rows[id]
+	if r == nil {
+		r = &row{Assignment: flow.Assignment{Execution: id, Epoch: flow.Epoch{Era: 1}}}
+		p.rows[id] = r
+	}
+	r.Cluster, r.Epoch, r.Desired, r.Run = "east", r.Epoch.Next(), flow.DesiredRun, run
+	r.Revision++
+	r.phase = flow.ExecutionQueued
+	return id
+}
+
+func (p *plane) want(id flow.ExecutionID, d flow.Desired) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.rows[id]
+	r.Desired, r.Cause = d, "asked by a test"
+	r.Revision++
+}
+
+func (p *plane) row(id flow.ExecutionID) row {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return *p.rows[id]
+}
+
+func (p *plane) set(f func(*plane)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(p)
+}
+
+func (p *plane) check(who flow.Sender) error {
+	if p.gens[who.Member] != who.Generation {
+		return fault.E(fault.Stale, "generation %d is not the newest", who.Generation)
+	}
+	return nil
+}
+
+func (p *plane) Assignments(_ context.Context, who flow.Sender, limit int) ([]flow.Assignment, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.check(who); err != nil {
+		return nil, err
+	}
+	var list []flow.Assignment
+	for _, r := range p.rows {
+		if r.Cluster == who.Cluster && r.acked < r.Revision && len(list) < limit {
+			a := r.Assignment
+			a.OwnershipRevision, a.Incarnation = p.ownership[who.Member], 1
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}
+
+func (p *plane) Ack(_ context.Context, who flow.Sender, acks []flow.Ack) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.check(who); err != nil {
+		return err
+	}
+	for _, a := range acks {
+		if r := p.rows[a.Execution]; r != nil && r.Epoch == a.Epoch {
+			r.acked = max(r.acked, min(a.Revision, r.Revision))
+		}
+	}
+	return nil
+}
+
+func (p *plane) OpenSession(_ context.Context, m flow.Member, hub string, report flow.ClusterReport) (flow.Session, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m.Cluster != "east" {
+		return flow.Session{}, fault.E(fault.NotFound, "no such cluster")
+	}
+	p.gens[m]++
+	p.hub[m], p.report = hub, report
+	return flow.Session{
+		Sender: flow.Sender{Member: m, Generation: p.gens[m], Incarnation: 1}, Era: 1, OwnershipRevision: p.ownership[m],
+	}, nil
+}
+
+func (p *plane) Report(_ context.Context, _ flow.Sender, r flow.ClusterReport) error {
+	p.set(func(p *plane) { p.report = r })
+	return nil
+}
+
+func (p *plane) Verdicts(_ context.Context, who flow.Sender, held []flow.Held) (flow.Verdicts, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.check(who); err != nil {
+		return flow.Verdicts{}, err
+	}
+	v := flow.Verdicts{OwnershipRevision: p.ownership[who.Member]}
+	for _, h := range held {
+		order := flow.OrderStop
+		var acked uint64
+		if r := p.rows[h.Execution]; r != nil && r.Cluster == who.Cluster && r.Epoch == h.Epoch {
+			acked = r.sequence
+			switch {
+			case h.Terminal:
+				order = flow.OrderReport
+			case !r.phase.Terminal():
+				order = flow.OrderKeep
+			}
+		}
+		v.List = append(v.List, flow.Verdict{Execution: h.Execution, Epoch: h.Epoch, Order: order, Acked: acked})
+	}
+	return v, nil
+}
+
+func (p *plane) CloseSession(_ context.Context, who flow.Sender) error {
+	p.set(func(p *plane) {
+		if p.check(who) == nil {
+			p.hub[who.Member] = ""
+		}
+	})
+	return nil
+}
+
+func (p *plane) Ingest(_ context.Context, who flow.Sender, events []flow.Event) ([]flow.EventResult, error) {
+	p.mu.Lock()
+	hook := p.ingest
+	p.mu.Unlock()
+	if hook != nil {
+		if err := hook(); err != nil {
+			return nil, err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.check(who); err != nil {
+		return nil, err
+	}
+	results := make([]flow.EventResult, len(events))
+	for i, e := range events {
+		r := p.rows[e.Execution]
+		if r == nil || r.Cluster != who.Cluster || r.Epoch != e.Epoch {
+			results[i].Reason = "not yours"
+			continue
+		}
+		results[i].Accepted = true
+		r.sequence = max(r.sequence, e.Sequence)
+		r.acked = max(r.acked, min(e.Revision, r.Revision))
+		if e.Kind == flow.EventWorkflow {
+			r.phase = flow.ExecutionPhase(e.Phase)
+		}
+		p.events = append(p.events, e)
+	}
+	return results, nil
+}
+
+func (p *plane) Beat(_ context.Context, _ string, beats []flow.Beat) ([]flow.Lease, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var leases []flow.Lease
+	for _, b := range beats {
+		if p.grants && b.Lease != nil && p.check(b.Sender) == nil {
+			leases = append(leases, flow.Lease{Sender: b.Sender, Nonce: b.Lease.Nonce, Duration: p.lease, OwnershipRevision: p.ownership[b.Member]})
+		}
+	}
+	return leases, nil
+}
+
+func (p *plane) CreateToken(_ context.Context, hash []byte, cluster string, _ time.Time) error {
+	p.set(func(p *plane) { p.tokens[string(hash)] = &token{cluster: cluster} })
+	return nil
+}
+
+func (p *plane) ConsumeToken(_ context.Context, hash, keyHash []byte, _ string, issue func(string) ([]byte, error), _ time.Time) (string, []byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.tokens[string(hash)]
+	if t == nil {
+		return "", nil, fault.E(fault.Unauthorized, "the token is not valid")
+	}
+	if t.keyHash != nil && !bytes.Equal(t.keyHash, keyHash) {
+		return "", nil, fault.E(fault.Forbidden, "the token was used with another key")
+	}
+	if t.cert == nil {
+		cert, err := issue(t.cluster)
+		if err != nil {
+			return "", nil, err
+		}
+		t.cert, t.keyHash = cert, slices.Clone(keyHash)
+	}
+	return t.cluster, t.cert, nil
+}
