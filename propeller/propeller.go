@@ -130,6 +130,12 @@ func (p *Propeller) Run(ctx context.Context) error { return p.mgr.Start(ctx) }
 // Client reads from the cache and writes to the API server.
 func (p *Propeller) Client() client.Client { return p.mgr.GetClient() }
 
+// Reader reads from the API server itself.
+func (p *Propeller) Reader() client.Reader { return p.mgr.GetAPIReader() }
+
+// Cache tells of changed objects.
+func (p *Propeller) Cache() cache.Cache { return p.mgr.GetCache() }
+
 // TaskTypes are the task types that the cluster runs.
 func (p *Propeller) TaskTypes() []string { return p.plugins.TaskTypes() }
 
