@@ -1,6 +1,7 @@
 package service
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,18 +92,17 @@ func parseFilters(s, noun string) ([]flow.Filter, error) {
 	return filters, nil
 }
 
-// expressionEnd finds the parenthesis that ends an expression: the last one
-// before the next operator.
+// nextExpression is what follows an expression that is not the last.
+var nextExpression = regexp.MustCompile(`^[+ ]+[a-z_]+\(`)
+
+// expressionEnd finds the parenthesis that ends an expression: one that ends
+// all, or that another expression follows.
 func expressionEnd(s string) int {
 	for i := range len(s) {
 		if s[i] != ')' {
 			continue
 		}
-		rest := strings.TrimLeft(s[i+1:], "+ ")
-		if rest == "" {
-			return i
-		}
-		if name, _, ok := strings.Cut(rest, "("); ok && len(rest) < len(s[i+1:]) && slices.Contains(operators, flow.Op(name)) {
+		if strings.Trim(s[i+1:], "+ ") == "" || nextExpression.MatchString(s[i+1:]) {
 			return i
 		}
 	}
