@@ -159,11 +159,15 @@ func (s *scope) data(expected *core.LiteralType, d *core.BindingData) *Problem {
 		return nil // recorded once, by compileAll
 	}
 	if target := d.GetUnion().GetTargetType(); target != nil && expected.GetUnionType() != nil {
-		if !s.casts.castable(target, expected) && s.casts.variant(target, expected.GetUnionType().GetVariants()) == noVariant {
+		if !s.casts.everyVariant([]*core.LiteralType{target}, expected) {
 			return problem(IncompatibleBindingUnionValue, "%s is not a variant of %s", Describe(target), Describe(expected))
 		}
 		expected = target
 	}
+	return s.value(expected, d)
+}
+
+func (s *scope) value(expected *core.LiteralType, d *core.BindingData) *Problem {
 	switch v := d.GetValue().(type) {
 	case *core.BindingData_Scalar:
 		return s.casts.check(expected, &core.Literal{Value: &core.Literal_Scalar{Scalar: v.Scalar}})

@@ -40,6 +40,11 @@ func (c *caster) castable(up, down *core.LiteralType) bool {
 	if up.GetUnionType() != nil {
 		return c.everyVariant(up.GetUnionType().GetVariants(), down)
 	}
+	return c.plain(up, down)
+}
+
+// plain compares a type that is no union with any other.
+func (c *caster) plain(up, down *core.LiteralType) bool {
 	switch d := down.GetType().(type) {
 	case *core.LiteralType_UnionType:
 		return c.variant(up, d.UnionType.GetVariants()) == oneVariant
@@ -81,11 +86,21 @@ func (c *caster) everyVariant(up []*core.LiteralType, down *core.LiteralType) bo
 			}
 			continue
 		}
-		if c.variant(u, down.GetUnionType().GetVariants()) == noVariant {
+		if !c.some(u, down.GetUnionType().GetVariants()) {
 			return false
 		}
 	}
 	return len(up) > 0
+}
+
+// some reports whether a plain type fits any variant, however deep.
+func (c *caster) some(up *core.LiteralType, variants []*core.LiteralType) bool {
+	for _, v := range variants {
+		if v.GetUnionType() != nil && c.spend() && c.some(up, v.GetUnionType().GetVariants()) || c.castable(up, v) {
+			return true
+		}
+	}
+	return false
 }
 
 // match says how many variants of a union a plain type fits.
@@ -157,7 +172,8 @@ func (c *caster) toEnum(up *core.LiteralType, down *core.EnumType) bool {
 }
 
 func toBlob(up *core.LiteralType, down *core.BlobType) bool {
-	return up.GetBlob() != nil && sameFormat(up.GetBlob().GetFormat(), down.GetFormat(), strings.Compare)
+	_, ok := up.GetType().(*core.LiteralType_Blob)
+	return ok && sameFormat(up.GetBlob().GetFormat(), down.GetFormat(), strings.Compare)
 }
 
 // sameFormat: an unstated format fits any.

@@ -51,11 +51,7 @@ func scalarType(s *core.Scalar) *core.LiteralType {
 	case *core.Scalar_Primitive:
 		return primitiveType(v.Primitive)
 	case *core.Scalar_Blob:
-		blob := v.Blob.GetMetadata().GetType()
-		if blob == nil {
-			blob = &core.BlobType{}
-		}
-		return &core.LiteralType{Type: &core.LiteralType_Blob{Blob: blob}}
+		return &core.LiteralType{Type: &core.LiteralType_Blob{Blob: v.Blob.GetMetadata().GetType()}}
 	case *core.Scalar_Binary:
 		if v.Binary.GetTag() == msgpack {
 			return simple(core.SimpleType_STRUCT)
