@@ -64,7 +64,9 @@ type rig struct {
 	nudges  int
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigWith(t, func(*service.Deps) {}) }
+
+func newRigWith(t *testing.T, change func(*service.Deps)) *rig {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Config{URL: localtest.Database(t)})
 	if err != nil {
@@ -78,10 +80,12 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{store: s, objects: &objects{data: map[string][]byte{}}}
-	r.Service = service.New(service.Config{TaskLimits: flow.Resources{MilliCPU: 2000, Memory: 1 << 30}}, service.Deps{
+	deps := service.Deps{
 		Entities: s, Named: s, Projects: s, Executions: s, Runs: s, Clusters: s, Decisions: s, Reserved: s,
 		Objects: r.objects, Joiner: joiner{}, Nudge: func() { r.nudges++ }, Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	change(&deps)
+	r.Service = service.New(service.Config{TaskLimits: flow.Resources{MilliCPU: 2000, Memory: 1 << 30}}, deps)
 	return r
 }
 
