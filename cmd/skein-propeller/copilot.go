@@ -18,11 +18,11 @@ import (
 // stays below a pod's default termination grace.
 const uploadGrace = 25 * time.Second
 
-// copilotCommand holds the two programs that run beside a raw container.
+// copilotCommand holds the programs that run beside a raw container.
 func copilotCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "copilot", Hidden: true, Short: "Carry inputs and outputs of raw containers", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(downloadCommand(), sidecarCommand())
+	cmd.AddCommand(downloadCommand(), sidecarCommand(), readyCommand())
 	return cmd
 }
 
@@ -78,5 +78,13 @@ func sidecarCommand() *cobra.Command {
 	flags.StringVar(&o.FromLocalDir, "from-local-dir", "/var/flyte/outputs", "folder of the files")
 	flags.StringVar(&o.Interface, "interface", "", "the outputs' VariableMap in base64")
 	flags.StringVar(&o.ErrorFile, "error-file", "error.pb", "name of the file that tells a failure")
+	return cmd
+}
+
+func readyCommand() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{Use: "ready", Short: "Tell whether the side-car has started", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return copilot.Ready(dir) }}
+	cmd.Flags().StringVar(&dir, "from-local-dir", "/var/flyte/outputs", "the side-car's folder")
 	return cmd
 }

@@ -52,6 +52,9 @@ func addCopilot(pod *corev1.Pod, task plugins.Task, d *core.DataLoadingConfig, c
 	up := copilotContainer(uploaderName, main.Env, c, "sidecar", "--to-raw-output", task.RawPrefix, "--to-output-prefix", task.OutputPrefix,
 		"--from-local-dir", out, "--interface", outputs, "--error-file", "error.pb")
 	up.RestartPolicy, up.VolumeMounts = &always, []corev1.VolumeMount{outMount}
+	// The task must not end before the side-car can hear of it.
+	up.StartupProbe = &corev1.Probe{PeriodSeconds: 1, FailureThreshold: 120, ProbeHandler: corev1.ProbeHandler{
+		Exec: &corev1.ExecAction{Command: []string{"skein-propeller", "copilot", "ready", "--from-local-dir", out}}}}
 	if d.GetIoStrategy().GetDownloadMode() != core.IOStrategy_DO_NOT_DOWNLOAD {
 		down := copilotContainer(downloaderName, main.Env, c, "download", "--from-remote", task.InputsURI, "--to-output-prefix", task.OutputPrefix,
 			"--to-local-dir", in, "--format", d.GetFormat().String(), "--input-interface", inputs, "--error-file", "error.pb")

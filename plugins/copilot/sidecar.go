@@ -16,12 +16,27 @@ import (
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
+// readyFile lies in the folder of outputs once the side-car would hear that the
+// task has ended. Without it, a task that ends at once would be over before.
+const readyFile = ".copilot-ready"
+
+// Ready reports whether the side-car of that folder has started: it is what
+// the side-car's start-up probe asks.
+func Ready(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, readyFile))
+	return err
+}
+
 // Sidecar waits until the context ends, which is when the task has ended (the
 // caller ends it on SIGTERM), and then uploads within the grace.
 func Sidecar(ctx context.Context, o SidecarOptions) error {
 	outputs, err := ParseInterface(o.Interface)
 	if err != nil {
 		return err
+	}
+	// Whoever made ctx listens for SIGTERM by now: the task may begin.
+	if err := os.WriteFile(filepath.Join(o.FromLocalDir, readyFile), nil, 0o644); err != nil {
+		return fmt.Errorf("say that the side-car is ready: %w", err)
 	}
 	<-ctx.Done()
 	if o.Grace == 0 {

@@ -112,7 +112,13 @@ func (p *Propeller) Run(ctx context.Context, ops *telemetry.Ops) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ops.Run(ctx, p.cfg.Ops.Listen) })
 	group.Go(func() error { return p.engine.Run(ctx) })
-	group.Go(func() error { return p.member.Run(ctx) })
+	group.Go(func() error {
+		// The member reads nodes and its first workflows from the cache.
+		if !p.engine.Cache().WaitForCacheSync(ctx) {
+			return ctx.Err()
+		}
+		return p.member.Run(ctx)
+	})
 	return group.Wait()
 }
 

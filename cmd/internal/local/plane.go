@@ -68,13 +68,13 @@ func (f *Federation) startServers(ctx context.Context) error {
 
 // startPlanes joins each cluster and waits until it is healthy.
 func (f *Federation) startPlanes(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, startCtx := errgroup.WithContext(ctx)
 	for _, p := range f.Planes {
 		group.Go(func() error {
-			if err := f.startNode(ctx, p); err != nil {
+			if err := f.startNode(startCtx, p); err != nil {
 				return err
 			}
-			return f.startPropeller(ctx, p)
+			return f.startPropeller(startCtx, p)
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -7,7 +7,7 @@
 // line of each container's log says so), limits are not enforced, all pods share
 // one network and one file system. So it refuses an API server that is not on a
 // loopback address. It also leaves out what needs a runtime or a network of
-// pods: probes (a running container is ready), lifecycle hooks, exec and attach,
+// pods: probes but exec start-up probes (a running container is ready), lifecycle hooks, exec and attach,
 // image pulls, OOM kills, evictions, service variables, volumes that need a
 // provisioner. It is no part of a cluster that people rely on.
 //

@@ -51,6 +51,7 @@ func (r *run) attempt(ctx context.Context, c *corev1.Container, onStart func()) 
 			s.ContainerID = fmt.Sprintf("process://%d-%d", process.Record.Pid, process.Record.Start)
 			s.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: began}}
 		})
+		r.probe(ctx, c, folder, process)
 		onStart()
 		exit = r.await(ctx, process)
 		log.Drain()

@@ -94,8 +94,8 @@ func (r *run) initialise() bool {
 	return r.soft.Err() == nil
 }
 
-// startSidecar starts a side-car and returns when it runs (there are no probes)
-// or is being tried again.
+// startSidecar starts a side-car and returns when it has started (see probe) or
+// is being tried again.
 func (r *run) startSidecar(c *corev1.Container) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &side{cancel: cancel, done: make(chan struct{})}
