@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 )
 
@@ -39,7 +40,7 @@ func reasonsText(reasons []flow.Reason) (string, error) {
 		reasons = []flow.Reason{}
 	}
 	text, err := json.Marshal(reasons)
-	return string(text), err
+	return string(text), fault.Wrap(fault.Internal, err, "cannot store the reasons of a decision")
 }
 
 func newPlan(placements []flow.Placement) (plan, error) {
@@ -64,7 +65,7 @@ func (s *Store) CommitPlan(ctx context.Context, fence flow.Fence, placements []f
 	when time.Time) (flow.Fence, []flow.ExecutionID, error) {
 	p, err := newPlan(placements)
 	if err != nil {
-		return fence, nil, told(err, "CommitPlan")
+		return fence, nil, err
 	}
 	var placed []flow.ExecutionID
 	when = when.UTC().Truncate(time.Microsecond)
@@ -98,11 +99,13 @@ func place(ctx context.Context, tx pgx.Tx, fence flow.Fence, p plan, when time.T
 	if len(p.names) == 0 {
 		return nil, nil
 	}
+	// length(cluster), so that rows are looked up by their keys: cluster = ''
+	// invites a scan of all that is pending.
 	rows, err := tx.Query(ctx, `UPDATE executions AS e SET cluster = k.cluster, epoch_era = $7, epoch_n = k.n + 1, phase = 1, sequence = 0,
 		revision = e.revision + 1, version = e.version + 1, updated_at = $8
 		FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::INT8[], $6::INT8[], $9::INT8[])
 		AS k (name, project, domain, cluster, era, n, line)
-		WHERE e.name = k.name AND e.project = k.project AND e.domain = k.domain AND e.cluster = '' AND e.phase IN (0, 1)
+		WHERE e.name = k.name AND e.project = k.project AND e.domain = k.domain AND length(e.cluster) = 0 AND e.phase IN (0, 1)
 		AND e.desired = 'run' AND e.epoch_era = k.era AND e.epoch_n = k.n
 		RETURNING e.name, e.project, e.domain, k.line, e.epoch_era, e.epoch_n, e.revision`,
 		p.names, p.projects, p.domains, p.clusters, p.eras, p.ns, fence.Epoch.Era, when, lines(len(p.names)))

@@ -141,12 +141,13 @@ func writeLeases(ctx context.Context, tx pgx.Tx, asked map[flow.Member]flow.Leas
 		clusters, instances = append(clusters, request.Cluster), append(instances, request.Instance)
 		generations = append(generations, int64(request.Generation))
 	}
+	expires := when.Add(duration)
 	_, err = tx.Exec(ctx, `INSERT INTO leases (cluster, instance, generation, expires_at, duration_ms, recorded_at)
 		SELECT k.cluster, k.instance, k.generation, $4::TIMESTAMPTZ, $5::INT8, $6::TIMESTAMPTZ
 		FROM unnest($1::TEXT[], $2::TEXT[], $3::INT8[]) AS k (cluster, instance, generation)
 		ON CONFLICT (cluster, instance) DO UPDATE SET generation = excluded.generation, expires_at = excluded.expires_at,
 		duration_ms = excluded.duration_ms, recorded_at = excluded.recorded_at`,
-		clusters, instances, generations, when.Add(duration).UTC(), duration.Milliseconds(), when.UTC())
+		clusters, instances, generations, at(&expires), duration.Milliseconds(), at(&when))
 	return leases, err
 }
 

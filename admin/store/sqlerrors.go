@@ -116,7 +116,10 @@ func told(err error, op string) error {
 
 func meaning(err error) (fault.Kind, string) {
 	state := sqlState(err)
+	var scan pgx.ScanArgError
 	switch {
+	case errors.As(err, &scan):
+		return fault.Internal, "the database holds what this program cannot read"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fault.Unavailable, "the database did not answer in time"
 	case errors.Is(err, pgx.ErrNoRows):

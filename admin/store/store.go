@@ -95,8 +95,10 @@ func setUp(ctx context.Context, conn *pgx.Conn) error {
 		return nil
 	}
 	// PostgreSQL locks a whole table for serialisable readers that scan it, which
-	// it does while tables are small; by index it locks pages.
-	if _, err := conn.Exec(ctx, "SET enable_seqscan = off"); err != nil {
+	// it does while tables are small; by index it locks pages. It plans lists of
+	// keys for ten of them unless it sees the list, which is quadratic for 500.
+	// And it compiles plans that it thinks dear, for 100 ms.
+	if _, err := conn.Exec(ctx, "SET enable_seqscan = off; SET plan_cache_mode = force_custom_plan; SET jit = off"); err != nil {
 		return fmt.Errorf("set up a connection: %w", err)
 	}
 	return nil

@@ -77,7 +77,7 @@ func (t *token) bind(ctx context.Context, tx pgx.Tx, hash, keyHash []byte, insta
 	issue func(string) ([]byte, error), when time.Time) error {
 	certificate, err := issue(t.cluster)
 	if err != nil {
-		return err
+		return fault.Wrap(fault.Of(err), err, "cannot issue a certificate for cluster %q", t.cluster)
 	}
 	t.certificate = certificate
 	_, err = tx.Exec(ctx, "UPDATE join_tokens SET key_hash = $2, instance = $3, certificate = $4, used_at = $5 WHERE hash = $1",

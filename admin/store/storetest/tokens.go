@@ -40,9 +40,7 @@ var tokenCases = []testCase{
 		w.ok(w.CreateToken(w.ctx, []byte("hash"), "east", began.Add(time.Hour)))
 		_, _, err := w.ConsumeToken(w.ctx, []byte("hash"), []byte("key"), "i",
 			func(string) ([]byte, error) { return nil, errors.New("no CA") }, began)
-		if err == nil {
-			w.Fatal("want an error")
-		}
+		w.fails(err, fault.Internal)
 		_, _, err = w.ConsumeToken(w.ctx, []byte("hash"), []byte("other"), "i", func(string) ([]byte, error) { return []byte("c"), nil }, began)
 		w.ok(err)
 	}},
