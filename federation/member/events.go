@@ -98,12 +98,12 @@ func (b *builder) node(id string, depth int) {
 		return
 	}
 	b.done[id] = true
-	if n.Parent != "" {
-		b.node(n.Parent, depth+1)
-	}
 	spec := cmp.Or(n.SpecID, id)
 	if spec == "start-node" || spec == "end-node" || n.Phase == int32(flow.NodeUndefined) {
 		return // clients skip them
+	}
+	if n.Parent != "" {
+		b.node(n.Parent, depth+1)
 	}
 	if n.Sequence > b.acked {
 		phase := flow.NodePhase(n.Phase)
