@@ -84,7 +84,6 @@ func uploadKey(req *service.CreateUploadLocationRequest) (string, error) {
 	folder := req.GetFilenameRoot()
 	if folder == "" {
 		folder = base32.StdEncoding.EncodeToString(req.GetContentMd5())
-		folder = strings.TrimRight(folder, "=")
 	}
 	name := req.GetFilename()
 	if name == "" {

@@ -203,6 +203,17 @@ func TestRegistration(t *testing.T) {
 	if code(err) != codes.AlreadyExists || reason(t, err).GetExistsIdenticalStructure().GetId().GetName() != "pkg.wf" {
 		t.Errorf("the same workflow again: %v", err)
 	}
+	reordered := workflow("pkg.up", "pkg.t")
+	third := proto.Clone(reordered.Spec.Template.Nodes[0]).(*core.Node)
+	third.Id, third.UpstreamNodeIds = "n2", []string{"n0", "n1"}
+	reordered.Spec.Template.Nodes = append(reordered.Spec.Template.Nodes, third)
+	if _, err = r.CreateWorkflow(ctx, reordered); err != nil {
+		t.Fatal(err)
+	}
+	third.UpstreamNodeIds = []string{"n1", "n0"} // flytekit's order is that of a set
+	if _, err = r.CreateWorkflow(ctx, reordered); code(err) != codes.AlreadyExists {
+		t.Errorf("the same workflow with upstream ids in another order: %v", err)
+	}
 	other := workflow("pkg.wf", "pkg.t")
 	other.Spec.Template.Nodes = other.Spec.Template.Nodes[:1]
 	_, err = r.CreateWorkflow(ctx, other)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -26,9 +27,13 @@ func (s *Service) CreateWorkflow(ctx context.Context, req *admin.WorkflowCreateR
 	if req.GetSpec().GetTemplate() == nil {
 		return nil, fault.Field("spec.template", "must be set")
 	}
-	template := clone(req.GetSpec().GetTemplate())
+	template := inOrder(req.GetSpec().GetTemplate())
 	template.Id = toIdentifier(flow.KindWorkflow, id)
-	closure, err := s.compile(ctx, id, template, req.GetSpec().GetSubWorkflows())
+	var subs []*core.WorkflowTemplate
+	for _, sub := range req.GetSpec().GetSubWorkflows() {
+		subs = append(subs, inOrder(sub))
+	}
+	closure, err := s.compile(ctx, id, template, subs)
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +45,16 @@ func (s *Service) CreateWorkflow(ctx context.Context, req *admin.WorkflowCreateR
 		return nil, err
 	}
 	return &admin.WorkflowCreateResponse{}, s.register(ctx, e, closure)
+}
+
+// inOrder copies a template with its upstream ids sorted. They are a set, and
+// flytekit sends them in another order each time; the digest must not see it.
+func inOrder(template *core.WorkflowTemplate) *core.WorkflowTemplate {
+	template = clone(template)
+	for _, n := range template.GetNodes() {
+		slices.Sort(n.GetUpstreamNodeIds())
+	}
+	return template
 }
 
 // compile gathers what the templates refer to and compiles them. What is
