@@ -127,6 +127,12 @@ func (r *records) apply(sender flow.Sender, event flow.Event, apply flow.Apply) 
 	execution.set(&recorded.Execution)
 	node.set(recorded.Node)
 	task.set(recorded.Task)
+	if node.changed { // what an event says takes the place of what we said
+		node.value.Reason = ""
+	}
+	if task.changed {
+		task.value.Reason = ""
+	}
 	return result
 }
 

@@ -98,6 +98,8 @@ func releaseCase(w *world) {
 	w.equal(w.judge(sender, inventory).OwnershipRevision, uint64(2)) // the new epoch was not acked
 	w.equal(w.record(sender, happened(lost, flow.EventWorkflow, "", int32(flow.ExecutionSucceeded), 9))[0].Accepted, false)
 	w.equal(w.record(sender, happened(again, flow.EventNode, "n1", int32(flow.NodeRunning), 4))[0].Accepted, true)
+	node, err := w.GetNode(w.ctx, flow.NodeID{Execution: lost.ID, Node: "n1"})
+	w.equal([]any{must(w, node, err).Phase, node.Reason, node.Epoch}, []any{flow.NodeRunning, "", again.Epoch})
 }
 
 func (w *world) closedAsLost(id flow.ExecutionID) {

@@ -159,12 +159,12 @@ func apply(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResult) {
 		if r.Node != nil && r.Node.Sequence >= e.Sequence {
 			return r, flow.EventResult{Reason: "old"}
 		}
-		created := e.OccurredAt
+		created, reason := e.OccurredAt, ""
 		if r.Node != nil {
-			created = r.Node.CreatedAt
+			created, reason = r.Node.CreatedAt, r.Node.Reason
 		}
 		r.Node = &flow.NodeExecution{ID: node, Parent: e.Parent, Epoch: e.Epoch, Phase: flow.NodePhase(e.Phase), Sequence: e.Sequence,
-			Detail: e.Detail, CreatedAt: created, UpdatedAt: e.OccurredAt}
+			Detail: e.Detail, Reason: reason, CreatedAt: created, UpdatedAt: e.OccurredAt}
 	case flow.EventTask:
 		if r.Node == nil {
 			return r, flow.EventResult{Reason: "no node"}
