@@ -143,3 +143,12 @@ func check(t *rapid.T, old, next flow.Recorded, e flow.Event, res flow.EventResu
 		t.Fatalf("attempt went back from %s to %s", old.Task.Phase, next.Task.Phase)
 	}
 }
+
+func TestAReopenedNodeHasNoEnd(t *testing.T) {
+	closed := &flow.NodeExecution{Phase: flow.NodeAborted, Epoch: flow.Epoch{Era: 1, N: 1}, Sequence: 9, EndedAt: at, Reason: flow.ReasonClusterLost}
+	e := flow.Event{Epoch: epoch, Kind: flow.EventNode, Node: "n0", Phase: int32(flow.NodeRunning), Sequence: 1, OccurredAt: at.Add(time.Hour)}
+	got, res := Apply(flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionRunning}, Node: closed}, e)
+	if !res.Accepted || got.Node.Phase != flow.NodeRunning || !got.Node.EndedAt.IsZero() || got.Node.Reason != "" {
+		t.Fatalf("recorded %+v, answered %+v", got.Node, res)
+	}
+}

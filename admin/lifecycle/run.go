@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-project/skein/api/flow"
@@ -50,6 +52,9 @@ func applyNode(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResult) 
 	n := flow.NodeExecution{ID: flow.NodeID{Execution: e.Execution, Node: e.Node}}
 	if old != nil {
 		n = *old
+	}
+	if n.Epoch != e.Epoch { // a node that a lost cluster closed begins anew
+		n.StartedAt, n.EndedAt, n.Reason = time.Time{}, time.Time{}, ""
 	}
 	n.Parent, n.Epoch, n.Phase, n.Sequence, n.Detail = e.Parent, e.Epoch, to, e.Sequence, e.Detail
 	n.CreatedAt = first(n.CreatedAt, e.QueuedAt, e.OccurredAt)
@@ -102,6 +107,9 @@ func foldTask(old *flow.TaskExecution, e flow.Event, detail *event.TaskExecution
 	}
 	if old != nil {
 		t = *old
+	}
+	if t.Epoch != e.Epoch {
+		t.StartedAt, t.EndedAt, t.Reason = time.Time{}, time.Time{}, ""
 	}
 	t.Epoch, t.Phase, t.Version, t.Sequence, t.Detail = e.Epoch, flow.TaskPhase(e.Phase), e.Version, e.Sequence, e.Detail
 	t.CreatedAt = first(t.CreatedAt, e.QueuedAt, e.OccurredAt)

@@ -16,9 +16,11 @@ func main() {
 	process.Main(process.Process[config.Admin]{
 		Name: "skein-admin", Short: "One replica of Skein's control plane",
 		Prefix: config.AdminPrefix, Default: config.DefaultAdmin,
-		Telemetry:  func(c *config.Admin) config.Telemetry { return c.Telemetry },
-		Attributes: func(c *config.Admin) []attribute.KeyValue { return []attribute.KeyValue{attribute.String("replica", c.Replica)} },
-		Run:        run,
+		Telemetry: func(c *config.Admin) config.Telemetry { return c.Telemetry },
+		Attributes: func(c *config.Admin) []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("replica", c.Replica)}
+		},
+		Run: run,
 	}.Command())
 }
 

@@ -1,0 +1,44 @@
+# Skein. `make demo` shows it, `make test` proves it; both do all their set-up.
+# Kubernetes' programs, linter, generators and the Python environment are built
+# once into ${SKEIN_CACHE:-~/.cache/skein} and found there by every clone.
+
+SHELL := /bin/bash
+BIN   := bin
+GOFLAGS_TEST ?= -shuffle=on -timeout 30m
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race mutants lint generate verify clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+build: ## build skein, skein-admin and skein-propeller into bin/
+	@echo "building skein, skein-admin and skein-propeller (minutes the first time)"
+	@go build -o $(BIN)/ ./cmd/skein ./cmd/skein-admin ./cmd/skein-propeller
+
+demo: build ## run a whole federation here and show the main job (DEMO_ONCE=1: stop when it has passed)
+	@exec $(BIN)/skein demo
+
+test: ## run every test, on real API servers, a real database and the real flytekit
+	@echo "testing (starts one database and one API server for all packages)"
+	@go run ./deploy/local/with -- go test $(GOFLAGS_TEST) ./...
+
+race: ## run the tests of the concurrent packages under the race detector
+	@go run ./deploy/local/with -- go test -race $(GOFLAGS_TEST) ./scheduler/... ./federation/... ./admin/ingest ./deploy/local/proc ./deploy/local/forward ./deploy/local/processnode/...
+
+mutants: ## show that each mutant is caught by the suite
+	@go run ./deploy/local/with -- go test -count=1 -v -run TestMutantsAreCaught ./admin/store
+
+lint: ## lint the tree
+	@cmd/internal/tools/lint/lint
+	@cd api && PATH="$$(../cmd/internal/tools/generate --path):$$PATH" buf lint
+
+generate: ## write all generated code
+	@cmd/internal/tools/generate
+
+verify: generate ## check that generated code is up to date, and lint
+	@git diff --exit-code --stat -- api deploy/crd || { echo "generated code differs: commit what make generate wrote"; exit 1; }
+	@$(MAKE) --no-print-directory lint
+
+clean: ## remove what was built here (not the cache)
+	@rm -rf $(BIN)
