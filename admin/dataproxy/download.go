@@ -3,8 +3,8 @@ package dataproxy
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strconv"
-	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -106,37 +106,25 @@ type address struct {
 	variable string
 }
 
+// flyteAddress has the parts of an address; an attempt is a number, and a deck
+// belongs to a node as a whole.
+var flyteAddress = regexp.MustCompile(`^flyte://v1/([^/]+)/([^/]+)/([^/]+)/([^/]+)(?:/(d)|(?:/([0-9]{1,9}))?/([io])(?:/([^/]+))?)$`)
+
 func parseAddress(s string) (address, error) {
-	bad := func() (address, error) {
+	parts := flyteAddress.FindStringSubmatch(s)
+	if parts == nil {
 		return address{}, fault.Field("flyte_url", "%q is not of the form flyte://v1/project/domain/execution/node[/attempt]/i|o|d[/variable]", s)
 	}
-	path, ok := strings.CutPrefix(s, "flyte://v1/")
-	parts := strings.Split(path, "/")
-	if !ok || len(parts) < 5 || len(parts) > 7 {
-		return bad()
+	a := address{
+		node: &core.NodeExecutionIdentifier{NodeId: parts[4], ExecutionId: &core.WorkflowExecutionIdentifier{
+			Project: parts[1], Domain: parts[2], Name: parts[3],
+		}},
+		kind:     parts[5] + parts[7], // one of them is empty
+		variable: parts[8],
 	}
-	for _, part := range parts {
-		if part == "" {
-			return bad()
-		}
-	}
-	a := address{node: &core.NodeExecutionIdentifier{NodeId: parts[3], ExecutionId: &core.WorkflowExecutionIdentifier{
-		Project: parts[0], Domain: parts[1], Name: parts[2],
-	}}}
-	rest := parts[4:]
-	if n, err := strconv.ParseUint(rest[0], 10, 32); err == nil {
+	if n, err := strconv.ParseUint(parts[6], 10, 32); err == nil {
 		attempt := uint32(n)
-		a.attempt, rest = &attempt, rest[1:]
-	}
-	if len(rest) == 0 || len(rest) > 2 || !strings.Contains("iod", rest[0]) || len(rest[0]) != 1 {
-		return bad()
-	}
-	a.kind = rest[0]
-	if len(rest) == 2 {
-		a.variable = rest[1]
-	}
-	if a.kind == "d" && (a.attempt != nil || a.variable != "") {
-		return bad()
+		a.attempt = &attempt
 	}
 	return a, nil
 }

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -110,6 +111,9 @@ func (s *Service) ListNamedEntities(ctx context.Context, req *admin.NamedEntityL
 	q, err := query(req, "entities")
 	if err != nil {
 		return nil, err
+	}
+	for i := range q.Filters {
+		q.Filters[i].Field = strings.TrimPrefix(q.Filters[i].Field, "named_entity_metadata.")
 	}
 	if !hasField(q, "name") {
 		q.Filters = append(q.Filters, flow.Filter{Field: "name", Op: flow.OpNotLike, Values: []string{generatedPrefix + "%"}})

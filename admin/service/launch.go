@@ -119,13 +119,6 @@ func (s *Service) checkLaunch(ctx context.Context, l *launch) error {
 		if err := checkExecutionName(l.id.Name); err != nil {
 			return err
 		}
-		// The cheap look first: clients repeat a refused creation three times.
-		switch _, err := s.deps.Executions.GetExecution(ctx, l.id); {
-		case err == nil:
-			return fault.E(fault.Conflict, "execution %s exists already", l.id)
-		case !fault.Is(err, fault.NotFound):
-			return err
-		}
 	}
 	if l.spec == nil {
 		return fault.Field("spec", "must be set")
@@ -220,6 +213,13 @@ func (s *Service) store(ctx context.Context, row flow.Execution, id flow.Executi
 	if len(data) <= MaxInlineInputs {
 		row.Inputs = data
 		return s.deps.Executions.CreateExecution(ctx, row)
+	}
+	// A repeat of a name that exists should leave no object behind.
+	switch _, err := s.deps.Executions.GetExecution(ctx, id); {
+	case err == nil:
+		return fault.E(fault.Conflict, "execution %s exists already", id)
+	case !fault.Is(err, fault.NotFound):
+		return err
 	}
 	// Two creations of one name at once must not mix: the name of the object
 	// holds what only this call knows.

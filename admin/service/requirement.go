@@ -108,6 +108,9 @@ func (d *demand) task(t *core.TaskTemplate, over *core.TaskNodeOverrides) (flow.
 	if err != nil {
 		return own, err
 	}
+	if pod := t.GetK8SPod(); pod != nil {
+		own = podAsked(pod.GetPodSpec())
+	}
 	override, err := asked(over.GetResources())
 	if err != nil {
 		return own, err

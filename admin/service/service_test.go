@@ -412,7 +412,8 @@ func TestSingleTaskAndLargeInputs(t *testing.T) {
 	if retries != 3 {
 		t.Errorf("the wrapper's node is not there with 3 retries: %v", wf)
 	}
-	names, err := r.ListNamedEntities(ctx, &admin.NamedEntityListRequest{ResourceType: core.ResourceType_WORKFLOW, Project: "flytesnacks", Domain: "development", Limit: 10})
+	names, err := r.ListNamedEntities(ctx, &admin.NamedEntityListRequest{ResourceType: core.ResourceType_WORKFLOW, Project: "flytesnacks", Domain: "development", Limit: 10,
+		Filters: "ne(named_entity_metadata.state,1)", SortBy: &admin.Sort{Key: "name"}})
 	if err != nil || len(names.GetEntities()) != 0 {
 		t.Errorf("generated names are shown: %v, %v", names, err)
 	}
@@ -425,6 +426,10 @@ func TestSingleTaskAndLargeInputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	data, err := r.GetExecutionData(ctx, &admin.WorkflowExecutionGetDataRequest{Id: created.GetId()})
+	before := len(r.objects.data)
+	if _, err := r.CreateExecution(ctx, large); code(err) != codes.AlreadyExists || len(r.objects.data) != before {
+		t.Errorf("the same name again: %v, %d new objects", err, len(r.objects.data)-before)
+	}
 	if err != nil || !proto.Equal(data.GetFullInputs(), large.Inputs) || !strings.HasPrefix(data.GetInputs().GetUrl(), "/store/metadata/flytesnacks/development/large/inputs") ||
 		data.GetFullOutputs() == nil {
 		t.Errorf("large inputs: %v, %v", data.GetInputs(), err)
