@@ -1,0 +1,289 @@
+package container
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/plugins"
+)
+
+func attempt(args ...string) plugins.Task {
+	return plugins.Task{
+		Ref: plugins.Ref{Namespace: "p-d", Name: "ex-n0-1", TaskType: "container", Template: &core.TaskTemplate{
+			Id: &core.Identifier{Project: "p", Domain: "d", Name: "pkg.mod.task", Version: "v1"},
+			Target: &core.TaskTemplate_Container{Container: &core.Container{Image: "img", Command: []string{"run"}, Args: args,
+				Env: []*core.KeyValuePair{{Key: "A", Value: "1"}}}}}},
+		Execution: flow.ExecutionID{Project: "p", Domain: "d", Name: "ex"}, Epoch: flow.Epoch{Era: 1, N: 2},
+		Workflow: flow.EntityID{Name: "wf"}, LaunchPlan: flow.EntityID{Name: "lp"}, Node: "n0", Attempt: 1,
+		InputsURI: "/s/E/n0/data/inputs.pb", OutputPrefix: "/s/E/n0/data/1", RawPrefix: "/s/raw/ab/ex-n0-1", Checkpoint: "/s/raw/ab/ex-n0-1/_flytecheckpoints",
+		Inputs: &core.LiteralMap{Literals: map[string]*core.Literal{
+			"n": lit(&core.Primitive{Value: &core.Primitive_Integer{Integer: 7}}),
+			"l": {Value: &core.Literal_Collection{Collection: &core.LiteralCollection{Literals: []*core.Literal{
+				lit(&core.Primitive{Value: &core.Primitive_StringValue{StringValue: "a"}}), lit(&core.Primitive{Value: &core.Primitive_Boolean{Boolean: true}})}}}},
+			"m": {Value: &core.Literal_Map{Map: &core.LiteralMap{}}},
+		}},
+		Env: []plugins.EnvVar{{Name: "B", Value: "2"}}, Trace: "00-1-2-01",
+		Owner: metav1.OwnerReference{UID: "owner", Kind: "FlyteWorkflow", Name: "ex-e2", APIVersion: "skein.dev/v1alpha1", Controller: ptr(true)},
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func lit(p *core.Primitive) *core.Literal {
+	return &core.Literal{Value: &core.Literal_Scalar{Scalar: &core.Scalar{Value: &core.Scalar_Primitive{Primitive: p}}}}
+}
+
+func TestTemplates(t *testing.T) {
+	for in, want := range map[string]string{
+		"{{.input}}": "/s/E/n0/data/inputs.pb", "{{ .Input }}": "/s/E/n0/data/inputs.pb", "{{$input}}": "/s/E/n0/data/inputs.pb",
+		"--p={{.inputPrefix}}/x": "--p=/s/E/n0/data/x", "{{.outputPrefix}}": "/s/E/n0/data/1",
+		"{{.rawOutputDataPrefix}}": "/s/raw/ab/ex-n0-1", "{{.checkpointOutputPrefix}}": "/s/raw/ab/ex-n0-1/_flytecheckpoints",
+		"{{.prevCheckpointPrefix}}": `""`, "{{.perRetryUniqueKey}}": "ex_n0_1", "{{.taskTemplatePath}}": "/s/E/n0/data/task.pb",
+		"{{.namespace}}": "p-d", "{{.inputs.n}} {{ .Inputs.l }}": "7 [a,true]", "{{.unknown}} {{x}}": "{{.unknown}} {{x}}",
+	} {
+		got, err := render([]string{in}, attempt())
+		if err != nil || got[0] != want {
+			t.Errorf("%s: %q, %v; want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"{{.inputs.absent}}", "{{.inputs.m}}"} {
+		var f *plugins.Failure
+		if _, err := render([]string{in}, attempt()); !errors.As(err, &f) || f.Retryable {
+			t.Errorf("%s: %v, want a failure for good", in, err)
+		}
+	}
+}
+
+func TestBuild(t *testing.T) {
+	c := Default()
+	c.StoreHostPath, c.DefaultEnv = "/s", map[string]string{"C": "3"}
+	pod, err := Build(attempt("{{.input}}"), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := pod.Spec.Containers[0]
+	var env []string
+	for _, e := range main.Env {
+		env = append(env, e.Name+"="+e.Value)
+	}
+	want := []string{"A=1", "FLYTE_INTERNAL_EXECUTION_WORKFLOW=p:d:lp", "FLYTE_INTERNAL_EXECUTION_ID=ex", "FLYTE_INTERNAL_EXECUTION_PROJECT=p",
+		"FLYTE_INTERNAL_EXECUTION_DOMAIN=d", "FLYTE_ATTEMPT_NUMBER=1", "FLYTE_INTERNAL_TASK_PROJECT=p", "FLYTE_INTERNAL_TASK_DOMAIN=d",
+		"FLYTE_INTERNAL_TASK_NAME=pkg.mod.task", "FLYTE_INTERNAL_TASK_VERSION=v1", "B=2", "C=3", "TRACEPARENT=00-1-2-01"}
+	if !slices.Equal(env, want) {
+		t.Errorf("environment:\n%s\nwant\n%s", strings.Join(env, "\n"), strings.Join(want, "\n"))
+	}
+	if pod.Name != main.Name || pod.Labels["skein.dev/epoch"] != "2" || pod.Labels["task-name"] != "pkg.mod.task" ||
+		pod.Annotations[annotationPrimary] != "ex-n0-1" || pod.Spec.RestartPolicy != corev1.RestartPolicyNever {
+		t.Errorf("pod: %+v", pod.ObjectMeta)
+	}
+	if len(main.VolumeMounts) != 1 || main.VolumeMounts[0].MountPath != "/s" || pod.Spec.Volumes[0].HostPath.Path != "/s" {
+		t.Errorf("mounts: %+v", main.VolumeMounts)
+	}
+}
+
+func TestResources(t *testing.T) {
+	entry := func(n core.Resources_ResourceName, v string) *core.Resources_ResourceEntry {
+		return &core.Resources_ResourceEntry{Name: n, Value: v}
+	}
+	for _, c := range []struct {
+		name                string
+		of                  *core.Resources
+		override            *core.Resources
+		cpu, mem, cpul, mml string
+	}{
+		{name: "defaults", cpu: "100m", mem: "512Mi", cpul: "100m", mml: "512Mi"},
+		{name: "limit for request", of: &core.Resources{Limits: []*core.Resources_ResourceEntry{entry(core.Resources_CPU, "2")}}, cpu: "2", mem: "512Mi", cpul: "2", mml: "512Mi"},
+		{name: "request for limit", of: &core.Resources{Requests: []*core.Resources_ResourceEntry{entry(core.Resources_MEMORY, "1Mi")}}, cpu: "100m", mem: "1Mi", cpul: "100m", mml: "1Mi"},
+		{name: "clamped", of: &core.Resources{Requests: []*core.Resources_ResourceEntry{entry(core.Resources_MEMORY, "9Gi")}}, cpu: "100m", mem: "1Gi", cpul: "100m", mml: "1Gi"},
+		{name: "override", of: &core.Resources{Requests: []*core.Resources_ResourceEntry{entry(core.Resources_CPU, "1")}},
+			override: &core.Resources{Requests: []*core.Resources_ResourceEntry{entry(core.Resources_CPU, "3")}}, cpu: "3", mem: "512Mi", cpul: "3", mml: "512Mi"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			task := attempt()
+			task.Template.GetContainer().Resources = c.of
+			task.Overrides = &core.TaskNodeOverrides{Resources: c.override}
+			pod, err := Build(task, Default())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := pod.Spec.Containers[0].Resources
+			got := []string{r.Requests.Cpu().String(), r.Requests.Memory().String(), r.Limits.Cpu().String(), r.Limits.Memory().String()}
+			if want := []string{c.cpu, c.mem, c.cpul, c.mml}; !slices.Equal(got, want) {
+				t.Errorf("%v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestCopilotIsPutAroundTheTask(t *testing.T) {
+	task := attempt("{{.inputs.n}}")
+	task.Template.GetContainer().DataConfig = &core.DataLoadingConfig{Enabled: true, OutputPath: "/out"}
+	pod, err := Build(task, Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pod.Spec.InitContainers) != 2 {
+		t.Fatalf("init containers: %+v", pod.Spec.InitContainers)
+	}
+	down, up := pod.Spec.InitContainers[0], pod.Spec.InitContainers[1]
+	if down.RestartPolicy != nil || up.RestartPolicy == nil || *up.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+		t.Error("only the uploader is a side-car")
+	}
+	if up.VolumeMounts[0].MountPath != "/out" || down.VolumeMounts[0].MountPath != "/var/flyte/inputs" || !slices.Contains(up.Args, "error.pb") {
+		t.Errorf("side-car: %+v", up)
+	}
+	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{ended(0, "")}}
+	if s := Read(pod, Default(), time.Now()); s.Phase != flow.TaskRunning {
+		t.Errorf("%s while the side-car uploads", s.Phase)
+	}
+}
+
+func ended(code int32, reason string) corev1.ContainerStatus {
+	return corev1.ContainerStatus{Name: "main", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason}}}
+}
+
+func waits(reason string) corev1.ContainerStatus {
+	return corev1.ContainerStatus{Name: "main", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}
+}
+
+// TestPhases is the table of contract 19.3.
+func TestPhases(t *testing.T) {
+	now := time.Now()
+	old := metav1.NewTime(now.Add(-10 * time.Minute))
+	for _, c := range []struct {
+		name   string
+		status corev1.PodStatus
+		phase  flow.TaskPhase
+		code   string
+		system bool
+		retry  bool
+	}{
+		{"unscheduled", corev1.PodStatus{Phase: "Pending", Conditions: []corev1.PodCondition{{Type: "PodScheduled", Status: "False", Reason: "Unschedulable"}}}, flow.TaskQueued, "", false, false},
+		{"new", corev1.PodStatus{Phase: "Pending"}, flow.TaskQueued, "", false, false},
+		{"creating", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("ContainerCreating")}}, flow.TaskInitializing, "", false, false},
+		{"pull error", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("ErrImagePull")}}, flow.TaskInitializing, "", false, false},
+		{"back-off beyond the grace", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("ImagePullBackOff")}}, flow.TaskInitializing, "ImagePullBackOff", false, true},
+		{"create error beyond the grace", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("CreateContainerError")}}, flow.TaskInitializing, "CreateContainerError", false, false},
+		{"config error", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("CreateContainerConfigError")}}, flow.TaskInitializing, "CreateContainerConfigError", false, false},
+		{"invalid image", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("InvalidImageName")}}, flow.TaskInitializing, "InvalidImageName", false, false},
+		{"other waiting", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("Moon")}}, flow.TaskInitializing, "Moon", true, true},
+		{"running", corev1.PodStatus{Phase: "Running"}, flow.TaskRunning, "", false, false},
+		{"running, ended well", corev1.PodStatus{Phase: "Running", ContainerStatuses: []corev1.ContainerStatus{ended(0, "Completed")}}, flow.TaskSucceeded, "", false, false},
+		{"running, ended badly", corev1.PodStatus{Phase: "Running", ContainerStatuses: []corev1.ContainerStatus{ended(2, "Error")}}, flow.TaskRetryableFailed, "Error", false, true},
+		{"no primary", corev1.PodStatus{Phase: "Running", ContainerStatuses: []corev1.ContainerStatus{{Name: "other"}}}, flow.TaskRunning, "PrimaryContainerNotFound", false, false},
+		{"succeeded", corev1.PodStatus{Phase: "Succeeded"}, flow.TaskSucceeded, "", false, false},
+		{"succeeded with OOM", corev1.PodStatus{Phase: "Succeeded", ContainerStatuses: []corev1.ContainerStatus{ended(137, "OOMKilled")}}, flow.TaskRetryableFailed, "OOMKilled", false, true},
+		{"OOM", corev1.PodStatus{Phase: "Failed", ContainerStatuses: []corev1.ContainerStatus{ended(137, "OOMKilled")}}, flow.TaskRetryableFailed, "OOMKilled", false, true},
+		{"killed", corev1.PodStatus{Phase: "Failed", ContainerStatuses: []corev1.ContainerStatus{ended(137, "Error")}}, flow.TaskRetryableFailed, "Interrupted", true, true},
+		{"node shutdown", corev1.PodStatus{Phase: "Failed", Reason: "NodeShutdown", ContainerStatuses: []corev1.ContainerStatus{ended(137, "Error")}}, flow.TaskRetryableFailed, "NodeShutdown", true, true},
+		{"exit code", corev1.PodStatus{Phase: "Failed", ContainerStatuses: []corev1.ContainerStatus{ended(3, "Error")}}, flow.TaskRetryableFailed, "Error", false, true},
+		{"evicted", corev1.PodStatus{Phase: "Failed", Reason: "Evicted"}, flow.TaskRetryableFailed, "Evicted", false, true},
+		{"nothing known", corev1.PodStatus{Phase: "Failed"}, flow.TaskRetryableFailed, "UnknownError", true, true},
+		{"unknown", corev1.PodStatus{Phase: "Unknown", Message: "node is lost"}, flow.TaskRunning, "", false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: old, Annotations: map[string]string{annotationPrimary: "main"}}, Status: c.status}
+			s := Read(pod, Default(), now)
+			if s.Phase != c.phase {
+				t.Errorf("%s, want %s", s.Phase, c.phase)
+			}
+			if f := s.Failure; (f != nil) != (c.code != "") || f != nil && (f.Code != c.code || f.System != c.system || f.Retryable != c.retry) {
+				t.Errorf("failure %+v", f)
+			}
+			fresh := pod.DeepCopy()
+			fresh.CreationTimestamp = metav1.NewTime(now)
+			if f := Read(fresh, Default(), now).Failure; f != nil && (f.Code == "ImagePullBackOff" || f.Code == "CreateContainerError") {
+				t.Errorf("%s has no grace", f.Code)
+			}
+		})
+	}
+}
+
+func TestDeletedPods(t *testing.T) {
+	now := time.Now()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{Time: now}}, Status: corev1.PodStatus{Phase: "Running"}}
+	if s := Read(pod, Default(), now); s.Phase != flow.TaskRunning || s.Failure != nil {
+		t.Errorf("within its grace: %+v", s)
+	}
+	if s := Read(pod, Default(), now.Add(2*time.Minute)); s.Failure == nil || s.Phase != flow.TaskRunning || !s.Failure.System {
+		t.Errorf("given up: %+v", s)
+	}
+	pod.Status.Phase = "Failed"
+	if s := Read(pod, Default(), now); s.Failure == nil || s.Failure.Code != "UnexpectedObjectDeletion" || s.Phase != flow.TaskRetryableFailed {
+		t.Errorf("ended: %+v", s)
+	}
+}
+
+func TestCreateErrors(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	forbid := func(text string) error { return apierrors.NewForbidden(pods, "x", errors.New(text)) }
+	for _, c := range []struct {
+		err  error
+		code string
+	}{
+		{forbid("exceeded quota: q, requested: requests.cpu=8,pods=1, used: requests.cpu=0, limited: requests.cpu=4"), "ResourceRequestsExceedLimits"},
+		{forbid("maximum cpu usage per Container is 1, but limit is 2"), "ResourceRequestsExceedLimits"},
+		{forbid("no"), "RuntimeFailure"},
+		{apierrors.NewBadRequest("x"), "BadTaskFormat"},
+		{apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "x", nil), "BadTaskFormat"},
+		{apierrors.NewRequestEntityTooLargeError("x"), "EntityTooLarge"},
+	} {
+		var f *plugins.Failure
+		if err := createError(c.err); !errors.As(err, &f) || f.Code != c.code {
+			t.Errorf("%v: %v, want %s", c.err, err, c.code)
+		}
+	}
+	if err := createError(forbid("exceeded quota: q, requested: requests.cpu=2, used: requests.cpu=3, limited: requests.cpu=4")); !fault.Is(err, fault.Exhausted) {
+		t.Errorf("quota in use: %v", err)
+	}
+	if err := createError(apierrors.NewServiceUnavailable("x")); fault.Of(err) != fault.Internal || err == nil {
+		t.Errorf("unavailable: %v", err)
+	}
+}
+
+func TestStartObserveAbortAreRepeatable(t *testing.T) {
+	scheme := runtime.NewScheme()
+	_ = corev1.AddToScheme(scheme)
+	c := fake.NewClientBuilder().WithScheme(scheme).Build()
+	p := New(Options{Client: c, Live: c, Config: Default()})
+	task := attempt("x")
+	for range 2 {
+		if err := p.Start(t.Context(), task); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err := p.Observe(t.Context(), task.Ref); err != nil || s.Phase != flow.TaskQueued || s.Missing {
+		t.Errorf("%+v, %v", s, err)
+	}
+	other := task
+	other.Owner.UID = "another"
+	var f *plugins.Failure
+	if err := p.Start(t.Context(), other); err == nil || errors.As(err, &f) {
+		t.Errorf("somebody else's pod was adopted: %v", err)
+	}
+	for range 2 {
+		if done, err := p.Abort(t.Context(), task.Ref); err != nil || !done {
+			t.Errorf("%t, %v", done, err)
+		}
+	}
+	if s, _ := p.Observe(t.Context(), task.Ref); !s.Missing {
+		t.Errorf("%+v", s)
+	}
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "p-d", Name: task.Name}, &corev1.Pod{}); !apierrors.IsNotFound(err) {
+		t.Error(err)
+	}
+}
