@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -251,5 +254,28 @@ func TestALogIsReadThroughACallOfItsOwn(t *testing.T) {
 	}
 	if _, err := h.ReadLog(t.Context(), "nowhere", &skeinv1.LogRequest{}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a log of an unknown cluster: %v, want NotFound", err)
+	}
+}
+
+func TestOneTraceGoesDownTheRoad(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	old := otel.GetTracerProvider()
+	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
+	t.Cleanup(func() { otel.SetTracerProvider(old) })
+	r := newRig(t)
+	_, addr, _ := r.hub("a")
+	r.member(addr)
+	traced := *run
+	traced.Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	id := r.plane.place("one", &traced)
+	r.until("the assignment is acked", func() bool { return r.plane.row(id).acked == 1 })
+	found := map[string]bool{}
+	for _, s := range spans.Ended() {
+		if s.SpanContext().TraceID().String() == "0af7651916cd43dd8448eb211c80319c" {
+			found[s.Name()] = true
+		}
+	}
+	if !found["hub.deliver"] || !found["member.apply"] {
+		t.Errorf("spans %v, want hub.deliver and member.apply in the execution's trace", found)
 	}
 }

@@ -27,7 +27,7 @@ func (r *rig) raw(addr string, src identity.Source) skeinv1.DataPlaneServiceClie
 	return skeinv1.NewDataPlaneServiceClient(conn)
 }
 
-func (r *rig) certificate() identity.Source {
+func (r *rig) certificate(ttl time.Duration) identity.Source {
 	r.t.Helper()
 	key, err := identity.NewKeyPEM()
 	if err != nil {
@@ -37,7 +37,7 @@ func (r *rig) certificate() identity.Source {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	cert, err := r.ca.SignMember(csr, "east", "raw", time.Now(), time.Hour)
+	cert, err := r.ca.SignMember(csr, "east", "raw", time.Now(), ttl)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func (r *rig) recv(w wire) *skeinv1.ConnectResponse {
 func TestANewerSessionEndsTheOlder(t *testing.T) {
 	r := newRig(t)
 	_, addr, _ := r.hub("a")
-	c := r.raw(addr, r.certificate())
+	c := r.raw(addr, r.certificate(time.Hour))
 	old, _ := r.serve(c)
 	r.serve(c)
 	if r.recv(old).GetGoodbye() == nil {
@@ -96,7 +96,7 @@ func TestANewerSessionEndsTheOlder(t *testing.T) {
 func TestASessionThatIsNotTheNewestEnds(t *testing.T) {
 	r := newRig(t)
 	_, addr, _ := r.hub("a")
-	w, _ := r.serve(r.raw(addr, r.certificate()))
+	w, _ := r.serve(r.raw(addr, r.certificate(time.Hour)))
 	// A session on another hub: only the store knows.
 	r.plane.set(func(p *plane) { p.gens[flow.Member{Cluster: "east", Instance: "raw"}]++ })
 	if r.recv(w).GetGoodbye() == nil {
@@ -112,7 +112,7 @@ func TestEventsAreAckedAfterTheCommit(t *testing.T) {
 		return nil
 	}
 	_, addr, _ := r.hub("a")
-	w, generation := r.serve(r.raw(addr, r.certificate()))
+	w, generation := r.serve(r.raw(addr, r.certificate(time.Hour)))
 	r.send(w, &skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Events{Events: &skeinv1.EventBatch{
 		Generation: generation, Batch: 1, Events: codec.EventsTo([]flow.Event{{Node: "n0"}}),
 	}}})
@@ -133,7 +133,7 @@ func TestEventsAreAckedAfterTheCommit(t *testing.T) {
 func TestALeaseIsAskedForAtOnce(t *testing.T) {
 	r := newRig(t)
 	_, addr, _ := r.hub("a")
-	w, generation := r.serve(r.raw(addr, r.certificate()))
+	w, generation := r.serve(r.raw(addr, r.certificate(time.Hour)))
 	begun := time.Now()
 	r.send(w, &skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_LeaseRequest{LeaseRequest: &skeinv1.LeaseRequest{Generation: generation, Nonce: 5}}})
 	l := r.recv(w).GetLease()
@@ -199,5 +199,17 @@ func TestATokenIsBoundToItsFirstKey(t *testing.T) {
 	}
 	if _, _, err := r.desk.Mint(t.Context(), "east", 25*time.Hour); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a token for more than a day: %v", err)
+	}
+}
+
+func TestASessionEndsWithItsCertificate(t *testing.T) {
+	r := newRig(t)
+	_, addr, _ := r.hub("a")
+	w, _ := r.serve(r.raw(addr, r.certificate(2*time.Second)))
+	if r.recv(w).GetGoodbye() == nil {
+		t.Error("no goodbye")
+	}
+	if _, err := w.Recv(); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("the stream ended with %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -76,7 +77,7 @@ func (s *stream) writes(ctx context.Context) error {
 			}
 		case <-ctx.Done():
 			s.mu.Lock()
-			reason := s.goodbye
+			reason := cmp.Or(s.goodbye, context.Cause(ctx).Error())
 			s.mu.Unlock()
 			_ = s.wire.Send(&skeinv1.ConnectResponse{Message: &skeinv1.ConnectResponse_Goodbye{Goodbye: &skeinv1.Goodbye{Reason: reason}}})
 			return context.Cause(ctx)

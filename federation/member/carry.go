@@ -23,7 +23,7 @@ func (m *Member) carry(o session.MemberOutput) {
 	case session.SendInventory:
 		l.tellInventory(o.Held)
 	case session.Obey:
-		m.reporter.reset(o.Keep)
+		m.reporter.reset(m.state.Session().Generation, o.Keep)
 		l.stop <- o.Keep // room for one; verdicts come once
 	case session.AskLease:
 		l.tell(&skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_LeaseRequest{LeaseRequest: codec.LeaseRequestTo(o.Request)}})

@@ -136,6 +136,7 @@ func (m *Member) unlink() {
 	defer m.mu.Unlock()
 	m.stepLocked(session.Dropped{Reason: "the stream ended"})
 	m.link = nil
+	m.reporter.reset(0, nil)
 	m.draining = map[flow.ExecutionID]flow.Assignment{}
 }
 

@@ -26,7 +26,12 @@ func (r *reporter) mark(ctx context.Context) {
 		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationAcked, strconv.FormatUint(c.sequence, 10))
 		if err := r.m.o.Client.Patch(ctx, fw, client.RawPatch(types.MergePatchType, []byte(patch))); client.IgnoreNotFound(err) != nil {
 			r.m.log.Warn("a tombstone was not marked", "execution", c.place.id.String(), "error", err)
+			continue
 		}
+		r.mu.Lock()
+		delete(r.accounts, c.place)
+		r.mu.Unlock()
+		r.m.step(session.Finished{Execution: c.place.id, Epoch: c.place.epoch})
 	}
 }
 

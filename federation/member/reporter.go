@@ -56,25 +56,28 @@ type reporter struct {
 	m    *Member
 	wake chan struct{}
 
-	mu       sync.Mutex
-	accounts map[place]*account
-	dirty    map[place]bool
-	backlog  []parcel
-	next     uint64
-	batches  map[uint64]batch
-	marks    []parcel // tombstones whose last event was acked
+	mu         sync.Mutex
+	generation uint64 // of the session that had its verdicts; zero: send nothing
+	accounts   map[place]*account
+	dirty      map[place]bool
+	backlog    []parcel
+	next       uint64
+	batches    map[uint64]batch
+	marks      []parcel // tombstones whose last event was acked
 }
 
 func newReporter(m *Member) *reporter {
 	r := &reporter{m: m, wake: make(chan struct{}, 1)}
-	r.reset(nil)
+	r.reset(0, nil)
 	return r
 }
 
-// reset begins anew for a session: what was sent and not acked is sent again.
-func (r *reporter) reset(keep []flow.Verdict) {
+// reset begins anew for a session that had its verdicts: what was sent and not
+// acked is sent again. With generation zero it stops sending until the next.
+func (r *reporter) reset(generation uint64, keep []flow.Verdict) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.generation = generation
 	r.accounts, r.dirty = map[place]*account{}, map[place]bool{}
 	r.backlog, r.batches, r.marks = nil, map[uint64]batch{}, nil
 	for _, v := range keep {
@@ -108,7 +111,7 @@ func (r *reporter) run(ctx context.Context, l *link) error {
 		}
 		r.gather(ctx)
 		for {
-			msg := r.pack(l.sender.Generation)
+			msg := r.pack()
 			if msg == nil {
 				break
 			}
@@ -132,7 +135,10 @@ func (r *reporter) gather(ctx context.Context) {
 		err := r.m.o.Client.Get(ctx, Name(p.id, p.epoch), &fw)
 		switch {
 		case err != nil && !apierrors.IsNotFound(err):
-			r.m.log.Warn("a FlyteWorkflow was not read", "execution", p.id.String(), "error", err)
+			r.m.log.Warn("a FlyteWorkflow was not read; it is read with the next change", "execution", p.id.String(), "error", err)
+			r.mu.Lock()
+			r.dirty[p] = true
+			r.mu.Unlock()
 		case err == nil && mine:
 			r.add(p, &fw)
 		case err == nil:
@@ -147,6 +153,9 @@ func (r *reporter) due() []place {
 	defer r.mu.Unlock()
 	var list []place
 	for p := range r.dirty {
+		if r.generation == 0 {
+			break
+		}
 		if len(r.backlog)+len(list) >= batchEvents {
 			break // the rest waits for acks, and is coalesced meanwhile
 		}
@@ -207,10 +216,10 @@ func size(events ...flow.Event) (bytes int) {
 
 // pack makes a batch of the backlog, while the credit lasts. Parcels that fit
 // into a batch are never split.
-func (r *reporter) pack(generation uint64) *skeinv1.ConnectRequest {
+func (r *reporter) pack() *skeinv1.ConnectRequest {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.batches) >= session.Credit || len(r.backlog) == 0 {
+	if r.generation == 0 || len(r.batches) >= session.Credit || len(r.backlog) == 0 {
 		return nil
 	}
 	var events []flow.Event
@@ -239,7 +248,7 @@ func (r *reporter) pack(generation uint64) *skeinv1.ConnectRequest {
 	b.events = len(events)
 	r.batches[r.next] = b
 	return &skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Events{Events: &skeinv1.EventBatch{
-		Generation: generation, Batch: r.next, Events: codec.EventsTo(events),
+		Generation: r.generation, Batch: r.next, Events: codec.EventsTo(events),
 	}}}
 }
 
@@ -254,6 +263,9 @@ func (r *reporter) acked(ack *skeinv1.EventAck) {
 	delete(r.batches, ack.GetBatch())
 	for _, c := range b.parcels {
 		a := r.accounts[c.place]
+		if a == nil {
+			continue
+		}
 		a.acked, a.flying = c.sequence, false
 		if a.dirty {
 			a.dirty = false

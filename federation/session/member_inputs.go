@@ -43,6 +43,12 @@ type (
 	Answered struct{ Generation uint64 }
 	// Heard: any other message came; it only shows that the hub lives.
 	Heard struct{}
+	// Finished: the control plane has all of what ended here. It is forgotten, so
+	// that a long session does not grow; its tombstone still refuses to run again.
+	Finished struct {
+		Execution flow.ExecutionID
+		Epoch     flow.Epoch
+	}
 	// Ticked: time went by.
 	Ticked struct{}
 	// Dropped: the stream broke, or the hub said goodbye.
@@ -105,6 +111,7 @@ func (in Listed) member(m Member, _ time.Duration) (Member, []MemberOutput) {
 		return m, nil // of an older session
 	}
 	m.stage = Waiting
+	m.epochs = nil // objects and tombstones are the memory of epochs
 	for _, h := range in.Held {
 		m.know(h.Execution, h.Epoch)
 	}
@@ -228,6 +235,14 @@ func (in Answered) member(m Member, now time.Duration) (Member, []MemberOutput) 
 
 func (Heard) member(m Member, now time.Duration) (Member, []MemberOutput) {
 	m.heard = now
+	return m, nil
+}
+
+func (in Finished) member(m Member, _ time.Duration) (Member, []MemberOutput) {
+	if c, ok := m.own[in.Execution]; ok && c.epoch == in.Epoch {
+		delete(m.own, in.Execution)
+		delete(m.lease.covered, in.Execution)
+	}
 	return m, nil
 }
 
