@@ -53,7 +53,7 @@ func (p *Proxy) CreateDownloadLink(ctx context.Context, req *service.CreateDownl
 		return nil, err
 	}
 	return &service.CreateDownloadLinkResponse{
-		SignedUrl: link.GetSignedUrl(), ExpiresAt: link.GetExpiresAt(), PreSignedUrls: link, //nolint:staticcheck // old clients read it
+		SignedUrl: link.GetSignedUrl(), ExpiresAt: link.GetExpiresAt(), PreSignedUrls: link, // old clients read it
 	}, nil
 }
 

@@ -124,7 +124,7 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestBodyLimit(t *testing.T) {
-	resp, err := http.Post(serve(t).URL+"/api/v1/tasks", "application/json", //nolint:noctx // a test
+	resp, err := http.Post(serve(t).URL+"/api/v1/tasks", "application/json",
 		io.MultiReader(strings.NewReader(`{"id":{"name":"`), bytes.NewReader(bytes.Repeat([]byte("x"), gateway.MaxBody+1))))
 	if err != nil {
 		return // the server may close the connection before it has read all

@@ -29,7 +29,7 @@ type launch struct {
 func (s *Service) CreateExecution(ctx context.Context, req *admin.ExecutionCreateRequest) (*admin.ExecutionCreateResponse, error) {
 	inputs := req.GetInputs()
 	if inputs == nil {
-		inputs = req.GetSpec().GetInputs() //nolint:staticcheck // consoles still send it
+		inputs = req.GetSpec().GetInputs() // consoles still send it
 	}
 	l := &launch{
 		id:     flow.ExecutionID{Project: req.GetProject(), Domain: req.GetDomain(), Name: req.GetName()},

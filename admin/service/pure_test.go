@@ -103,7 +103,7 @@ func TestEffectiveSpec(t *testing.T) {
 	s := New(Config{}, Deps{})
 	plan := &admin.LaunchPlanSpec{MaxParallelism: 7, Labels: &admin.Labels{Values: map[string]string{"a": "1", "b": "2"}},
 		Annotations: &admin.Annotations{Values: map[string]string{"c": "3"}}, OverwriteCache: true,
-		AuthRole:            &admin.AuthRole{KubernetesServiceAccount: "old"}, //nolint:staticcheck // still honoured
+		AuthRole:            &admin.AuthRole{KubernetesServiceAccount: "old"}, // still honoured
 		RawOutputDataConfig: &admin.RawOutputDataConfig{OutputLocationPrefix: "/plan"}}
 	given := &admin.ExecutionSpec{Labels: &admin.Labels{Values: map[string]string{"a": "9"}}}
 	before := proto.Clone(given)

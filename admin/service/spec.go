@@ -83,7 +83,7 @@ func checkAnnotations(field string, annotations map[string]string) error {
 // fields one by one (contract 6.3). Inputs are kept beside the spec.
 func (s *Service) effectiveSpec(given *admin.ExecutionSpec, plan *admin.LaunchPlanSpec) *admin.ExecutionSpec {
 	spec := clone(given)
-	spec.Inputs = nil //nolint:staticcheck // kept in a column of its own
+	spec.Inputs = nil // kept in a column of its own
 	if spec.Metadata == nil {
 		spec.Metadata = &admin.ExecutionMetadata{}
 	}
@@ -127,7 +127,7 @@ func mergeIdentity(spec *admin.ExecutionSpec, plan *admin.LaunchPlanSpec) {
 	if runsAs(plan.GetSecurityContext()) {
 		identity = plan.GetSecurityContext().GetRunAs()
 	} else {
-		for _, role := range []*admin.AuthRole{spec.GetAuthRole(), plan.GetAuthRole()} { //nolint:staticcheck // old clients send it
+		for _, role := range []*admin.AuthRole{spec.GetAuthRole(), plan.GetAuthRole()} { // old clients send it
 			if identity == nil && role.GetKubernetesServiceAccount()+role.GetAssumableIamRole() != "" {
 				identity = &core.Identity{K8SServiceAccount: role.GetKubernetesServiceAccount(), IamRole: role.GetAssumableIamRole()}
 			}

@@ -102,7 +102,7 @@ func toTaskExecution(t flow.TaskExecution, ev *event.TaskExecutionEvent) *admin.
 		Metadata:     ev.GetMetadata(),
 		EventVersion: ev.GetEventVersion(),
 		LogContext:   ev.GetLogContext(),
-		Reason:       ev.GetReason(), //nolint:staticcheck // consoles still read it
+		Reason:       ev.GetReason(), // consoles still read it
 	}
 	for _, r := range ev.GetReasons() {
 		closure.Reasons = append(closure.Reasons, &admin.Reason{OccurredAt: r.GetOccurredAt(), Message: r.GetReason()})

@@ -72,7 +72,10 @@ func configs(cfg *tls.Config) (client, server *tls.Config) {
 
 // Dial connects to another replica.
 func (s *stream) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	c, err := tls.DialWithDialer(&net.Dialer{Timeout: timeout}, "tcp", string(to), s.client)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	d := tls.Dialer{Config: s.client}
+	c, err := d.DialContext(ctx, "tcp", string(to))
 	if err != nil {
 		return nil, err
 	}

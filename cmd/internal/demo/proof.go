@@ -123,7 +123,7 @@ func (d *demo) awaitNode(ctx context.Context, name, node string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("node %s of %s did not start in time (%v)", node, name, err)
+			return fmt.Errorf("node %s of %s did not start in time (%w)", node, name, err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

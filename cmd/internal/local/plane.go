@@ -198,7 +198,7 @@ func (f *Federation) awaitHealthy(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("clusters did not become healthy within %s: %s (%v)", joinTime, strings.Join(waiting, ", "), err)
+			return fmt.Errorf("clusters did not become healthy within %s: %s (%w)", joinTime, strings.Join(waiting, ", "), err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

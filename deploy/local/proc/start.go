@@ -89,7 +89,7 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 		case <-r.done:
 			return p.died(r)
 		case <-ctx.Done():
-			return fmt.Errorf("not ready after %s (%w; last answer: %v); end of its log %s:\n%s",
+			return fmt.Errorf("not ready after %s (%w; last answer: %w); end of its log %s:\n%s",
 				timeout, context.Cause(ctx), last, p.spec.Log, tail(p.spec.Log, r.logFrom))
 		case <-tick.C:
 		}

@@ -93,7 +93,7 @@ func run(ctx context.Context, cmd *exec.Cmd, tick func()) ([]byte, error) {
 			return out.Bytes(), err
 		case <-ctx.Done():
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-done
+			<-done //nolint:errcheck // it was killed: its error is ours
 			return nil, context.Cause(ctx)
 		case <-ticker.C:
 			if tick != nil {

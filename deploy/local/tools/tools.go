@@ -3,7 +3,7 @@
 //
 // It downloads no binaries and needs no container runtime: only a Go toolchain and its module proxy. The module that
 // pins them is embedded (kube/go.mod.txt and kube/go.sum.txt; the names keep it from being a module of its own, which
-// go:embed could not reach into), so a built binary can do this without the clone. To change a version, copy the two
+// embedding could not reach into), so a built binary can do this without the clone. To change a version, copy the two
 // to a folder without the .txt, edit, `go mod tidy`, copy them back.
 //
 // Invariant: a program under its final name in the cache is whole and was built from exactly this module, these flags
