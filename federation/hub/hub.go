@@ -82,11 +82,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	h.beats(ctx)
 	h.mu.Lock()
 	h.stopping = true
-	all := slices.Collect(maps.Values(h.streams))
 	h.mu.Unlock()
-	for _, s := range all {
-		s.step(session.Ended{Reason: "this hub stops"})
-	}
+	h.EndSessions("this hub stops")
 	done := make(chan struct{})
 	go func() {
 		h.open.Wait()
@@ -106,6 +103,14 @@ func (h *Hub) Wake(clusters []string) {
 		if slices.Contains(clusters, s.member.Cluster) {
 			s.step(session.Woken{})
 		}
+	}
+}
+
+// EndSessions says goodbye to all members. They dial anew at once; what counts
+// after a restored backup is only what they say in a session opened later.
+func (h *Hub) EndSessions(reason string) {
+	for _, s := range h.all() {
+		s.step(session.Ended{Reason: reason})
 	}
 }
 

@@ -1,0 +1,71 @@
+package federation_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/skein-project/skein/api/crd/v1alpha1"
+	"github.com/skein-project/skein/api/flow"
+)
+
+func TestAFinishedExecutionIsNeverRunAgain(t *testing.T) {
+	r := newRig(t)
+	_, addr, _ := r.hub("a")
+	m, _ := r.member(addr)
+	id := r.plane.place("one", run)
+	r.until("the FlyteWorkflow is there", func() bool { return r.workflow(id, 1) != nil })
+	r.status(id, 1, finish)
+	r.until("the tombstone is marked", func() bool { return r.workflow(id, 1).Annotations[v1alpha1.AnnotationAcked] != "" })
+	r.until("the gate is shut for it", func() bool { _, _, ok := m.MayStart(id, epoch1); return !ok })
+	before := r.workflow(id, 1)
+
+	// The ack was lost, and the database has forgotten the events.
+	r.plane.set(func(p *plane) {
+		p.rows[id].Revision, p.rows[id].acked, p.rows[id].sequence, p.rows[id].phase = 9, 0, 0, flow.ExecutionQueued
+		p.events = nil
+	})
+	r.until("the events come again", func() bool { return r.plane.row(id).phase == flow.ExecutionSucceeded })
+	r.until("the assignment is acked", func() bool { return r.plane.row(id).acked == 9 })
+	if after := r.workflow(id, 1); after.Spec.Desired != before.Spec.Desired || after.UID != before.UID || after.Status.Phase != "SUCCEEDED" {
+		t.Errorf("the tombstone was changed: %+v", after.Spec)
+	}
+}
+
+func TestAMoveAwayAndBackLeavesOneOwner(t *testing.T) {
+	r := newRig(t)
+	_, addr, _ := r.hub("a")
+	m, _ := r.member(addr)
+	id := r.plane.place("one", run)
+	r.until("the first epoch is acked", func() bool { return r.plane.row(id).acked == 1 })
+	r.plane.place("one", run)
+	r.until("the second epoch is there", func() bool { return r.workflow(id, 2) != nil })
+	r.until("the first epoch is stopped", func() bool { return r.aborted(id) })
+	r.until("the gate is open for the second", func() bool {
+		_, _, ok := m.MayStart(id, flow.Epoch{Era: 1, N: 2})
+		return ok
+	})
+	if _, _, ok := m.MayStart(id, epoch1); ok {
+		t.Error("the gate is open for both epochs")
+	}
+	if fw := r.workflow(id, 2); fw.Spec.Desired != v1alpha1.DesiredRun {
+		t.Errorf("the second epoch wants %s", fw.Spec.Desired)
+	}
+}
+
+func TestAMemberComesBackWithItsCertificate(t *testing.T) {
+	r := newRig(t)
+	_, addr, _ := r.hub("a")
+	_, stop := r.member(addr)
+	id := r.plane.place("one", run)
+	r.until("the assignment is acked", func() bool { return r.plane.row(id).acked == 1 })
+	stop()
+	for _, f := range []string{"member.key", "member.crt"} {
+		if info, err := os.Stat(filepath.Join(r.state, f)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want mode 0600", f, info, err)
+		}
+	}
+	r.token = ""
+	m, _ := r.member(addr)
+	r.until("the gate is open without a token", func() bool { _, _, ok := m.MayStart(id, epoch1); return ok })
+}
