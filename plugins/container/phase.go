@@ -221,8 +221,8 @@ func deleted(pod *corev1.Pod, c Config, now time.Time, s *plugins.Status) {
 		fail(s, f)
 	case givenUp(pod, c, now):
 		s.Failure = f
-	default:
-		s.Failure, s.Reason = nil, "the pod is being deleted"
+	case s.Failure == nil:
+		s.Reason = "the pod is being deleted"
 	}
 }
 

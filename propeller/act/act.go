@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,7 +25,6 @@ import (
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/fault"
-	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/plugins"
 	"github.com/skein-project/skein/propeller/observe"
 	"github.com/skein-project/skein/propeller/workflow"
@@ -62,7 +62,7 @@ func New(o Options) *Actor {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Actor{Options: o, spans: spans{open: map[string]opened{}}}
+	return &Actor{Options: o, spans: spans{open: map[string]trace.Span{}}}
 }
 
 // Do performs a step and writes the status that it leads to. The context's
@@ -209,11 +209,6 @@ func (t *turn) end(ctx context.Context, e workflow.End) (workflow.Result, error)
 
 // transient hides the kind of an error that says nothing about the task.
 func transient(err error) error { return fault.Wrap(fault.Unavailable, err, "the object store") }
-
-func execution(wf *v1alpha1.FlyteWorkflow) flow.ExecutionID {
-	e := wf.Spec.Execution
-	return flow.ExecutionID{Project: e.Project, Domain: e.Domain, Name: e.Name}
-}
 
 func owner(wf *v1alpha1.FlyteWorkflow) metav1.OwnerReference {
 	return *metav1.NewControllerRef(wf, v1alpha1.GroupVersion.WithKind("FlyteWorkflow"))

@@ -23,27 +23,27 @@ func unreachable(format string, args ...any) error {
 // attribute follows a path into a literal. Within a struct or a msgpack value
 // it goes on in that value's own terms.
 func (r *reader) attribute(ctx context.Context, l *core.Literal, path []*core.PromiseAttribute, want *core.LiteralType) (*core.Literal, error) {
-	for i, step := range path {
-		l, err := r.open(ctx, l)
-		if err != nil {
-			return nil, err
-		}
-		next, err := child(l, step)
-		if err != nil {
-			return nil, err
-		}
-		if next != nil {
-			return r.attribute(ctx, next, path[i+1:], want)
-		}
-		if s := l.GetScalar().GetGeneric(); s != nil {
-			return inStruct(s, path[i:], want)
-		}
-		if b := l.GetScalar().GetBinary(); b != nil && b.GetTag() == tagMsgpack {
-			return inMsgpack(b.GetValue(), path[i:])
-		}
-		return nil, unreachable("a value of this kind has no attributes")
+	if len(path) == 0 {
+		return l, nil
 	}
-	return l, nil
+	l, err := r.open(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	next, err := child(l, path[0])
+	if err != nil {
+		return nil, err
+	}
+	if next != nil {
+		return r.attribute(ctx, next, path[1:], want)
+	}
+	if s := l.GetScalar().GetGeneric(); s != nil {
+		return inStruct(s, path, want)
+	}
+	if b := l.GetScalar().GetBinary(); b != nil && b.GetTag() == tagMsgpack {
+		return inMsgpack(b.GetValue(), path)
+	}
+	return nil, unreachable("a value of this kind has no attributes")
 }
 
 // open takes a literal out of a union, and fetches it if it was offloaded.

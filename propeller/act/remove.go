@@ -20,6 +20,7 @@ func (a *Actor) Remove(ctx context.Context, wf *v1alpha1.FlyteWorkflow) (bool, e
 	if !controllerutil.ContainsFinalizer(wf, v1alpha1.Finalizer) {
 		return true, nil
 	}
+	a.spans.forget(wf)
 	nodes, err := v1alpha1.Nodes(&wf.Status)
 	if err != nil {
 		return false, err

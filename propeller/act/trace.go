@@ -2,6 +2,7 @@ package act
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"go.opentelemetry.io/otel"
@@ -21,12 +22,7 @@ var tracer = otel.Tracer("github.com/skein-project/skein/propeller/act")
 // span of an attempt that an earlier process started is made at its end.
 type spans struct {
 	mu   sync.Mutex
-	open map[string]opened
-}
-
-type opened struct {
-	span trace.Span
-	key  string
+	open map[string]trace.Span
 }
 
 func remote(ctx context.Context, wf *v1alpha1.FlyteWorkflow) context.Context {
@@ -40,14 +36,13 @@ func (s *spans) started(ctx context.Context, cluster string, wf *v1alpha1.FlyteW
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := key(wf, e.Object)
-	o, there := s.open[k]
+	span, there := s.open[k]
 	if !there {
-		_, span := tracer.Start(remote(ctx, wf), "propeller.node", attributes(cluster, wf, e.Node, e.Number))
-		o = opened{span: span, key: k}
-		s.open[k] = o
+		_, span = tracer.Start(remote(ctx, wf), "propeller.node", attributes(cluster, wf, e.Node, e.Number))
+		s.open[k] = span
 	}
 	c := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(trace.ContextWithSpan(context.Background(), o.span), c)
+	propagation.TraceContext{}.Inject(trace.ContextWithSpan(context.Background(), span), c)
 	return c["traceparent"]
 }
 
@@ -80,16 +75,26 @@ func (s *spans) ended(cluster string, wf *v1alpha1.FlyteWorkflow, before map[str
 
 func (s *spans) end(cluster string, wf *v1alpha1.FlyteWorkflow, node string, k int, at v1alpha1.AttemptStatus) {
 	s.mu.Lock()
-	o, there := s.open[key(wf, at.Object)]
+	span, there := s.open[key(wf, at.Object)]
 	delete(s.open, key(wf, at.Object))
 	s.mu.Unlock()
-	span := o.span
 	if !there {
 		_, span = tracer.Start(remote(context.Background(), wf), "propeller.node",
 			attributes(cluster, wf, node, k), trace.WithTimestamp(since(at.QueuedAt)))
 	}
 	finish(span, flow.TaskPhase(at.Phase).String(), at.Error, at.Error != nil)
 	span.End(trace.WithTimestamp(since(at.EndedAt)))
+}
+
+// forget drops the spans of an object that goes.
+func (s *spans) forget(wf *v1alpha1.FlyteWorkflow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range s.open {
+		if strings.HasPrefix(k, string(wf.UID)+"/") {
+			delete(s.open, k)
+		}
+	}
 }
 
 func finish(span trace.Span, phase string, err *v1alpha1.Error, failed bool) {

@@ -61,7 +61,8 @@ type Reconciler struct {
 // Reconcile lets one execution go as far as it can.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	wf := &v1alpha1.FlyteWorkflow{}
-	if err := r.Client.Get(ctx, req.NamespacedName, wf); err != nil {
+	// Nothing below changes the object, so the cache's own is good enough.
+	if err := r.Client.Get(ctx, req.NamespacedName, wf, client.UnsafeDisableDeepCopy); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if r.behind(wf) {

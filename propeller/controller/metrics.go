@@ -6,7 +6,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/propeller/workflow"
 )
 
@@ -44,6 +43,6 @@ func count(s workflow.Step, took time.Duration, err error) {
 	actions.WithLabelValues("abort").Add(float64(len(s.Aborts)))
 	actions.WithLabelValues("resolve").Add(float64(len(s.Enters) + len(s.Ends)))
 	if p := workflow.Phase(s.Status.Phase); p.Terminal() && s.Status.EndedAt != nil && s.Status.PhaseSequence == s.Status.Sequence {
-		executions.WithLabelValues(flow.ExecutionPhase(p).String()).Inc()
+		executions.WithLabelValues(p.String()).Inc()
 	}
 }

@@ -79,6 +79,7 @@ func (a *advance) run(root scope, phase flow.ExecutionPhase) {
 	if phase < flow.ExecutionRunning {
 		if !a.v.MayStart {
 			a.Held++
+			a.Changed = false // what has not begun says nothing
 			return
 		}
 		a.begin(root)

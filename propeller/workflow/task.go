@@ -69,7 +69,7 @@ func (a *advance) finishTask(c scope, n *Node, id string) {
 		return
 	}
 	if o, seen := a.v.Observed[Attempt{id, k}]; seen {
-		a.ingest(id, o)
+		a.ingest(id, a.ours(c, n, st.Attempts[k], o))
 		st, _ = a.node(id)
 	}
 	switch last := st.Attempts[k]; last.Phase {
@@ -91,6 +91,29 @@ func (a *advance) finishTask(c scope, n *Node, id string) {
 			a.busy--
 		}
 	}
+}
+
+// Deleted is the code of a failure that says: somebody deleted it.
+const Deleted = "UnexpectedObjectDeletion"
+
+// ours puts right an observation of an attempt that ended because we stopped
+// it: between its end and its removal nothing tells who did.
+func (a *advance) ours(c scope, n *Node, at v1alpha1.AttemptStatus, o Observation) Observation {
+	if o.Failure == nil || o.Failure.Code != Deleted {
+		return o
+	}
+	stopping := a.v.Abort || a.v.Status.Phase == flow.ExecutionFailing.String() || c.FailAtOnce && a.firstFailed(c) != nil
+	switch {
+	case stopping && o.Phase.Rank() == flow.TaskAborted.Rank():
+		o.Phase, o.Failure = flow.TaskAborted, &Failure{Code: "NodeAborted", Message: a.reason()}
+	case a.overdue(n, at):
+		o.Failure = a.expired(n)
+	}
+	return o
+}
+
+func (a *advance) expired(n *Node) *Failure {
+	return &Failure{Code: "TimeoutExpired", Message: fmt.Sprintf("task execution timeout [%s] expired", a.timeout(n)), Retryable: true}
 }
 
 // retry is contract 14.1: two budgets, of which the failure's kind picks one.
@@ -119,7 +142,7 @@ func (a *advance) continueTask(c scope, n *Node, st v1alpha1.NodeStatus) {
 		return
 	case a.overdue(n, last):
 		a.Aborts = append(a.Aborts, Abort{Attempt: Attempt{id, k}, phase: taskRetryable,
-			err: (&Failure{Code: "TimeoutExpired", Message: fmt.Sprintf("task execution timeout [%s] expired", a.timeout(n))}).err()})
+			err: a.expired(n).err()})
 		a.look(a.v.Now.Add(a.v.Policy.Aborting))
 		return
 	case seen && o.Failure != nil: // it will not end by itself
