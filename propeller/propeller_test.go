@@ -60,6 +60,7 @@ type rig struct {
 	store     *blob.Store
 	namespace string
 	gate      *gate
+	trace     string
 	stop      func()
 	wake      func()
 
@@ -275,7 +276,7 @@ func (r *rig) submit(name string, closure *core.CompiledWorkflowClosure, paralle
 	project, domain, _ := strings.Cut(r.namespace, "-")
 	wf := &v1alpha1.FlyteWorkflow{ObjectMeta: metav1.ObjectMeta{Name: name + "-e1", Namespace: r.namespace},
 		Spec: v1alpha1.FlyteWorkflowSpec{Execution: v1alpha1.ExecutionRef{Project: project, Domain: domain, Name: name},
-			Era: 1, Epoch: 1, Incarnation: 1, Revision: 1, Desired: v1alpha1.DesiredRun, Closure: packed.Bytes(), Inputs: inputs,
+			Traceparent: r.trace, Era: 1, Epoch: 1, Incarnation: 1, Revision: 1, Desired: v1alpha1.DesiredRun, Closure: packed.Bytes(), Inputs: inputs,
 			ExecutionSpec: spec, DataPrefix: r.store.Root() + "/meta/" + name, RawPrefix: r.store.Root() + "/raw", CreatedAt: metav1.NowMicro(),
 			Workflow: v1alpha1.EntityRef{Name: "wf"}, LaunchPlan: v1alpha1.EntityRef{Name: "wf"}}}
 	if err := r.client.Create(r.t.Context(), wf); err != nil {
