@@ -13,10 +13,10 @@ import (
 	"github.com/skein-project/skein/federation/session"
 )
 
-// TestHubScripts runs testdata/hub*.txt: each line is one thing that happens,
+// TestHubScripts runs testdata/hub/*.txt: each line is one thing that happens,
 // and the answer is what the hub is to do.
 func TestHubScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/hub", func(t *testing.T, path string) {
 		var h session.Hub
 		var now time.Duration
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -143,5 +143,19 @@ func TestTheWindowBoundsWhatIsUnacked(t *testing.T) {
 	slices.Reverse(rows)
 	if n := step(session.Resend, session.OutboxRead{Assignments: rows}); n != session.Window-10 {
 		t.Fatalf("%d were sent once the first were old, want %d", n, session.Window-10)
+	}
+}
+
+func TestALeaseIsAskedInTheNameOfTheSession(t *testing.T) {
+	var h session.Hub
+	who := flow.Sender{Member: flow.Member{Cluster: "east", Instance: "i"}, Generation: 7, Incarnation: 2}
+	for _, in := range []session.HubInput{
+		session.SessionOpened{Session: flow.Session{Sender: who}}, session.InventoryPart{Last: true}, session.VerdictsTaken{},
+		session.LeaseAsked{Request: flow.LeaseRequest{Sender: flow.Sender{Member: flow.Member{Cluster: "west"}, Generation: 7}, Nonce: 1}},
+	} {
+		h, _ = h.Step(0, in)
+	}
+	if b, ok := h.Beat(time.Second); !ok || b.Lease == nil || b.Lease.Sender != who || b.Sender != who || b.Age != time.Second {
+		t.Errorf("beat %+v, lease %+v", b, b.Lease)
 	}
 }

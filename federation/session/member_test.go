@@ -59,6 +59,23 @@ func (e *end) grant(generation, ownership uint64) *end {
 	return e.do(session.Granted{Lease: flow.Lease{Sender: sender(generation), Nonce: e.nonce, Duration: 30 * time.Second, OwnershipRevision: ownership}})
 }
 
+// askAgain lets time go by until the next request, with the hub heard.
+func (e *end) askAgain() *end {
+	for before := e.nonce; e.nonce == before; {
+		e.wait(time.Second).do(session.Answered{Generation: 1}).do(session.Ticked{})
+	}
+	return e
+}
+
+func (e *end) shorter(generation uint64) *end {
+	return e.do(session.Granted{Lease: flow.Lease{Sender: sender(generation), Nonce: e.nonce, Duration: 2 * time.Second}})
+}
+
+func (e *end) reported(generation uint64) *end {
+	e.do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(generation)}, Lease: 30 * time.Second}).do(session.Listed{})
+	return e.do(session.Judged{Last: true, Verdicts: flow.Verdicts{List: []flow.Verdict{{Execution: one, Epoch: e1, Order: flow.OrderReport}}}})
+}
+
 func (e *end) assign(generation uint64, a flow.Assignment) *end {
 	return e.do(session.Assigned{Generation: generation, Assignment: a})
 }
@@ -101,10 +118,15 @@ func TestMember(t *testing.T) {
 		{"assigned after the grant", begin().live(1, 0).grant(1, 0).assign(1, runs(one, e1, 1, 0)), true, session.Live, ""},
 		{"assigned before the grant", begin().live(1, 0).assign(1, runs(one, e1, 1, 0)).grant(1, 0), true, session.Live, ""},
 		{"abort then the older run (F2)", begin().live(1, 0).grant(1, 0).assign(1, abort).assign(1, runs(one, e1, 1, 0)), false, session.Live, "the highest revision is remembered without a CR"},
+		{"aborted under a lease", begin().live(1, 0, one).grant(1, 0).assign(1, abort), false, session.Live, "an abort starts nothing more"},
+		{"released under a lease", begin().live(1, 0, one).grant(1, 0).assign(1, gone), false, session.Live, "a release starts nothing more"},
+		{"a shorter lease after a longer", begin().live(1, 0, one).grant(1, 0).wait(time.Second).do(session.Answered{Generation: 1}).askAgain().shorter(1).wait(3 * time.Second), false, session.Live, "the record of the shorter replaced the longer"},
+		{"a report is not a keep", begin().reported(1).grant(1, 0), false, session.Live, "it has ended"},
 		{"release then the older run (F2)", begin().live(1, 0).grant(1, 0).assign(1, gone).assign(1, runs(one, e1, 1, 0)), false, session.Live, "the same"},
 		{"an assignment of another generation", begin().live(2, 0).grant(2, 0).assign(1, runs(one, e1, 1, 0)), false, session.Idle, "an old session's message"},
 		{"a grant of another generation", begin().live(2, 0, one).grant(1, 0), false, session.Live, "an old session's message"},
 		{"a grant with another ownership revision (F3b)", begin().live(1, 0, one).grant(1, 1), false, session.Idle, "something was taken away"},
+		{"the same while a lease lives", begin().live(1, 0, one).grant(1, 0).askAgain().grant(1, 1), false, session.Idle, "what the old lease covers is not known"},
 		{"an assignment below the ownership revision (F3)", begin().live(1, 5).grant(1, 5).assign(1, runs(one, e1, 1, 4)), false, session.Live, "it was read before the removal"},
 		{"an assignment above the ownership revision", begin().live(1, 5).grant(1, 5).assign(1, runs(one, e1, 1, 6)), false, session.Idle, "a removal that this session does not know"},
 		{"an older epoch", begin().live(1, 0).grant(1, 0).assign(1, runs(one, e2, 1, 0)).assign(1, runs(one, e1, 2, 0)), false, session.Live, "the highest epoch is known"},
