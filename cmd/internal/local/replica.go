@@ -97,6 +97,9 @@ func (f *Federation) startReplica(ctx context.Context, c config.Admin) (*Replica
 	return &Replica{Process: process, Name: c.Replica, config: c}, err
 }
 
+// FlyteGRPC is the replica's own address of Flyte's API, behind the front door.
+func (r *Replica) FlyteGRPC() string { return r.config.Flyte.GRPC }
+
 // Leader is the replica that leads and has begun its term, or nil.
 func (f *Federation) Leader(ctx context.Context) *Replica {
 	for _, r := range f.Replicas {

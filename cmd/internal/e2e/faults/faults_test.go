@@ -1,0 +1,25 @@
+package faults
+
+import "testing"
+
+// TestFaults runs all that shares one federation, in turn: each leaves it
+// whole for the next.
+func TestFaults(t *testing.T) {
+	r := newRig(t)
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *rig)
+	}{
+		{"fifty launches outlive five leaders", leadersDie},
+		{"aborts are obeyed while events stream", abortsMeetEvents},
+		{"an upload outlives the replica that signed it", signerDies},
+		{"a run outlives its propeller", propellerDies},
+		{"a run outlives the database's restart", databaseRestarts},
+		{"a cluster that falls silent keeps its work", clusterLapses},
+		{"bad input is named and leaves nothing", badInputs},
+	} {
+		if !t.Run(c.name, func(t *testing.T) { c.run(t, r) }) {
+			t.Fatalf("the federation may not be whole after this")
+		}
+	}
+}

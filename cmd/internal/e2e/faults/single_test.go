@@ -1,0 +1,211 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5" //nolint:gosec // the wire contract's digest
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/skein-project/skein/api/crd/v1alpha1"
+	"github.com/skein-project/skein/api/flyteidl/admin"
+	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/api/flyteidl/service"
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+	"github.com/skein-project/skein/cmd/internal/local"
+)
+
+// signerDies: a link outlives the replica that signed it.
+func signerDies(t *testing.T, r *rig) {
+	signer := r.Replicas[1]
+	conn, err := grpc.NewClient(signer.FlyteGRPC(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	must(t, err)
+	defer conn.Close()
+	content := []byte("signed by one, taken by another")
+	sum := md5.Sum(content) //nolint:gosec // see above
+	link, err := service.NewDataProxyServiceClient(conn).CreateUploadLocation(t.Context(), &service.CreateUploadLocationRequest{
+		Project: project, Domain: domain, Filename: "outlives.txt", ContentMd5: sum[:]})
+	must(t, err)
+	must(t, signer.Kill9())
+	put := func(body []byte) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, link.GetSignedUrl(), bytes.NewReader(body))
+		must(t, err)
+		for k, v := range link.GetHeaders() {
+			request.Header.Set(k, v)
+		}
+		answer, err := http.DefaultClient.Do(request)
+		must(t, err)
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body)
+		return answer.StatusCode, string(text)
+	}
+	if code, text := put(content); code != http.StatusOK {
+		t.Errorf("the upload answered %d %s", code, text)
+	}
+	if code, text := put([]byte("something else, of the same link")); code < 400 || code >= 500 {
+		t.Errorf("a second upload of other content answered %d %s, want a refusal", code, text)
+	}
+	if got, err := os.ReadFile(link.GetNativeUrl()); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("the object holds %q (%v)", got, err)
+	}
+	must(t, signer.Restart(t.Context()))
+}
+
+// running launches naps and waits until both of them run.
+func (r *rig) running(t *testing.T, name string, seconds int64) {
+	t.Helper()
+	must(t, r.launch(t.Context(), "faults.naps", name, seconds))
+	eventually(t, time.Minute, func(ctx context.Context) error {
+		for _, node := range []string{"a", "b"} {
+			n, err := r.admin.GetNodeExecution(ctx, &admin.NodeExecutionGetRequest{
+				Id: &core.NodeExecutionIdentifier{NodeId: node, ExecutionId: executionID(name)}})
+			if err != nil {
+				return err
+			}
+			if p := n.GetClosure().GetPhase(); p != core.NodeExecution_RUNNING {
+				return fmt.Errorf("node %s is %s", node, p)
+			}
+		}
+		return nil
+	})
+}
+
+func (r *rig) plane(t *testing.T, execution string) *local.Plane {
+	t.Helper()
+	cluster := r.placement(t, execution).Cluster
+	for _, p := range r.Planes {
+		if p.Name == cluster {
+			return p
+		}
+	}
+	t.Fatalf("%s is on %q", execution, cluster)
+	return nil
+}
+
+// checkOneAttempt checks that each node was tried once, by one pod.
+func (r *rig) checkOneAttempt(t *testing.T, execution string) {
+	t.Helper()
+	r.checkOneOwner(t, []string{execution})
+	attempts := query[int64](t, r, `SELECT count(*) FROM tasks WHERE name = $1`, execution)[0]
+	if attempts != 3 {
+		t.Errorf("%s has %d attempts of its 3 nodes", execution, attempts)
+	}
+	objects, err := r.objects(t.Context())
+	must(t, err)
+	pods := map[string]bool{}
+	for _, o := range objects {
+		if o.kind == "Pod" && o.execution == execution {
+			pods[o.name] = true
+		}
+	}
+	if len(pods) > 3 {
+		t.Errorf("%s has %d pods for 3 attempts: %v", execution, len(pods), pods)
+	}
+}
+
+// propellerDies: the pods of a run are found again by their names. (I38.)
+func propellerDies(t *testing.T, r *rig) {
+	const name = "propeller-dies"
+	r.running(t, name, 4)
+	p := r.plane(t, name)
+	before := r.podIDs(t, p, name)
+	must(t, p.Propeller.Kill9())
+	must(t, p.Propeller.Restart(t.Context()))
+	eventually(t, time.Minute, r.allIn([]string{name}, core.WorkflowExecution_SUCCEEDED))
+	r.checkOneAttempt(t, name)
+	after := r.podIDs(t, p, name)
+	for pod, uid := range before {
+		if now, there := after[pod]; there && now != uid {
+			t.Errorf("pod %s was made a second time", pod)
+		}
+	}
+}
+
+// databaseRestarts: an outage of the database ends no run. (I1, I7.)
+func databaseRestarts(t *testing.T, r *rig) {
+	const name = "database-restarts"
+	r.running(t, name, 4)
+	must(t, r.Database.Restart(t.Context()))
+	must(t, r.launch(t.Context(), "faults.chain", "after-restart", 0))
+	eventually(t, time.Minute, r.allIn([]string{name, "after-restart"}, core.WorkflowExecution_SUCCEEDED))
+	r.checkOneAttempt(t, name)
+	r.checkOneOwner(t, []string{"after-restart"})
+}
+
+// clusterLapses: a propeller that stalls past its lease loses no work, nobody
+// else gets it, and explain says why it waits. (I21, I23.)
+func clusterLapses(t *testing.T, r *rig) {
+	const name = "cluster-lapses"
+	r.running(t, name, 4)
+	p := r.plane(t, name)
+	must(t, p.Propeller.Signal(syscall.SIGSTOP))
+	stalled := time.Now()
+	t.Cleanup(func() { _ = p.Propeller.Signal(syscall.SIGCONT) })
+	explain := func(ctx context.Context) (*skeinv1.ExplainResponse, error) {
+		return r.placed.Explain(ctx, &skeinv1.ExplainRequest{Execution: &skeinv1.ExecutionRef{Project: project, Domain: domain, Name: name}})
+	}
+	eventually(t, 3*lease, func(ctx context.Context) error {
+		why, err := explain(ctx)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(why.GetSummary(), "has lapsed") {
+			return fmt.Errorf("explain says: %s", why.GetSummary())
+		}
+		return nil
+	})
+	if lapsed := time.Since(stalled); lapsed < lease-2*time.Second {
+		t.Errorf("the cluster was called Lapsed %s after its propeller stalled; its lease of %s may not have ended", lapsed, lease)
+	}
+	t.Logf("called Lapsed %s after the stall", time.Since(stalled).Round(100*time.Millisecond))
+	health, err := r.clusters.GetCluster(t.Context(), &skeinv1.GetClusterRequest{Name: p.Name})
+	must(t, err)
+	if h := health.GetCluster().GetHealth(); h != "Lapsed" {
+		t.Errorf("cluster %s is %s", p.Name, h)
+	}
+	// What is launched meanwhile goes elsewhere, and proves that the scheduler
+	// was at work without moving what the silent cluster holds.
+	must(t, r.launch(t.Context(), "faults.chain", "elsewhere", 0))
+	eventually(t, time.Minute, r.allIn([]string{"elsewhere"}, core.WorkflowExecution_SUCCEEDED))
+	if other := r.placement(t, "elsewhere"); other.Cluster == p.Name {
+		t.Errorf("an execution was placed on the lapsed cluster %s", p.Name)
+	}
+	if x, err := r.phases(t.Context(), name); err != nil || x[name] != core.WorkflowExecution_RUNNING {
+		t.Errorf("%s is %s meanwhile (%v)", name, x[name], err)
+	}
+	must(t, p.Propeller.Signal(syscall.SIGCONT))
+	back := time.Now()
+	eventually(t, time.Minute, r.allIn([]string{name}, core.WorkflowExecution_SUCCEEDED))
+	t.Logf("finished %s after the propeller went on", time.Since(back).Round(100*time.Millisecond))
+	r.checkOneAttempt(t, name)
+	eventually(t, time.Minute, func(ctx context.Context) error {
+		c, err := r.clusters.GetCluster(ctx, &skeinv1.GetClusterRequest{Name: p.Name})
+		if err == nil && c.GetCluster().GetHealth() != "Healthy" {
+			err = fmt.Errorf("cluster %s is %s", p.Name, c.GetCluster().GetHealth())
+		}
+		return err
+	})
+}
+
+// podIDs are the pods of an execution by name.
+func (r *rig) podIDs(t *testing.T, p *local.Plane, execution string) map[string]string {
+	t.Helper()
+	var pods corev1.PodList
+	must(t, r.planes[p.Name].List(t.Context(), &pods, ctrl.MatchingLabels{v1alpha1.LabelExecution: execution}))
+	out := map[string]string{}
+	for _, pod := range pods.Items {
+		out[pod.Name] = string(pod.UID)
+	}
+	return out
+}
