@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -140,9 +141,12 @@ func (r *rig) kubelet(ctx context.Context) {
 			return
 		}
 		r.bury(ctx)
+		var g errgroup.Group
+		g.SetLimit(8)
 		for i := range pods.Items {
-			r.play(ctx, &pods.Items[i])
+			g.Go(func() error { r.play(ctx, &pods.Items[i]); return nil })
 		}
+		_ = g.Wait()
 		time.Sleep(10 * time.Millisecond)
 	}
 }
