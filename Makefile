@@ -20,8 +20,10 @@ demo: build ## run a whole federation here and show the main job (DEMO_ONCE=1: s
 	@exec $(BIN)/skein demo
 
 test: ## run every test, on real API servers, a real database and the real flytekit
-	@echo "testing (starts one database and one API server for all packages)"
-	@go run ./deploy/local/with -- go test $(GOFLAGS_TEST) ./...
+	@echo "testing (one database and one API server for all packages; minutes the first time)"
+	@go run ./deploy/local/with -- go test $(GOFLAGS_TEST) $$(go list ./... | grep -v /internal/e2e/)
+	@echo "testing end to end (whole federations of real processes, one after another)"
+	@go test -p 1 $(GOFLAGS_TEST) ./cmd/internal/e2e/...
 
 race: ## run the tests of the concurrent packages under the race detector
 	@go run ./deploy/local/with -- go test -race $(GOFLAGS_TEST) ./scheduler/... ./federation/... ./admin/ingest ./deploy/local/proc ./deploy/local/forward ./deploy/local/processnode/...

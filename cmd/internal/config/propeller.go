@@ -7,12 +7,11 @@ const PropellerPrefix = "SKEIN_PROPELLER_"
 
 // Propeller is the configuration of one skein-propeller process.
 type Propeller struct {
-	Cluster     string    `json:"cluster"`  // name under which the cluster was registered
-	Instance    string    `json:"instance"` // name of this process within its cluster, a DNS label
-	State       string    `json:"state"`    // folder for its key and certificate
-	Hubs        []string  `json:"hubs"`     // host:port of control-plane replicas, tried in turn
-	CA          string    `json:"ca"`       // PEM bundle by which hubs are known
-	TrustDomain string    `json:"trustDomain"`
+	Cluster     string    `json:"cluster"`    // name under which the cluster was registered
+	Instance    string    `json:"instance"`   // name of this process within its cluster, a DNS label
+	State       string    `json:"state"`      // folder for its key and certificate
+	Hubs        []string  `json:"hubs"`       // host:port of control-plane replicas, tried in turn
+	CA          string    `json:"ca"`         // PEM bundle by which hubs are known
 	JoinToken   Secret    `json:"joinToken"`  // one-time; needed until a certificate is there
 	Kubeconfig  string    `json:"kubeconfig"` // empty: the pod's own service account
 	Ops         Listener  `json:"ops"`
@@ -36,15 +35,14 @@ type Pods struct {
 // DefaultPropeller is the configuration before file, environment and flags.
 func DefaultPropeller() Propeller {
 	return Propeller{
-		TrustDomain: "skein.local",
-		Ops:         Listener{Listen: "127.0.0.1:10255"},
-		Workers:     20,
-		QPS:         400,
-		Burst:       800,
-		Retention:   Seconds(24 * 3600),
-		Tasks:       DefaultAdmin().Tasks,
-		Pods:        Pods{CopilotImage: "skein-propeller"},
-		Telemetry:   Telemetry{Level: "info", Format: "text"},
+		Ops:       Listener{Listen: "127.0.0.1:10255"},
+		Workers:   20,
+		QPS:       400,
+		Burst:     800,
+		Retention: Seconds(24 * 3600),
+		Tasks:     DefaultAdmin().Tasks,
+		Pods:      Pods{CopilotImage: "skein-propeller"},
+		Telemetry: Telemetry{Level: "info", Format: "text"},
 	}
 }
 
@@ -55,7 +53,6 @@ func (p *Propeller) Validate() error {
 	c.label("instance", p.Instance)
 	c.folder("state", p.State)
 	c.folder("ca", p.CA)
-	c.required("trustDomain", p.TrustDomain)
 	c.required("objectStore.root", p.ObjectStore.Root)
 	c.address("ops.listen", p.Ops.Listen)
 	if p.Kubeconfig != "" {
