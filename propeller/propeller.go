@@ -109,7 +109,7 @@ func New(o Options) (*Propeller, error) {
 	r := &controller.Reconciler{
 		Client:   mgr.GetClient(),
 		Observer: observe.New(observe.Options{Plugins: p.plugins, Blobs: o.Blobs, Policy: o.Config.Policy}),
-		Actor: act.New(act.Options{Client: mgr.GetClient(), Plugins: p.plugins, Blobs: o.Blobs, Cluster: o.Cluster,
+		Actor: act.New(act.Options{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Plugins: p.plugins, Blobs: o.Blobs, Cluster: o.Cluster,
 			Log: o.Log, Parallel: o.Config.Parallel}),
 		Gate: o.Gate, Log: o.Log, Now: o.Now, Timeout: o.Config.Timeout,
 	}

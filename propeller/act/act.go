@@ -3,7 +3,7 @@
 //
 // It decides nothing, and each thing that it does may be done again: objects
 // have derived names, files are written whole, and the status is patched only
-// if nobody wrote it since it was read. It is called by package controller.
+// if nobody wrote the status since it was read. It is called by package controller.
 //
 // Invariant: the finalizer is there before the first side effect, and all side
 // effects of a step come before the status that tells of them.
@@ -41,6 +41,7 @@ type Blobs interface {
 // Options are what an Actor needs.
 type Options struct {
 	Client   client.Client
+	Live     client.Reader // reads from the API server itself
 	Plugins  observe.Plugins
 	Blobs    Blobs
 	Cluster  string // name of the cluster, for spans

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,10 +25,31 @@ func (t *turn) write(ctx context.Context, s *workflow.Step) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := t.patch(ctx, t.Client.Status(), map[string]any{"status": status}); err != nil {
-		return 0, fmt.Errorf("write the status: %w", err)
+	for try := 0; ; try++ {
+		_, err := t.patch(ctx, t.Client.Status(), map[string]any{"status": status})
+		if err == nil {
+			return s.Status.Sequence, nil
+		}
+		if try == maxTries || !apierrors.IsConflict(err) || !t.sameStatus(ctx) {
+			return 0, fmt.Errorf("write the status: %w", err)
+		}
 	}
-	return s.Status.Sequence, nil
+}
+
+// maxTries bounds how often one status is written over newer specs.
+const maxTries = 5
+
+// sameStatus reads the object again, and reports whether only something else
+// than its status was written since: the member writes the spec while we act.
+// What the step has started must be recorded then, for the next step to see:
+// an abort stops only what the status names.
+func (t *turn) sameStatus(ctx context.Context) bool {
+	now := &v1alpha1.FlyteWorkflow{}
+	if err := t.Live.Get(ctx, client.ObjectKeyFromObject(t.wf), now); err != nil {
+		return false
+	}
+	t.version = now.ResourceVersion
+	return now.UID == t.wf.UID && now.Status.Sequence == t.wf.Status.Sequence
 }
 
 // patchOf holds only what changed, unless the nodes are or become compressed.

@@ -83,7 +83,15 @@ func (s *spans) end(cluster string, wf *v1alpha1.FlyteWorkflow, node string, k i
 			attributes(cluster, wf, node, k), trace.WithTimestamp(since(at.QueuedAt)))
 	}
 	finish(span, flow.TaskPhase(at.Phase).String(), at.Error, at.Error != nil)
-	span.End(trace.WithTimestamp(since(at.EndedAt)))
+	if there {
+		span.End() // now, when the end was seen: pods tell of theirs in whole seconds
+		return
+	}
+	end := since(at.EndedAt)
+	if queued := since(at.QueuedAt); end.Before(queued) {
+		end = queued
+	}
+	span.End(trace.WithTimestamp(end))
 }
 
 // forget drops the spans of an object that goes.
