@@ -29,7 +29,8 @@ type Plugin interface {
 	TaskTypes() []string
 	// Start makes the attempt run. It is idempotent by Task.Name and returns
 	// once the work is durably asked for. A failure that the user has to see
-	// is a *Failure; every other error is tried again.
+	// is a *Failure; fault.Exhausted means that the attempt waits for resources;
+	// every other error is tried again.
 	Start(ctx context.Context, task Task) error
 	// Observe reads how the attempt is, from a cache where there is one.
 	Observe(ctx context.Context, ref Ref) (Status, error)
@@ -86,9 +87,11 @@ type Status struct {
 	Reason    string // for people
 	StartedAt time.Time
 	EndedAt   time.Time
-	Failure   *Failure // set with TaskFailed and TaskRetryableFailed
-	State     []byte   // opaque, kept in the FlyteWorkflow
-	Logs      []LogLink
+	// Failure is set with TaskFailed and TaskRetryableFailed. With a phase that
+	// is no end it means: stop the attempt, and then record this failure.
+	Failure *Failure
+	State   []byte // opaque, kept in the FlyteWorkflow
+	Logs    []LogLink
 }
 
 // LogLink is where a person can read a log.
