@@ -128,8 +128,7 @@ func (p *Proxy) same(r *http.Request, g grant, conflict error) error {
 	if !bytes.Equal(want, have) {
 		return conflict
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, p.cfg.MaxUpload)) // so that the connection can be used again
-	return nil
+	return p.copy(io.Discard, r, g) // it has to be what it says, though it is there already
 }
 
 func tooLarge(most int64) error {

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,7 +91,7 @@ func (t story) whyHere() string {
 				why = fmt.Sprintf("It was chosen at %s with a score of %.2f: %s.", clock(d.At), r.Score, strings.TrimSuffix(r.Message, "."))
 			}
 		}
-		if refused := refusals(d.Reasons); refused != "" {
+		if refused := passedOver(d.Reasons); refused != "" {
 			why += " Not chosen: " + refused + "."
 		}
 		return why
@@ -144,6 +145,28 @@ func refusals(reasons []flow.Reason) string {
 		list = append(list, line)
 	}
 	return strings.Join(list, ", ")
+}
+
+// passedOver tells why each other cluster was not chosen; of those that fit, by
+// how much they scored less.
+func passedOver(reasons []flow.Reason) string {
+	var best float64
+	for _, r := range reasons {
+		if r.Chosen {
+			best = r.Score
+		}
+	}
+	told := slices.Clone(reasons)
+	for i, r := range told {
+		switch {
+		case r.Chosen || r.Filter != "":
+		case r.Score == best:
+			told[i].Message = fmt.Sprintf("fits with the same score of %.2f; ties fall by name of execution and cluster", r.Score)
+		default:
+			told[i].Message = fmt.Sprintf("fits with a lower score of %.4g, %.2g less", r.Score, best-r.Score)
+		}
+	}
+	return refusals(told)
 }
 
 func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,6 +111,7 @@ func describe(w io.Writer, x *admin.Execution, nodes []*admin.NodeExecution, dat
 	if len(nodes) == 0 {
 		return nil
 	}
+	byStart(nodes)
 	var lines [][]string
 	for _, n := range nodes {
 		took := "-"
@@ -118,4 +121,19 @@ func describe(w io.Writer, x *admin.Execution, nodes []*admin.NodeExecution, dat
 		lines = append(lines, []string{n.GetId().GetNodeId(), flow.NodePhase(n.GetClosure().GetPhase()).String(), took})
 	}
 	return rows(w, "NODE PHASE TOOK", lines)
+}
+
+// byStart puts nodes into the order in which they came up.
+func byStart(nodes []*admin.NodeExecution) {
+	slices.SortStableFunc(nodes, func(a, b *admin.NodeExecution) int {
+		return cmp.Or(started(a).Compare(started(b)), cmp.Compare(a.GetId().GetNodeId(), b.GetId().GetNodeId()))
+	})
+}
+
+// started is when a node started, or when it was made if it has not.
+func started(n *admin.NodeExecution) time.Time {
+	if at := n.GetClosure().GetStartedAt(); at.IsValid() {
+		return at.AsTime()
+	}
+	return n.GetClosure().GetCreatedAt().AsTime()
 }
