@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -16,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/flyteidl/admin"
@@ -88,6 +90,7 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(func() { r.flyte.Close(); skein.Close() })
 	r.admin = service.NewAdminServiceClient(r.flyte)
 	r.clusters, r.placed = skeinv1.NewClusterServiceClient(skein), skeinv1.NewPlacementServiceClient(skein)
+	ctrllog.SetLogger(logr.Discard())
 	scheme := runtime.NewScheme()
 	must(t, v1alpha1.AddToScheme(scheme))
 	must(t, corev1.AddToScheme(scheme))
@@ -184,13 +187,17 @@ func eventually(t *testing.T, within time.Duration, condition func(context.Conte
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
+	var last error
 	for {
 		err := condition(ctx)
 		if err == nil {
 			return
 		}
+		if ctx.Err() == nil || last == nil {
+			last = err // what the deadline itself cuts short says nothing
+		}
 		if ctx.Err() != nil || pause(ctx, every) != nil {
-			t.Fatalf("not within %s: %v", within, err)
+			t.Fatalf("not within %s: %v", within, last)
 		}
 	}
 }
