@@ -1,11 +1,7 @@
 package member
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
-	"encoding/json"
-	"io"
 	"slices"
 	"time"
 
@@ -16,18 +12,15 @@ import (
 	"github.com/skein-project/skein/api/flow"
 )
 
-// maxNodes bounds what compressed nodes may unpack to.
-const maxNodes = 64 << 20
-
 // Events turns what a FlyteWorkflow's status says above the acked sequence into
 // events: the workflow's running, then nodes by sequence with parents before
 // their children and each with its attempts, and the workflow's end last.
 // Phases are coalesced, within one attempt only; an event carries the times of
 // those that were left out. It is pure.
 func Events(fw *v1alpha1.FlyteWorkflow, acked uint64) ([]flow.Event, error) {
-	nodes, err := nodesOf(fw)
+	nodes, err := v1alpha1.Nodes(&fw.Status)
 	if err != nil {
-		return nil, err
+		return nil, fault.Wrap(fault.Invalid, err, "FlyteWorkflow %s", fw.Name)
 	}
 	b := &builder{fw: fw, acked: int64(acked), nodes: nodes, done: map[string]bool{}}
 	phase := phaseOf(fw)
@@ -49,22 +42,6 @@ func Events(fw *v1alpha1.FlyteWorkflow, acked uint64) ([]flow.Event, error) {
 		b.workflow(phase, fw.Status.EndedAt)
 	}
 	return b.events, b.err
-}
-
-// nodesOf reads the nodes, compressed or not.
-func nodesOf(fw *v1alpha1.FlyteWorkflow) (map[string]v1alpha1.NodeStatus, error) {
-	if len(fw.Status.CompressedNodes) == 0 {
-		return fw.Status.Nodes, nil
-	}
-	r, err := gzip.NewReader(bytes.NewReader(fw.Status.CompressedNodes))
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "unpack the nodes of %s", fw.Name)
-	}
-	var nodes map[string]v1alpha1.NodeStatus
-	if err := json.NewDecoder(io.LimitReader(r, maxNodes)).Decode(&nodes); err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "read the nodes of %s", fw.Name)
-	}
-	return nodes, nil
 }
 
 type builder struct {

@@ -5,11 +5,16 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 )
 
 // MaxPlainNodes is the size in bytes of the nodes' JSON above which a status
 // holds them compressed: an object of etcd has at most 1.5 MiB.
 const MaxPlainNodes = 256 << 10
+
+// maxUnpacked bounds the nodes' JSON, in bytes: an object that claims more was
+// not written by us.
+const maxUnpacked = 64 << 20
 
 // Nodes gives the nodes of a status, whether they are compressed or not. The
 // map belongs to the status if they are not: read it only.
@@ -22,7 +27,7 @@ func Nodes(s *FlyteWorkflowStatus) (map[string]NodeStatus, error) {
 		return nil, fmt.Errorf("decompress the status of nodes: %w", err)
 	}
 	nodes := map[string]NodeStatus{}
-	if err := json.NewDecoder(r).Decode(&nodes); err != nil {
+	if err := json.NewDecoder(io.LimitReader(r, maxUnpacked)).Decode(&nodes); err != nil {
 		return nil, fmt.Errorf("read the status of nodes: %w", err)
 	}
 	return nodes, nil
