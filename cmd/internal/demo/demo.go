@@ -24,6 +24,7 @@ import (
 	"github.com/skein-project/skein/cmd/internal/local"
 	"github.com/skein-project/skein/deploy/local/ports"
 	"github.com/skein-project/skein/deploy/local/state"
+	"github.com/skein-project/skein/deploy/local/venv"
 )
 
 type flags struct {
@@ -86,6 +87,7 @@ func run(ctx context.Context, out io.Writer, f flags) (err error) {
 	defer receiver.Close()
 	fed, err := local.Start(ctx, local.Options{
 		State: f.state, GRPCPort: f.grpc, HTTPPort: f.http, APIPort: f.api, Traces: traces,
+		VenvBin:  python(ctx),
 		Progress: func(s string) { say("%s", s) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
@@ -105,6 +107,16 @@ func run(ctx context.Context, out io.Writer, f flags) (err error) {
 	<-ctx.Done()
 	say("stopping")
 	return nil
+}
+
+// python is where tasks find flytekit, if this machine has the environment
+// already (make test makes it): the demo itself needs no Python.
+func python(ctx context.Context) string {
+	dir, ok := venv.Find(ctx)
+	if !ok {
+		return ""
+	}
+	return filepath.Join(dir, "bin")
 }
 
 func (d *demo) endpoints(f flags) {

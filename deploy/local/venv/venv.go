@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/skein-project/skein/deploy/local/tools"
 )
 
 // ErrUnavailable says that the environment cannot be made on this machine: there is no Python that flytekit supports,
@@ -31,13 +33,10 @@ var requirements []byte
 // Ensure returns the directory of the environment, and makes it first if need be. Concurrent calls, in this process or
 // another, wait for one another. Each step that takes time is announced to log.
 func Ensure(ctx context.Context, log func(string)) (string, error) {
-	cache, err := cacheDir()
+	dir, err := place()
 	if err != nil {
 		return "", err
 	}
-
-	sum := sha256.Sum256(requirements)
-	dir := filepath.Join(cache, "venv", hex.EncodeToString(sum[:8]))
 
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", fmt.Errorf("make cache directory: %w", err)
@@ -60,22 +59,23 @@ func Ensure(ctx context.Context, log func(string)) (string, error) {
 	return dir, nil
 }
 
-// cacheDir returns the directory below which Skein keeps what can be made again.
-func cacheDir() (string, error) {
-	if dir := os.Getenv("SKEIN_CACHE"); dir != "" {
-		return filepath.Abs(dir)
-	}
+// Find returns the directory of the environment if it was made before, without making it.
+func Find(ctx context.Context) (dir string, ok bool) {
+	dir, err := place()
 
-	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {
-		return filepath.Join(dir, "skein"), nil
-	}
+	return dir, err == nil && whole(ctx, dir)
+}
 
-	home, err := os.UserHomeDir()
+// place is where the environment of these requirements lies.
+func place() (string, error) {
+	cache, err := tools.CacheRoot()
 	if err != nil {
 		return "", fmt.Errorf("find cache directory: %w", err)
 	}
 
-	return filepath.Join(home, ".cache", "skein"), nil
+	sum := sha256.Sum256(requirements)
+
+	return filepath.Join(cache, "venv", hex.EncodeToString(sum[:8])), nil
 }
 
 // whole reports whether dir is a finished environment whose interpreter still runs: the Python below it may have been
