@@ -50,7 +50,7 @@ func (f *Federation) door(name string, fixed int, backend func(*Replica) string)
 	}
 	d, err := forward.Listen(address, forward.Options{Backends: backends, Ready: f.ready.is, Log: f.opts.Log})
 	if err != nil {
-		return "", fmt.Errorf("front door %s: %w; choose another port with --%s-port", name, err, name)
+		return "", fmt.Errorf("front door: --%s-port: %w", name, err)
 	}
 	f.doors = append(f.doors, d)
 	return address, nil

@@ -62,6 +62,15 @@ func (f *Federation) start(ctx context.Context) error {
 	if f.book, err = ports.Open(filepath.Join(f.folder.Path, "ports")); err != nil {
 		return err
 	}
+	// A port in use is told before anything is started.
+	for _, p := range []struct {
+		name  string
+		fixed int
+	}{{"grpc", f.opts.GRPCPort}, {"http", f.opts.HTTPPort}, {"api", f.opts.APIPort}} {
+		if _, err := f.port(p.name, p.fixed); err != nil {
+			return err
+		}
+	}
 	if f.Store, err = f.folder.Sub("objects", false); err != nil {
 		return err
 	}
@@ -139,7 +148,7 @@ func (f *Federation) port(name string, fixed int) (int, error) {
 		return f.book.Port(name)
 	}
 	if err := ports.Check(fixed); err != nil {
-		return 0, fmt.Errorf("%s: %w; choose another with --%s-port", name, err, name)
+		return 0, fmt.Errorf("--%s-port: %w", name, err)
 	}
 	return fixed, f.book.Set(name, fixed)
 }
