@@ -1,0 +1,111 @@
+package flytekit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// execution is what FlyteRemote knows of an execution, as the driver shows it.
+type execution struct {
+	Name    string          `json:"name"`
+	Phase   string          `json:"phase"`
+	Cluster string          `json:"cluster"`
+	Entity  string          `json:"entity"`
+	Version string          `json:"version"`
+	Error   string          `json:"error"`
+	Code    string          `json:"code"`
+	Cause   string          `json:"cause"`
+	Inputs  map[string]any  `json:"inputs"`
+	Outputs map[string]any  `json:"outputs"`
+	Nodes   map[string]node `json:"nodes"`
+
+	Labels      map[string]string `json:"labels"`
+	Tags        []string          `json:"tags"`
+	Parallelism int               `json:"parallelism"`
+}
+
+type node struct {
+	ID       string          `json:"id"`
+	Spec     string          `json:"spec"`
+	Parent   bool            `json:"parent"`
+	Phase    string          `json:"phase"`
+	Inputs   map[string]any  `json:"inputs"`
+	Outputs  map[string]any  `json:"outputs"`
+	Tasks    []task          `json:"tasks"`
+	Children map[string]node `json:"children"`
+}
+
+type task struct {
+	Attempt int      `json:"attempt"`
+	Phase   string   `json:"phase"`
+	Error   string   `json:"error"`
+	Logs    []string `json:"logs"`
+}
+
+// succeeded fails the test if the execution did not succeed.
+func (e execution) succeeded(t *testing.T) {
+	t.Helper()
+	if e.Phase != "SUCCEEDED" {
+		t.Fatalf("%s is %s: %s %s", e.Name, e.Phase, e.Code, e.Error)
+	}
+}
+
+// want compares printed values: JSON's own numbers and flytekit's are the same
+// when they print the same.
+func want(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s = %v, want %v", what, got, want)
+	}
+}
+
+// show asks for an execution once it has ended.
+func (s *suite) show(t *testing.T, name string) execution {
+	t.Helper()
+	var e execution
+	s.driver.ask(t, "show", map[string]any{"execution": name}, &e)
+	return e
+}
+
+// launch are the arguments of the driver's launch and run.
+type launch struct {
+	Name      string         `json:"name"`
+	Version   string         `json:"version"`
+	Inputs    map[string]any `json:"inputs"`
+	Plan      string         `json:"plan,omitempty"`
+	Label     string         `json:"label,omitempty"`
+	Execution string         `json:"execution,omitempty"`
+}
+
+// wait launches a workflow of the project and returns it when it has ended.
+func (s *suite) wait(t *testing.T, l launch) execution {
+	t.Helper()
+	var e execution
+	s.driver.ask(t, "run", l.full(), &e)
+	return e
+}
+
+func (l launch) full() launch {
+	l.Name = "textkit.workflows." + l.Name
+	if l.Version == "" {
+		l.Version = "one"
+	}
+	return l
+}
+
+// pid is what a task that runs has written into its folder, or 0.
+func pid(t *testing.T, folder string) int {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(folder, "pid"))
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(string(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -1,0 +1,1 @@
+"""A project of several files, whose tasks import their helpers."""
