@@ -16,6 +16,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/core"
@@ -37,6 +38,14 @@ type Plugin interface {
 	// Abort stops the attempt and removes what it made. It returns done only
 	// once nothing of it runs any more; until then it is called again.
 	Abort(ctx context.Context, ref Ref) (done bool, err error)
+}
+
+// Sweeper is a Plugin that finds what it made by its owner, also what no status
+// names: a process may end between a Start and the record of it.
+type Sweeper interface {
+	// Sweep stops what runs of an execution that is over. It returns done only
+	// once nothing of it runs any more; until then it is called again.
+	Sweep(ctx context.Context, namespace, execution string, owner types.UID) (done bool, err error)
 }
 
 // Ref names one attempt to Observe and Abort.

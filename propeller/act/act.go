@@ -25,6 +25,7 @@ import (
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/plugins"
 	"github.com/skein-project/skein/propeller/observe"
 	"github.com/skein-project/skein/propeller/workflow"
@@ -84,11 +85,30 @@ func (a *Actor) Do(ctx context.Context, wf *v1alpha1.FlyteWorkflow, w observe.Wo
 		}
 	}
 	s.Settle(t.all(ctx, &s))
+	if over := workflow.Phase(s.Status.Phase); over.Terminal() && over != flow.ExecutionSucceeded {
+		if err := t.sweep(ctx); err != nil {
+			return 0, errors.Join(append(t.errs, err)...)
+		}
+	}
 	seq, err := t.write(ctx, &s)
 	if err == nil {
 		a.spans.ended(a.Cluster, wf, w.View.Status.Nodes, &s)
 	}
 	return seq, errors.Join(append(t.errs, err)...)
+}
+
+// ErrStopping says that an execution cannot end yet: something of it that no
+// status names is being stopped.
+var ErrStopping = errors.New("what no status names is being stopped")
+
+// sweep stops what an earlier process, or a step whose status was not written,
+// has started and nobody knows of.
+func (t *turn) sweep(ctx context.Context) error {
+	done, err := t.Plugins.Sweep(ctx, t.wf.Namespace, t.wf.Spec.Execution.Name, t.wf.UID)
+	if err == nil && !done {
+		err = ErrStopping
+	}
+	return err
 }
 
 // turn is one Do.

@@ -47,8 +47,9 @@ func (a *Actor) Remove(ctx context.Context, wf *v1alpha1.FlyteWorkflow) (bool, e
 	if err := g.Wait(); err != nil {
 		return false, fmt.Errorf("delete what was made: %w", err)
 	}
-	if left.Load() > 0 {
-		return false, nil
+	swept, err := a.Plugins.Sweep(ctx, wf.Namespace, wf.Spec.Execution.Name, wf.UID)
+	if err != nil || !swept || left.Load() > 0 {
+		return false, err
 	}
 	rest := slices.DeleteFunc(slices.Clone(wf.Finalizers), func(f string) bool { return f == v1alpha1.Finalizer })
 	t := &turn{Actor: a, wf: wf, version: wf.ResourceVersion}

@@ -147,6 +147,9 @@ func result(err error) (ctrl.Result, error) {
 	if apierrors.IsNotFound(err) {
 		return ctrl.Result{}, nil
 	}
+	if errors.Is(err, act.ErrStopping) {
+		return ctrl.Result{RequeueAfter: 2 * time.Second}, nil
+	}
 	return ctrl.Result{}, err
 }
 

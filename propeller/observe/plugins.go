@@ -1,6 +1,10 @@
 package observe
 
 import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/skein-project/skein/api/flyteidl/core"
 	"github.com/skein-project/skein/plugins"
 )
@@ -9,6 +13,7 @@ import (
 type Plugins struct {
 	byType   map[string]plugins.Plugin
 	fallback plugins.Plugin
+	sweepers []plugins.Sweeper
 }
 
 // NewPlugins takes plugins in order of preference: of two that run a task
@@ -22,8 +27,25 @@ func NewPlugins(fallback plugins.Plugin, all ...plugins.Plugin) Plugins {
 				p.byType[t] = one
 			}
 		}
+		if s, ok := one.(plugins.Sweeper); ok {
+			p.sweepers = append(p.sweepers, s)
+		}
 	}
 	return p
+}
+
+// Sweep has every plugin that can stop what is left of an execution, and
+// reports whether nothing of it runs any more.
+func (p Plugins) Sweep(ctx context.Context, namespace, execution string, owner types.UID) (bool, error) {
+	done := true
+	for _, s := range p.sweepers {
+		gone, err := s.Sweep(ctx, namespace, execution, owner)
+		if err != nil {
+			return false, err
+		}
+		done = done && gone
+	}
+	return done, nil
 }
 
 // For gives the plugin that runs the task, or nil.

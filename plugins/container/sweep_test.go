@@ -1,0 +1,44 @@
+package container
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/skein-project/skein/api/crd/v1alpha1"
+)
+
+// TestSweepStopsOnlyTheOwnersRunningPods: what ended is kept, what belongs to
+// others runs on.
+func TestSweepStopsOnlyTheOwnersRunningPods(t *testing.T) {
+	scheme := runtime.NewScheme()
+	_ = corev1.AddToScheme(scheme)
+	pod := func(name string, phase corev1.PodPhase) *corev1.Pod {
+		return &corev1.Pod{Status: corev1.PodStatus{Phase: phase}, ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ns",
+			Labels: map[string]string{v1alpha1.LabelExecution: "ex"}, OwnerReferences: []metav1.OwnerReference{
+				{APIVersion: "skein.dev/v1alpha1", Kind: "FlyteWorkflow", Name: "ex-e1", UID: "u-0", Controller: ptr(true)}}}}
+	}
+	other := pod("other", corev1.PodRunning)
+	other.OwnerReferences[0].UID = "another"
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(pod("a", corev1.PodRunning), pod("b", corev1.PodPending),
+		pod("done", corev1.PodSucceeded), pod("failed", corev1.PodFailed), other).Build()
+	p := New(Options{Client: c, Live: c})
+	done, err := p.Sweep(t.Context(), "ns", "ex", "u-0")
+	if err != nil || !done {
+		t.Fatalf("%v %v", done, err)
+	}
+	var left corev1.PodList
+	if err := c.List(t.Context(), &left); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, l := range left.Items {
+		names = append(names, l.Name)
+	}
+	if len(names) != 3 {
+		t.Errorf("left are %v, want done, failed and other", names)
+	}
+}
