@@ -64,6 +64,14 @@ func (id ID) Check() error {
 	return nil
 }
 
+// CheckInstance reports an Invalid fault unless a member can be called so.
+func CheckInstance(name string) error {
+	if !isName(name) {
+		return fault.Field("instance", "want at most 63 of a-z, 0-9, '-' and '.', beginning and ending with a letter or digit, have %q", name)
+	}
+	return nil
+}
+
 // Parse reads an identity from a SPIFFE URI of the given trust domain.
 func Parse(u *url.URL, trustDomain string) (ID, error) {
 	if u == nil || u.Scheme != "spiffe" || u.Host != trustDomain || u.RawQuery != "" || u.Fragment != "" || u.User != nil {

@@ -86,6 +86,9 @@ func (d *Desk) Join(ctx context.Context, token string, csr []byte, instance stri
 	if err != nil {
 		return "", nil, err
 	}
+	if err := identity.CheckInstance(instance); err != nil {
+		return "", nil, err
+	}
 	now := d.now()
 	issue := func(cluster string) ([]byte, error) {
 		return d.signer.SignMember(csr, cluster, instance, now, d.ttl)
