@@ -20,6 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/cmd/internal/demo/spans"
 	"github.com/skein-project/skein/cmd/internal/local"
 	"github.com/skein-project/skein/deploy/local/ports"
@@ -57,6 +58,10 @@ Ctrl-C. With DEMO_ONCE=1 (or --once), stop when the workflow has passed.`,
 	return cmd
 }
 
+// errInterrupted is an error, so that nobody takes an interrupted demo for one
+// that has passed.
+var errInterrupted = fault.E(fault.Precondition, "interrupted before the workflow had passed; what was started is stopped")
+
 func run(ctx context.Context, out io.Writer, f flags) (err error) {
 	begin := time.Now()
 	if f.state == "" {
@@ -90,13 +95,18 @@ func run(ctx context.Context, out io.Writer, f flags) (err error) {
 		VenvBin:  python(ctx),
 		Progress: func(s string) { say("%s", s) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
+	if ctx.Err() != nil && err == context.Cause(ctx) { //nolint:errorlint // nothing may be joined to it
+		return errInterrupted
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, fed.Stop()) }()
 	say("everything is up")
 	d := &demo{out: out, fed: fed, spans: receiver, begin: begin}
-	if err := d.show(ctx); err != nil {
+	if err := d.show(ctx); ctx.Err() != nil && err != nil {
+		return errInterrupted
+	} else if err != nil {
 		return fmt.Errorf("%w (logs are in %s)", err, filepath.Join(f.state, "logs"))
 	}
 	if f.once {

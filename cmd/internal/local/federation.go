@@ -43,7 +43,8 @@ type Federation struct {
 }
 
 // Start starts everything in order and returns when clusters can be given
-// work. On an error, what was started is stopped again.
+// work. On an error, what was started is stopped again; if the context ended
+// and all could be stopped, the error is the context's cause.
 func Start(ctx context.Context, opts Options) (*Federation, error) {
 	opts.defaults()
 	folder, err := state.Open(opts.State)
@@ -52,7 +53,13 @@ func Start(ctx context.Context, opts Options) (*Federation, error) {
 	}
 	f := &Federation{opts: opts, folder: folder, group: proc.NewGroup(folder.Path, opts.Log)}
 	if err := f.start(ctx); err != nil {
-		return nil, errors.Join(err, f.Stop())
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // what was under way says nothing more
+		}
+		if stop := f.Stop(); stop != nil {
+			err = errors.Join(err, stop)
+		}
+		return nil, err
 	}
 	return f, nil
 }

@@ -79,18 +79,21 @@ func (p *Process) awaitReady(ctx context.Context, r *run) error {
 		return nil
 	}
 	timeout := orDefault(p.spec.ReadyTimeout, defaultReadyTimeout)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	outer := ctx
+	ctx, cancel := context.WithTimeout(outer, timeout)
 	defer cancel()
 	tick := time.NewTicker(readyInterval)
 	defer tick.Stop()
-	var last error
+	last := context.DeadlineExceeded // until it has answered anything
 	for {
 		select {
 		case <-r.done:
 			return p.died(r)
+		case <-outer.Done():
+			return fmt.Errorf("not awaited any more: %w", context.Cause(outer))
 		case <-ctx.Done():
-			return fmt.Errorf("not ready after %s (%w; last answer: %w); end of its log %s:\n%s",
-				timeout, context.Cause(ctx), last, p.spec.Log, tail(p.spec.Log, r.logFrom))
+			return fmt.Errorf("not ready after %s (last answer: %w); end of its log %s:\n%s",
+				timeout, last, p.spec.Log, tail(p.spec.Log, r.logFrom))
 		case <-tick.C:
 		}
 		err := p.spec.Ready(ctx)
