@@ -290,11 +290,11 @@ func killAfterGrace(t *testing.T, env Env) {
 }
 
 func workingDirectory(t *testing.T, env Env) {
-	pod := env.pod("echo here >file; cat /work/space/file; pwd")
-	pod.Spec.Containers[0].WorkingDir = "/work/space"
+	pod := env.pod("echo here >file; cat /opt/space/file; pwd")
+	pod.Spec.Containers[0].WorkingDir = "/opt/space"
 	pod = env.ended(t, pod)
 	out := env.logs(t, pod, corev1.PodLogOptions{})
-	if lines := strings.Split(out, "\n"); lines[0] != "here" || !strings.HasSuffix(lines[1], "/work/space") {
+	if lines := strings.Split(out, "\n"); lines[0] != "here" || !strings.HasSuffix(lines[1], "/opt/space") {
 		t.Errorf("got %q", out)
 	}
 }
