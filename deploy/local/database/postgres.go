@@ -57,7 +57,7 @@ func preparePostgres(ctx context.Context, found binaries, o Options) (server, er
 		spec: proc.Spec{
 			Path: filepath.Join(found.postgresDir, "postgres"), Args: args, User: account,
 			Stop:   syscall.SIGINT, // ends sessions; SIGTERM would wait for them to end by themselves
-			Before: func(ctx context.Context) error { return awaitOrphans(ctx, data) },
+			Before: func(ctx context.Context) error { return errors.Join(awaitOrphans(ctx, data), unlock(data)) },
 		},
 	}, nil
 }
@@ -181,6 +181,18 @@ func awaitOrphans(ctx context.Context, data string) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// unlock removes the lock file of a server that was killed, once nobody works in the data folder: a new server takes a
+// dead one that nobody has reaped yet, or a stranger with its number, for one that runs. We hold the state folder.
+func unlock(data string) error {
+	if _, err := os.Readlink("/proc/self/cwd"); err != nil || worksIn(data) != "" {
+		return nil // it cannot be known: PostgreSQL's own check has to do
+	}
+	if err := os.Remove(filepath.Join(data, "postmaster.pid")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // worksIn returns the number of a process whose working folder is the given one, or nothing.
