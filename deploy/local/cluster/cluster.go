@@ -62,7 +62,7 @@ func Start(ctx context.Context, group *proc.Group, o Options) (*Cluster, error) 
 }
 
 func start(ctx context.Context, group *proc.Group, o Options) (*Cluster, error) {
-	if err := ports.Check(o.EtcdPort, o.EtcdPeerPort, o.APIPort); err != nil {
+	if err := ports.Await(ctx, o.EtcdPort, o.EtcdPeerPort, o.APIPort); err != nil {
 		return nil, err
 	}
 	c := &Cluster{Name: o.Name, Dir: o.Dir, URL: address(o.APIPort), Kubeconfig: filepath.Join(o.Dir, adminKubeconfig)}

@@ -75,7 +75,7 @@ func Start(ctx context.Context, group *proc.Group, o Options) (*Database, error)
 }
 
 func start(ctx context.Context, group *proc.Group, o Options) (*Database, error) {
-	if err := ports.Check(o.Port); err != nil {
+	if err := ports.Await(ctx, o.Port); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(o.Dir, 0o711); err != nil {

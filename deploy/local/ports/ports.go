@@ -8,6 +8,7 @@
 package ports
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
@@ -114,6 +116,25 @@ func Check(ports ...int) error {
 		_ = listener.Close()
 	}
 	return nil
+}
+
+// dying is how long the kernel may take to close the sockets of a process that was killed.
+const dying = 3 * time.Second
+
+// Await is Check for ports that were ours before: it gives an earlier owner, killed a moment ago, time to be gone.
+func Await(ctx context.Context, ports ...int) error {
+	deadline := time.Now().Add(dying)
+	for {
+		err := Check(ports...)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // choose holds a listener on each port until all are chosen, so that they are distinct.
