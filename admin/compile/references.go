@@ -118,14 +118,14 @@ func UnsupportedTemplate(template *core.WorkflowTemplate, subs []*core.WorkflowT
 	var lines []string
 	size := 0
 	report := func(t *core.WorkflowTemplate, n *core.Node, kind string) {
-		line := fmt.Sprintf("node %q of workflow %q is a %s", n.GetId(), t.GetId().GetName(), kind)
+		line := fmt.Sprintf("node %q of workflow %q is %s", n.GetId(), t.GetId().GetName(), kind)
 		if size += len(line); size <= maxMessage {
 			lines = append(lines, line)
 		}
 	}
 	walkAll(template, subs, func(t *core.WorkflowTemplate, n *core.Node) {
 		if n == t.GetFailureNode() {
-			report(t, n, "failure node")
+			report(t, n, "a failure node")
 			return
 		}
 		if kind := unsupportedKind(n); kind != "" {
@@ -141,14 +141,14 @@ func UnsupportedTemplate(template *core.WorkflowTemplate, subs []*core.WorkflowT
 func unsupportedKind(n *core.Node) string {
 	switch target := n.GetTarget().(type) {
 	case *core.Node_BranchNode:
-		return "branch node"
+		return "a branch node"
 	case *core.Node_GateNode:
-		return "gate node"
+		return "a gate node"
 	case *core.Node_ArrayNode:
-		return "array node"
+		return "an array node"
 	case *core.Node_WorkflowNode:
 		if _, ok := target.WorkflowNode.GetReference().(*core.WorkflowNode_LaunchplanRef); ok {
-			return "launch-plan node"
+			return "a launch-plan node"
 		}
 	}
 	return ""
