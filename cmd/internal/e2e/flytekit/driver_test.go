@@ -94,13 +94,13 @@ func (d *driver) read(out io.Reader) {
 	d.waiting = nil
 }
 
-// try asks the driver and returns its answer or the client's error.
-func (d *driver) try(t *testing.T, op string, args, into any) error {
-	t.Helper()
+// try asks the driver and returns its answer or the client's error. It may be
+// called in any goroutine.
+func (d *driver) try(op string, args, into any) error {
 	d.mu.Lock()
 	if d.waiting == nil {
 		d.mu.Unlock()
-		t.Fatal("the driver has ended")
+		return fmt.Errorf("%s: the driver has ended", op)
 	}
 	d.next++
 	id, answer := d.next, make(chan reply, 1)
@@ -111,7 +111,7 @@ func (d *driver) try(t *testing.T, op string, args, into any) error {
 	}
 	d.mu.Unlock()
 	if err != nil {
-		t.Fatal(err)
+		return fmt.Errorf("%s: %w", op, err)
 	}
 	select {
 	case r := <-answer:
@@ -130,7 +130,7 @@ func (d *driver) try(t *testing.T, op string, args, into any) error {
 // ask is try for what must succeed.
 func (d *driver) ask(t *testing.T, op string, args, into any) {
 	t.Helper()
-	if err := d.try(t, op, args, into); err != nil {
+	if err := d.try(op, args, into); err != nil {
 		t.Fatal(err)
 	}
 }

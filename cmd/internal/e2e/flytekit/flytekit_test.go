@@ -26,6 +26,9 @@ func TestFlytekit(t *testing.T) {
 		t.Run("values of each type go round", func(t *testing.T) { t.Parallel(); s.typed(t) })
 		t.Run("a single task", func(t *testing.T) { t.Parallel(); s.single(t) })
 		t.Run("a failure reaches the client", func(t *testing.T) { t.Parallel(); s.failure(t) })
+		t.Run("other ways to fail", func(t *testing.T) { t.Parallel(); s.patient(t) })
+		t.Run("files on the command line", func(t *testing.T) { t.Parallel(); s.files(t) })
+		t.Run("a label that no cluster has", func(t *testing.T) { t.Parallel(); s.nowhere(t) })
 		t.Run("a dynamic task fails by name", func(t *testing.T) { t.Parallel(); s.dynamic(t) })
 		t.Run("retries", func(t *testing.T) { t.Parallel(); s.retries(t) })
 		t.Run("sub-workflows", func(t *testing.T) { t.Parallel(); s.subworkflows(t) })
@@ -58,7 +61,7 @@ func (s *suite) editions(t *testing.T) {
 		both.Go(func() {
 			var e execution
 			l := launch{Name: "which", Version: version, Inputs: map[string]any{"folder": folder, "count": 2}}
-			if err := s.driver.try(t, "run", l.full(), &e); err != nil {
+			if err := s.driver.try("run", l.full(), &e); err != nil {
 				t.Error(err)
 				return
 			}
@@ -94,7 +97,7 @@ func (s *suite) refused(t *testing.T) {
 		t.Errorf("the message does not name the node and its kind\n%s", out)
 	}
 	kinds := map[string]string{
-		"mapped": "is a array node", "approved": "is a gate node", "asked": "is a gate node", "slept": "is a gate node",
+		"mapped": "is an array node", "approved": "is a gate node", "asked": "is a gate node", "slept": "is a gate node",
 		"parent": "is a launch-plan node", "careful": "is a failure node",
 	}
 	var said map[string]string
@@ -161,8 +164,6 @@ func (s *suite) single(t *testing.T) {
 	want(t, "nodes", len(e.Nodes), 1)
 }
 
-// failure looks at both ways to fail: an exception, and a process that just
-// ends.
 func (s *suite) failure(t *testing.T) {
 	out, err := s.run(t, "failing", "workflows.py", "failing", nil, "--text", "dice")
 	if err == nil || !strings.Contains(out, "no luck with hello dice") || !strings.Contains(out, "phase FAILED") {
@@ -175,6 +176,54 @@ func (s *suite) failure(t *testing.T) {
 	if tasks := e.Nodes["n1"].Tasks; len(tasks) != 1 || !strings.Contains(tasks[0].Error, "no luck") {
 		t.Errorf("task executions %v, want one that tells its error", tasks)
 	}
+}
+
+// patient fails by an exit code and by a timeout, while a third node, which
+// waits for neither, succeeds.
+func (s *suite) patient(t *testing.T) {
+	e := s.wait(t, launch{Name: "patient", Inputs: map[string]any{"folder": s.shared(t)}})
+	want(t, "phase", e.Phase, "FAILED")
+	for id, c := range map[string]struct{ phase, says string }{
+		"n0": {"FAILED", "exit code (3)"}, "n1": {"FAILED", "timeout [1s] expired"}, "n2": {"SUCCEEDED", ""},
+	} {
+		n := e.Nodes[id]
+		want(t, id, n.Phase, c.phase)
+		if len(n.Tasks) != 1 || !strings.Contains(n.Tasks[0].Error, c.says) {
+			t.Errorf("%s: task executions %v, want one that says %q", id, n.Tasks, c.says)
+		}
+	}
+}
+
+// files sends paths by pyflyte itself.
+func (s *suite) files(t *testing.T) {
+	dir := s.shared(t)
+	for _, name := range []string{"x.txt", "y.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("sent"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frame := filepath.Join(s.dir, "frame.parquet")
+	s.driver.ask(t, "frame", map[string]any{"path": frame}, nil)
+	out, err := s.run(t, "files", "tasks.py", "size", nil, "--file", filepath.Join(dir, "x.txt"), "--folder", dir, "--frame", frame)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want(t, "output", s.show(t, "files").Outputs["o0"], "sent ['x.txt', 'y.txt'] [1, 2]")
+}
+
+// nowhere waits in the queue, as any client expects, until it is ended.
+func (s *suite) nowhere(t *testing.T) {
+	var e execution
+	l := launch{Name: "inner", Execution: "nowhere", Label: "region=mars", Inputs: map[string]any{"a": 1}}
+	s.driver.ask(t, "launch", l.full(), &e)
+	eventually(t, "it is queued", func() bool {
+		s.driver.ask(t, "refresh", map[string]any{"execution": "nowhere"}, &e)
+		return e.Phase == "QUEUED"
+	})
+	want(t, "cluster", e.Cluster, "")
+	s.driver.ask(t, "terminate", map[string]any{"execution": "nowhere", "cause": "nobody lives there"}, nil)
+	e = s.show(t, "nowhere")
+	want(t, "phase and cause", e.Phase+" "+e.Cause, "ABORTED nobody lives there")
 }
 
 func (s *suite) dynamic(t *testing.T) {
@@ -270,7 +319,7 @@ func (s *suite) plan(t *testing.T) {
 	s.driver.ask(t, "newest", map[string]any{"name": "textkit.workflows.which"}, &versions)
 	want(t, "active version", versions["active"], "one")
 	l := launch{Name: "greet", Plan: "textkit.greet_twice", Inputs: map[string]any{"times": 3}}
-	if err := s.driver.try(t, "run", l.full(), &e); err == nil || !strings.Contains(err.Error(), "times") {
+	if err := s.driver.try("run", l.full(), &e); err == nil || !strings.Contains(err.Error(), "times") {
 		t.Errorf("a fixed input was overridden: %v", err)
 	}
 	out, err := s.pyflyte(t, s.dir, slices.Concat([]string{"execution"}, target, []string{"--execution-id", "greet", "relaunch"})...)
@@ -305,7 +354,7 @@ func (s *suite) twice(t *testing.T) {
 
 // untouched looks for traces of the project where tasks and clients live.
 func (s *suite) untouched(t *testing.T) {
-	homes := []string{s.home, "/root"}
+	homes := []string{s.home, "/root"} // where "pyflyte register" tells tasks to put their code
 	if home, err := os.UserHomeDir(); err == nil {
 		homes = append(homes, home)
 	}

@@ -149,6 +149,16 @@ def op_terminate(r, execution, cause):
     r.terminate(r.fetch_execution(name=execution), cause)
 
 
+def op_refresh(r, execution):
+    """Shows an execution as it is now, without its nodes."""
+    return show(r.sync(r.fetch_execution(name=execution)))
+
+
+def op_frame(r, path):
+    """Writes a dataframe for the command line to send."""
+    pd.DataFrame({"n": [1, 2]}).to_parquet(path)
+
+
 def op_recent(r, limit):
     """Lists the newest executions."""
     return [e.id.name for e in r.recent_executions(limit=limit)]

@@ -104,6 +104,29 @@ def fail(text: str) -> int:
     return 0
 
 
+@task
+def leave(code: int) -> int:
+    """Ends its process without a word to flytekit, unless the code is 0."""
+    print("leaving early", flush=True)
+    if code:
+        os._exit(code)
+    return code
+
+
+@task(timeout=timedelta(seconds=1))
+def slow(folder: str) -> int:
+    """Takes longer than it may."""
+    helpers.meet(folder, "slow", 99, seconds=600)
+    return 0
+
+
+@task
+def size(file: FlyteFile, folder: FlyteDirectory, frame: pd.DataFrame) -> str:
+    """Describes what the command line has sent."""
+    with open(file) as f:
+        return f"{f.read()} {sorted(os.listdir(folder))} {list(frame['n'])}"
+
+
 @task(retries=2)
 def flaky(folder: str, good: int) -> int:
     """Succeeds in attempt number good, counted from one."""

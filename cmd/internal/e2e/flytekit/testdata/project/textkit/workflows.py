@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Dict, List, Optional, Tuple, Union
 
 import pandas as pd
-from flytekit import LaunchPlan, Resources, workflow
+from flytekit import LaunchPlan, Resources, WorkflowFailurePolicy, workflow
 from flytekit.core.node_creation import create_node
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
@@ -56,6 +56,14 @@ def failing(text: str) -> int:
     """Fails in its second node."""
     first = tasks.greeting(name=text, times=1)
     return tasks.fail(text=first)
+
+
+@workflow(failure_policy=WorkflowFailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE)
+def patient(folder: str) -> int:
+    """Fails in two ways, and lets what can run do so."""
+    tasks.leave(code=3)
+    tasks.slow(folder=folder)
+    return tasks.add(a=1, b=1)
 
 
 @workflow
