@@ -35,6 +35,8 @@ type suite struct {
 	driver *driver
 }
 
+func TestMain(m *testing.M) { federationtest.Main(m) }
+
 // start starts a federation and a client, or skips where there is no Python.
 func start(t *testing.T) *suite {
 	t.Helper()

@@ -24,11 +24,15 @@ import (
 // are built already.
 const startTime = 3 * time.Minute
 
+// builtIn is the folder that binaries has made, for Main.
+var builtIn string
+
 var binaries = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "skein-bin-")
 	if err != nil {
 		return "", err
 	}
+	builtIn = dir
 	build := exec.Command("go", "build", "-o", dir+string(os.PathSeparator), "./cmd/skein", "./cmd/skein-admin", "./cmd/skein-propeller")
 	build.Dir, err = root()
 	if err != nil {
@@ -39,6 +43,16 @@ var binaries = sync.OnceValues(func() (string, error) {
 	}
 	return dir, nil
 })
+
+// Main runs a package's tests, removes the programs that were built for them,
+// and exits. TestMain calls it.
+func Main(m *testing.M) {
+	code := m.Run()
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn) // temporary, and nothing runs from it any more
+	}
+	os.Exit(code)
+}
 
 // root is the module's folder.
 func root() (string, error) {
