@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,7 @@ func (f *Federation) startServers(ctx context.Context) error {
 
 // startPlanes joins each cluster and waits until it is healthy.
 func (f *Federation) startPlanes(ctx context.Context) error {
+	begin := time.Now()
 	group, startCtx := errgroup.WithContext(ctx)
 	for _, p := range f.Planes {
 		group.Go(func() error {
@@ -80,7 +82,7 @@ func (f *Federation) startPlanes(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return f.awaitHealthy(ctx)
+	return f.awaitHealthy(ctx, begin)
 }
 
 func (f *Federation) startNode(ctx context.Context, p *Plane) error {
@@ -176,8 +178,9 @@ func (f *Federation) clusterAPI() (skeinv1.ClusterServiceClient, func(), error) 
 	return skeinv1.NewClusterServiceClient(conn), func() { conn.Close() }, nil
 }
 
-// awaitHealthy waits until every cluster can be given work.
-func (f *Federation) awaitHealthy(ctx context.Context) error {
+// awaitHealthy waits until every cluster can be given work: it is Healthy, by a
+// lease granted since the beginning. What was recorded before says nothing.
+func (f *Federation) awaitHealthy(ctx context.Context, begin time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, joinTime)
 	defer cancel()
 	api, done, err := f.clusterAPI()
@@ -185,23 +188,38 @@ func (f *Federation) awaitHealthy(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	leased := begin.Add(f.Replicas[0].config.Scheduler.Lease.Duration)
 	for {
-		list, err := api.ListClusters(ctx, &skeinv1.ListClustersRequest{})
-		var waiting []string
-		for _, c := range list.GetClusters() {
-			if c.GetHealth() != "Healthy" {
-				waiting = append(waiting, c.GetName()+" is "+c.GetHealth())
-			}
-		}
-		if err == nil && len(waiting) == 0 && len(list.GetClusters()) >= len(f.Planes) {
+		waiting, err := f.unhealthy(ctx, api, leased)
+		if err == nil && len(waiting) == 0 {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("clusters did not become healthy within %s: %s (%w)", joinTime, strings.Join(waiting, ", "), err)
+			return fmt.Errorf("clusters did not become healthy within %s: %s (%v)", joinTime, strings.Join(waiting, ", "), err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// unhealthy lists the clusters that cannot be given work yet: those without a
+// lease that ends after the given time.
+func (f *Federation) unhealthy(ctx context.Context, api skeinv1.ClusterServiceClient, leased time.Time) ([]string, error) {
+	var waiting []string
+	for _, p := range f.Planes {
+		answer, err := api.GetCluster(ctx, &skeinv1.GetClusterRequest{Name: p.Name})
+		if err != nil {
+			return waiting, err
+		}
+		holds := slices.ContainsFunc(answer.GetMembers(), func(m *skeinv1.Member) bool { return m.GetLeaseExpiresAt().AsTime().After(leased) })
+		switch health := answer.GetCluster().GetHealth(); {
+		case health != "Healthy":
+			waiting = append(waiting, p.Name+" is "+health)
+		case !holds:
+			waiting = append(waiting, p.Name+" has no new lease")
+		}
+	}
+	return waiting, nil
 }
 
 // Admin is a client configuration of the cluster's administrator.
