@@ -144,6 +144,16 @@ func check(t *rapid.T, old, next flow.Recorded, e flow.Event, res flow.EventResu
 	}
 }
 
+func TestWholeSecondsDoNotTurnBackTime(t *testing.T) {
+	created := at.Add(900 * time.Millisecond)
+	e := flow.Event{Epoch: epoch, Kind: flow.EventTask, Node: "n0", Phase: int32(flow.TaskSucceeded), Sequence: 1,
+		QueuedAt: created, StartedAt: at, EndedAt: at, OccurredAt: created.Add(time.Second)}
+	got, _ := Apply(flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionRunning}}, e)
+	if got.Task.StartedAt.Before(created) || got.Task.EndedAt.Before(got.Task.StartedAt) {
+		t.Fatalf("started %s and ended %s, created %s", got.Task.StartedAt, got.Task.EndedAt, created)
+	}
+}
+
 func TestAReopenedNodeHasNoEnd(t *testing.T) {
 	closed := &flow.NodeExecution{Phase: flow.NodeAborted, Epoch: flow.Epoch{Era: 1, N: 1}, Sequence: 9, EndedAt: at, Reason: flow.ReasonClusterLost}
 	e := flow.Event{Epoch: epoch, Kind: flow.EventNode, Node: "n0", Phase: int32(flow.NodeRunning), Sequence: 1, OccurredAt: at.Add(time.Hour)}

@@ -59,8 +59,8 @@ func applyNode(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResult) 
 	n.Parent, n.Epoch, n.Phase, n.Sequence, n.Detail = e.Parent, e.Epoch, to, e.Sequence, e.Detail
 	n.CreatedAt = first(n.CreatedAt, e.QueuedAt, e.OccurredAt)
 	n.UpdatedAt = e.OccurredAt
-	n.StartedAt = first(n.StartedAt, e.StartedAt)
-	n.EndedAt = first(n.EndedAt, e.EndedAt)
+	n.StartedAt = from(n.CreatedAt, first(n.StartedAt, e.StartedAt))
+	n.EndedAt = from(n.StartedAt, first(n.EndedAt, e.EndedAt))
 	if to.Terminal() {
 		n.EndedAt = first(n.EndedAt, e.OccurredAt)
 	}
@@ -114,8 +114,8 @@ func foldTask(old *flow.TaskExecution, e flow.Event, detail *event.TaskExecution
 	t.Epoch, t.Phase, t.Version, t.Sequence, t.Detail = e.Epoch, flow.TaskPhase(e.Phase), e.Version, e.Sequence, e.Detail
 	t.CreatedAt = first(t.CreatedAt, e.QueuedAt, e.OccurredAt)
 	t.UpdatedAt = e.OccurredAt
-	t.StartedAt = first(t.StartedAt, e.StartedAt)
-	t.EndedAt = first(t.EndedAt, e.EndedAt)
+	t.StartedAt = from(t.CreatedAt, first(t.StartedAt, e.StartedAt))
+	t.EndedAt = from(t.StartedAt, first(t.EndedAt, e.EndedAt))
 	if t.Phase.Terminal() {
 		t.EndedAt = first(t.EndedAt, e.OccurredAt)
 	}

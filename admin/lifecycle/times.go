@@ -11,3 +11,12 @@ func first(times ...time.Time) time.Time {
 	}
 	return time.Time{}
 }
+
+// from is t, but not before floor: Kubernetes tells times in whole seconds, and
+// what was created cannot have started before. A zero t stays zero.
+func from(floor, t time.Time) time.Time {
+	if t.IsZero() || !t.Before(floor) {
+		return t
+	}
+	return floor
+}
