@@ -1,6 +1,7 @@
 // Package ports chooses loopback ports for the parts of a local set-up and remembers them by name.
 //
-// It reserves nothing: a port is free when it is chosen, and the part that listens on it later may find a stranger
+// It reserves nothing: a port is free when it is chosen, and no other set-up of this user has chosen it in the last
+// minutes; still, the part that listens on it later may find a stranger
 // there ([Check] says so in words). Ports come from below the kernel's ephemeral range, so that an outgoing connection
 // does not take one while its owner restarts.
 //
@@ -141,12 +142,15 @@ func Await(ctx context.Context, ports ...int) error {
 func choose(n int, taken map[int]bool) ([]int, error) {
 	span := ephemeralStart() - firstPort
 	chosen := make([]int, 0, n)
+	recent := openRecent()
+	defer recent.close()
+	defer func() { recent.add(chosen) }()
 	for _, offset := range rand.Perm(span) {
 		if len(chosen) == n {
 			return chosen, nil
 		}
 		port := firstPort + offset
-		if taken[port] {
+		if taken[port] || recent.has(port) {
 			continue
 		}
 		if listener, err := listen(port); err == nil {

@@ -69,3 +69,21 @@ func TestCheckNamesThePortInUse(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestSetUpsBesideEachOtherChooseApart: before anybody listens.
+func TestSetUpsBesideEachOtherChooseApart(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	seen := map[int]bool{}
+	for range 40 {
+		free, err := ports.Free(30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, port := range free {
+			if seen[port] {
+				t.Fatalf("port %d was given to two", port)
+			}
+			seen[port] = true
+		}
+	}
+}
