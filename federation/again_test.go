@@ -32,6 +32,27 @@ func TestAFinishedExecutionIsNeverRunAgain(t *testing.T) {
 	}
 }
 
+func TestATombstoneIsMarkedThoughTheFirstMarkWasLost(t *testing.T) {
+	r := newRig(t)
+	_, addr, _ := r.hub("a")
+	_, stop := r.member(addr)
+	id := r.plane.place("one", run)
+	r.until("the FlyteWorkflow is there", func() bool { return r.workflow(id, 1) != nil })
+	r.status(id, 1, finish)
+	marked := func() bool { return r.workflow(id, 1).Annotations[v1alpha1.AnnotationAcked] == "3" }
+	r.until("the tombstone is marked", marked)
+	stop()
+
+	// As if the member had been killed between the ack and the mark.
+	fw := r.workflow(id, 1)
+	fw.Annotations = nil
+	if err := r.kube.Update(t.Context(), fw); err != nil {
+		t.Fatal(err)
+	}
+	r.member(addr)
+	r.until("the tombstone is marked after all", marked)
+}
+
 func TestAMoveAwayAndBackLeavesOneOwner(t *testing.T) {
 	r := newRig(t)
 	_, addr, _ := r.hub("a")

@@ -109,7 +109,9 @@ func (r *reporter) run(ctx context.Context, l *link) error {
 			return ctx.Err()
 		case <-r.wake:
 		}
-		r.gather(ctx)
+		if r.gather(ctx) {
+			r.poke() // there is more than one round takes
+		}
 		for {
 			msg := r.pack()
 			if msg == nil {
@@ -125,9 +127,11 @@ func (r *reporter) run(ctx context.Context, l *link) error {
 	}
 }
 
-// gather turns what is dirty into parcels.
-func (r *reporter) gather(ctx context.Context) {
-	for _, p := range r.due() {
+// gather turns what is dirty into parcels. more says that some was left for a
+// next round at once: nothing else may ever wake the reporter for it.
+func (r *reporter) gather(ctx context.Context) (more bool) {
+	list, more := r.due()
+	for _, p := range list {
 		r.m.mu.Lock()
 		mine := r.m.state.Reports(p.id, p.epoch)
 		r.m.mu.Unlock()
@@ -139,25 +143,30 @@ func (r *reporter) gather(ctx context.Context) {
 			r.mu.Lock()
 			r.dirty[p] = true
 			r.mu.Unlock()
+			more = false // the next change wakes, or the next sweep
 		case err == nil && mine:
 			r.add(p, &fw)
 		case err == nil:
 			r.m.stopUnowned(ctx, &fw)
 		}
 	}
+	return more
 }
 
-// due takes the dirty placements that are not under way, while there is room.
-func (r *reporter) due() []place {
+// due takes the dirty placements that are not under way, while there is room;
+// more says that it was not the backlog that took the room.
+func (r *reporter) due() (list []place, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var list []place
 	for p := range r.dirty {
 		if r.generation == 0 {
 			break
 		}
 		if len(r.backlog)+len(list) >= batchEvents {
-			break // the rest waits for acks, and is coalesced meanwhile
+			// The rest waits for acks, and is coalesced meanwhile; unless nothing
+			// of the list turns out to have news, and no ack will come.
+			more = len(list) > 0
+			break
 		}
 		delete(r.dirty, p)
 		if a := r.accounts[p]; a != nil && a.flying {
@@ -166,7 +175,7 @@ func (r *reporter) due() []place {
 		}
 		list = append(list, p)
 	}
-	return list
+	return list, more
 }
 
 // add makes the parcel of one FlyteWorkflow.
@@ -184,7 +193,11 @@ func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
 			a.acked = a.claimed
 		} // else it went in several batches, and the claim may be of the first
 	}
+	unmarked := ended(fw) && fw.Annotations[v1alpha1.AnnotationAcked] == ""
 	if uint64(fw.Status.Sequence) <= a.acked {
+		if unmarked { // it was acked, and the mark failed or was never made
+			r.marks = append(r.marks, parcel{place: p, sequence: a.acked})
+		}
 		return
 	}
 	events, err := Events(fw, a.acked)
@@ -192,8 +205,7 @@ func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
 		r.m.log.Error("a FlyteWorkflow's status cannot be reported", "execution", p.id.String(), "error", err)
 		return
 	}
-	c := parcel{place: p, sequence: uint64(fw.Status.Sequence), events: events, bytes: size(events...),
-		terminal: ended(fw) && fw.Annotations[v1alpha1.AnnotationAcked] == ""}
+	c := parcel{place: p, sequence: uint64(fw.Status.Sequence), events: events, bytes: size(events...), terminal: unmarked}
 	if len(events) == 0 {
 		a.acked = c.sequence
 		return
