@@ -189,7 +189,7 @@ func (m *Manifest) workflow(to Target) (*core.WorkflowTemplate, error) {
 }
 
 // iface derives the workflow's interface: outputs have the types of what they
-// refer to. A reference to nothing is left to the compiler, which names it.
+// refer to, which check has found.
 func (w *Workflow) iface(tasks map[string]Task) (*core.TypedInterface, error) {
 	inputs, outputs := map[string]string{}, map[string]string{}
 	for name, in := range w.Inputs {

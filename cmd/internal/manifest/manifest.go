@@ -10,7 +10,7 @@ package manifest
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"reflect"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -65,114 +65,31 @@ type Node struct {
 // Parse reads a manifest strictly: an unknown key is an error. It returns the
 // manifest and the version that the file's content gives it.
 func Parse(raw []byte) (*Manifest, string, error) {
+	var file any
+	if err := yaml.UnmarshalStrict(raw, &file); err != nil {
+		return nil, "", unreadable(err)
+	}
 	var m Manifest
+	if problems := shape("", file, reflect.TypeFor[Manifest]()); len(problems) > 0 {
+		return nil, "", refused(problems)
+	}
 	if err := yaml.UnmarshalStrict(raw, &m); err != nil {
-		return nil, "", fault.E(fault.Invalid, "manifest: %s", strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "))
+		return nil, "", unreadable(err)
 	}
 	if problems := m.check(); len(problems) > 0 {
-		return nil, "", fault.E(fault.Invalid, "manifest: %s", strings.Join(problems, "; "))
+		return nil, "", refused(problems)
 	}
 	sum := sha256.Sum256(raw)
 	return &m, hex.EncodeToString(sum[:6]), nil
 }
 
-func (m *Manifest) check() []string {
-	var problems []string
-	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	if len(m.Tasks) == 0 {
-		add("tasks: at least one is needed")
-	}
-	tasks := map[string]Task{}
-	for i, t := range m.Tasks {
-		at := fmt.Sprintf("tasks[%d]", i)
-		if t.Name == "" {
-			add("%s.name: must be set", at)
-		}
-		if _, twice := tasks[t.Name]; twice {
-			add("%s.name: %q is there twice", at, t.Name)
-		}
-		tasks[t.Name] = t
-		problems = append(problems, t.check(at)...)
-	}
-	if m.Workflow != nil {
-		problems = append(problems, m.Workflow.check(tasks)...)
-	}
-	return problems
+func unreadable(err error) error {
+	return fault.E(fault.Invalid, "manifest: %s", strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "))
 }
 
-func (t Task) check(at string) []string {
-	var problems []string
-	if t.Image == "" {
-		problems = append(problems, at+".image: must be set")
+func refused(problems []string) error {
+	if len(problems) == 1 {
+		return fault.E(fault.Invalid, "manifest: %s", problems[0])
 	}
-	if len(t.Command)+len(t.Args) == 0 {
-		problems = append(problems, at+".command: must be set: images are not asked for theirs")
-	}
-	for kind, vars := range map[string]map[string]string{"inputs": t.Inputs, "outputs": t.Outputs} {
-		for name, typ := range vars {
-			if _, err := parseType(typ); err != nil {
-				problems = append(problems, fmt.Sprintf("%s.%s.%s: %v", at, kind, name, err))
-			}
-		}
-	}
-	for name := range t.Resources {
-		if _, ok := resourceNames[name]; !ok {
-			problems = append(problems, fmt.Sprintf("%s.resources.%s: want cpu, memory, gpu or ephemeral-storage", at, name))
-		}
-	}
-	if t.Timeout != "" {
-		if _, err := parseDuration(t.Timeout); err != nil {
-			problems = append(problems, fmt.Sprintf("%s.timeout: %v", at, err))
-		}
-	}
-	return problems
-}
-
-func (w *Workflow) check(tasks map[string]Task) []string {
-	var problems []string
-	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	if w.Name == "" {
-		add("workflow.name: must be set")
-	}
-	for name, in := range w.Inputs {
-		typ, err := parseType(in.Type)
-		if err != nil {
-			add("workflow.inputs.%s.type: %v", name, err)
-			continue
-		}
-		if in.Default != nil {
-			if _, err := Literal(typ, in.Default); err != nil {
-				add("workflow.inputs.%s.default: %v", name, err)
-			}
-		}
-	}
-	if _, ok := failurePolicies[w.FailurePolicy]; !ok {
-		add("workflow.failurePolicy: want fail-immediately or finish-running, got %q", w.FailurePolicy)
-	}
-	for i, n := range w.Nodes {
-		task, known := tasks[n.Task]
-		if n.ID == "" {
-			add("workflow.nodes[%d].id: must be set", i)
-		}
-		if !known {
-			add("workflow.nodes[%d].task: %q is not among tasks", i, n.Task)
-			continue
-		}
-		for name, value := range n.Inputs {
-			typ, declared := task.Inputs[name]
-			if !declared {
-				add("workflow.nodes[%d].inputs.%s: task %q has no such input", i, name, n.Task)
-				continue
-			}
-			if _, err := binding(typ, value); err != nil {
-				add("workflow.nodes[%d].inputs.%s: %v", i, name, err)
-			}
-		}
-	}
-	for name, value := range w.Outputs {
-		if _, _, ok := reference(value); !ok {
-			add("workflow.outputs.%s: want a reference such as ${node.output}, got %v", name, value)
-		}
-	}
-	return problems
+	return fault.E(fault.Invalid, "manifest: %d problems\n  %s", len(problems), strings.Join(problems, "\n  "))
 }
