@@ -127,8 +127,11 @@ func Await(ctx context.Context, ports ...int) error {
 	deadline := time.Now().Add(dying)
 	for {
 		err := Check(ports...)
-		if err == nil || time.Now().After(deadline) {
-			return err
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w; if it was remembered from an earlier start, remove the file \"ports\" in the state folder", err)
 		}
 		select {
 		case <-ctx.Done():

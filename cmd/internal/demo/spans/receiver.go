@@ -37,9 +37,10 @@ type Span struct {
 type Receiver struct {
 	collector.UnimplementedTraceServiceServer
 	server *grpc.Server
-	file   *os.File
+	path   string
 
 	mu      sync.Mutex
+	file    *os.File // opened for the first batch: whoever sends one owns the folder
 	byTrace map[string][]Span
 }
 
@@ -49,12 +50,7 @@ func Listen(address, file string) (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("receive traces: %w", err)
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		listener.Close()
-		return nil, fmt.Errorf("keep traces: %w", err)
-	}
-	r := &Receiver{server: grpc.NewServer(), file: f, byTrace: map[string][]Span{}}
+	r := &Receiver{server: grpc.NewServer(), path: file, byTrace: map[string][]Span{}}
 	collector.RegisterTraceServiceServer(r.server, r)
 	go r.server.Serve(listener) //nolint:errcheck // it ends with Close, which has nobody to tell
 	return r, nil
@@ -63,13 +59,24 @@ func Listen(address, file string) (*Receiver, error) {
 // Close stops the receiver.
 func (r *Receiver) Close() {
 	r.server.Stop()
-	r.file.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file != nil {
+		r.file.Close()
+	}
 }
 
 // Export takes a batch of spans.
 func (r *Receiver) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.file == nil {
+		f, err := os.OpenFile(r.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("keep traces: %w", err)
+		}
+		r.file = f
+	}
 	encoder := json.NewEncoder(r.file)
 	for _, rs := range request.GetResourceSpans() {
 		resource := attributes(nil, rs.GetResource().GetAttributes())
