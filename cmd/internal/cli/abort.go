@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/admin"
 	"github.com/skein-project/skein/api/flyteidl/service"
 )
@@ -25,13 +27,24 @@ func abortCommand(s *session) *cobra.Command {
 			defer conn.Close()
 			api, id := service.NewAdminServiceClient(conn), s.execution(args[0])
 			if _, err := api.TerminateExecution(cmd.Context(), &admin.ExecutionTerminateRequest{Id: id, Cause: cause}); err != nil {
-				return err
+				return noExecution(err)
 			}
 			if wait {
-				return s.follow(cmd.Context(), cmd.OutOrStdout(), api, id)
+				x, err := s.follow(cmd.Context(), s.progress(cmd), api, id)
+				if err != nil {
+					return err
+				}
+				if phase := flow.ExecutionPhase(x.GetClosure().GetPhase()); phase != flow.ExecutionAborted {
+					return fault.E(fault.Precondition, "execution %s ended as %s before it could be aborted", id.Name, phase)
+				}
+				if s.table() {
+					return nil
+				}
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "aborting %s\n", args[0])
-			return err
+			return s.print(cmd.OutOrStdout(), id, func(w writer) error {
+				_, err := fmt.Fprintf(w, "aborting %s; follow it with: skein get %s --watch\n", id.Name, id.Name)
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&cause, "cause", "aborted by skein", "why, for people")

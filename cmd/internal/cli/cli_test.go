@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flyteidl/admin"
 	"github.com/skein-project/skein/api/flyteidl/core"
 	skeinv1 "github.com/skein-project/skein/api/skein/v1"
 )
@@ -80,6 +81,14 @@ func TestBadCommands(t *testing.T) {
 		{"a taint without effect", []string{"cluster", "register", "c", "--taint", "gpu"}, "--taint"},
 		{"an operator's command without a token", []string{"cluster", "list"}, "tokenFile"},
 		{"an explanation of nothing", []string{"explain"}, "EXECUTION"},
+		{"an unknown command", []string{"nothing"}, `unknown command "nothing"; see skein --help`},
+		{"a command with a letter wrong", []string{"lanch"}, "did you mean skein launch?"},
+		{"an unknown command below another", []string{"cluster", "lst"}, "did you mean skein cluster list?"},
+		{"two executions", []string{"get", "a", "b"}, "EXECUTION"},
+		{"a file without -f", []string{"register", "workflow.yaml"}, "-f"},
+		{"a number that is none", []string{"get", "--limit", "-3"}, `--limit: want a whole number of 0 or more, got "-3"`},
+		{"a duration that is none", []string{"cluster", "register", "c", "--token-ttl", "soon"}, "--token-ttl: want a duration"},
+		{"a label without value", []string{"cluster", "register", "c", "--label", "region"}, `--label: want key=value, got "region"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := run(t, c.args...)
@@ -112,6 +121,89 @@ func TestExitCodes(t *testing.T) {
 		if !strings.HasPrefix(out.String(), "error: ") || strings.Contains(out.String(), "rpc error") {
 			t.Errorf("%v prints %q", c.err, out.String())
 		}
+	}
+}
+
+// TestWhoIsNotReached tells an address where nobody listens from a control
+// plane that answered.
+func TestWhoIsNotReached(t *testing.T) {
+	for _, c := range []struct {
+		message, want string
+		hint          bool
+	}{
+		{`connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`,
+			"error: cannot connect: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused\n", true},
+		{"no replica leads", "error: no replica leads\n", false},
+	} {
+		var out bytes.Buffer
+		Fail(&out, status.Error(codes.Unavailable, c.message))
+		if !strings.HasPrefix(out.String(), c.want) || strings.Contains(out.String(), "make demo") != c.hint {
+			t.Errorf("%s prints %q, want %q and a hint: %v", c.message, out.String(), c.want, c.hint)
+		}
+	}
+}
+
+// TestTheWayOutIsTold adds it to the kind that it is for, and to no other.
+func TestTheWayOutIsTold(t *testing.T) {
+	err := noExecution(status.Error(codes.NotFound, "execution x does not exist"))
+	if !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "execution x does not exist; skein get lists") {
+		t.Errorf("got %v", err)
+	}
+	if err := noExecution(status.Error(codes.Internal, "broken")); strings.Contains(err.Error(), "skein get") {
+		t.Errorf("got %v", err)
+	}
+	if err := noExecution(nil); err != nil {
+		t.Errorf("nil became %v", err)
+	}
+}
+
+// TestJSONIsTheSameText holds what get prints for scripts.
+func TestJSONIsTheSameText(t *testing.T) {
+	number := &core.LiteralMap{Literals: map[string]*core.Literal{"n": {Value: &core.Literal_Scalar{Scalar: &core.Scalar{
+		Value: &core.Scalar_Primitive{Primitive: &core.Primitive{Value: &core.Primitive_Integer{Integer: 3}}}}}}}}
+	whole, err := document(
+		&admin.Execution{Id: &core.WorkflowExecutionIdentifier{Project: "p", Domain: "d", Name: "a<b"}},
+		[]*admin.NodeExecution{{Id: &core.NodeExecutionIdentifier{NodeId: "split"}}},
+		&admin.WorkflowExecutionGetDataResponse{FullInputs: number, FullOutputs: number})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{"json", "yaml"} {
+		var out bytes.Buffer
+		if err := (&session{output: form}).write(&out, whole); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "get."+form, out.String())
+	}
+}
+
+func TestExecutionIsReadable(t *testing.T) {
+	created := timestamppb.New(time.Now().Add(-50 * time.Hour))
+	var out bytes.Buffer
+	err := describe(&out, &admin.Execution{
+		Id:   &core.WorkflowExecutionIdentifier{Name: "a7b"},
+		Spec: &admin.ExecutionSpec{ExecutionClusterLabel: &admin.ExecutionClusterLabel{Value: "region=mars"}},
+		Closure: &admin.ExecutionClosure{Phase: core.WorkflowExecution_QUEUED, CreatedAt: created,
+			WorkflowId: &core.Identifier{Name: "demo.words", Version: "v1"}},
+	}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "execution.txt", strings.ReplaceAll(out.String(), created.AsTime().Format(time.RFC3339), "2026-01-02T03:04:05Z"))
+}
+
+func TestDurationsAreShort(t *testing.T) {
+	for d, want := range map[time.Duration]string{1400 * time.Millisecond: "1s", 61 * time.Second: "1m1s",
+		26*time.Hour + 3*time.Minute: "26h3m", 75 * time.Hour: "3d"} {
+		if got := short(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestALongTextIsWrapped(t *testing.T) {
+	if got := wrap("one two  three four", 9); got != "one two\nthree\nfour" {
+		t.Errorf("got %q", got)
 	}
 }
 

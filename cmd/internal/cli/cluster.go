@@ -3,12 +3,15 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-project/skein/api/fault"
 	skeinv1 "github.com/skein-project/skein/api/skein/v1"
@@ -16,7 +19,7 @@ import (
 
 func clusterCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "cluster", Short: "Register and look at clusters", Args: cobra.NoArgs,
+		Use: "cluster", Short: "Register and look at clusters", Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(clusterRegister(s), clusterList(s), clusterDescribe(s))
@@ -62,7 +65,8 @@ func clusterRegister(s *session) *cobra.Command {
 						return fault.Wrap(fault.Invalid, err, "--ca-out")
 					}
 				}
-				return s.print(cmd.OutOrStdout(), answer, func(w io.Writer) error { return joinHint(w, answer) })
+				unchanged(cmd.ErrOrStderr(), request, answer.GetCluster())
+				return s.print(cmd.OutOrStdout(), answer, func(w io.Writer) error { return joinHint(w, answer, caOut) })
 			})
 		},
 	}
@@ -74,13 +78,29 @@ func clusterRegister(s *session) *cobra.Command {
 	return cmd
 }
 
-func joinHint(w io.Writer, answer *skeinv1.RegisterClusterResponse) error {
+// unchanged says so if labels or taints were given for a cluster that has
+// others: registering it again makes a token and changes nothing else.
+func unchanged(w io.Writer, asked *skeinv1.RegisterClusterRequest, c *skeinv1.Cluster) {
+	if len(asked.GetLabels()) > 0 && !maps.Equal(asked.GetLabels(), c.GetLabels()) {
+		fmt.Fprintf(w, "note: %s was registered before; its labels stay %s\n", c.GetName(), labels(c.GetLabels()))
+	}
+	if len(asked.GetTaints()) > 0 && taintList(asked.GetTaints()) != taintList(c.GetTaints()) {
+		fmt.Fprintf(w, "note: %s was registered before; its taints stay %s\n", c.GetName(), taintList(c.GetTaints()))
+	}
+}
+
+func joinHint(w io.Writer, answer *skeinv1.RegisterClusterResponse, caOut string) error {
+	if caOut == "" {
+		caOut = "what --ca-out writes"
+	}
 	_, err := fmt.Fprintf(w, `cluster %s is registered. Start its propeller before %s with
 
   SKEIN_PROPELLER_JOIN_TOKEN=%s skein-propeller run --config skein-propeller.yaml
 
-The token works once; it is shown only here.
-`, answer.GetCluster().GetName(), answer.GetTokenExpiresAt().AsTime().Format(time.RFC3339), answer.GetJoinToken())
+The token works once; it is shown only here. In skein-propeller.yaml, cluster
+is %s, ca is %s; docs/configuration.md has all keys.
+`, answer.GetCluster().GetName(), answer.GetTokenExpiresAt().AsTime().Format(time.RFC3339), answer.GetJoinToken(),
+		answer.GetCluster().GetName(), caOut)
 	return err
 }
 
@@ -96,7 +116,7 @@ func parseTaint(s string) (*skeinv1.Taint, error) {
 
 func clusterList(s *session) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List clusters with their health and load", Example: "  skein cluster list -o json", Args: cobra.NoArgs,
+		Use: "list", Short: "List clusters with their health and load", Example: "  skein cluster list -o json", Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.clusters(func(api skeinv1.ClusterServiceClient) error {
 				list, err := api.ListClusters(cmd.Context(), &skeinv1.ListClustersRequest{})
@@ -112,10 +132,10 @@ func clusterList(s *session) *cobra.Command {
 func clusterTable(w io.Writer, clusters []*skeinv1.Cluster) error {
 	var lines [][]string
 	for _, c := range clusters {
-		lines = append(lines, []string{c.GetName(), c.GetHealth(), labels(c.GetLabels()), taintList(c.GetTaints()),
-			amount(c.GetCapacity()), amount(c.GetReserved()), age(c.GetHealthSince())})
+		lines = append(lines, []string{c.GetName(), c.GetHealth(), age(c.GetHealthSince()), labels(c.GetLabels()), taintList(c.GetTaints()),
+			amount(c.GetCapacity()), amount(c.GetReserved())})
 	}
-	return rows(w, "NAME HEALTH LABELS TAINTS CAPACITY RESERVED SINCE", lines)
+	return rows(w, "NAME HEALTH FOR LABELS TAINTS CAPACITY RESERVED", lines)
 }
 
 func clusterDescribe(s *session) *cobra.Command {
@@ -125,7 +145,7 @@ func clusterDescribe(s *session) *cobra.Command {
 			return s.clusters(func(api skeinv1.ClusterServiceClient) error {
 				answer, err := api.GetCluster(cmd.Context(), &skeinv1.GetClusterRequest{Name: args[0]})
 				if err != nil {
-					return err
+					return advise(err, fault.NotFound, "skein cluster list shows all")
 				}
 				return s.print(cmd.OutOrStdout(), answer, func(w io.Writer) error { return describeCluster(w, answer) })
 			})
@@ -138,13 +158,25 @@ func describeCluster(w io.Writer, answer *skeinv1.GetClusterResponse) error {
 	fmt.Fprintf(w, "cluster      %s\nhealth       %s for %s\nlabels       %s\ntaints       %s\n", c.GetName(),
 		c.GetHealth(), age(c.GetHealthSince()), labels(c.GetLabels()), taintList(c.GetTaints()))
 	fmt.Fprintf(w, "capacity     %s\nlargest node %s\nreserved     %s\ntask types   %s\nversion      %s\n", amount(c.GetCapacity()),
-		amount(c.GetLargestNode()), amount(c.GetReserved()), orDash(strings.Join(c.GetTaskTypes(), ", ")), orDash(c.GetVersion()))
+		amount(c.GetLargestNode()), amount(c.GetReserved()), orDash(strings.Join(slices.Sorted(slices.Values(c.GetTaskTypes())), ", ")), orDash(c.GetVersion()))
+	if len(answer.GetMembers()) == 0 {
+		_, err := fmt.Fprintln(w, "no member has joined yet")
+		return err
+	}
+	fmt.Fprintln(w)
 	var lines [][]string
 	for _, m := range answer.GetMembers() {
 		lines = append(lines, []string{m.GetInstance(), orDash(m.GetHub()), fmt.Sprint(m.GetGeneration()),
-			fmt.Sprint(m.GetOwnershipRevision()), until(m.GetLeaseExpiresAt().AsTime())})
+			fmt.Sprint(m.GetOwnershipRevision()), ago(m.GetLastSeenAt()), until(m.GetLeaseExpiresAt().AsTime())})
 	}
-	return rows(w, "MEMBER HUB SESSION OWNERSHIP LEASE", lines)
+	return rows(w, "MEMBER HUB SESSION OWNERSHIP SEEN LEASE", lines)
+}
+
+func ago(t *timestamppb.Timestamp) string {
+	if s := age(t); s != "-" {
+		return s + " ago"
+	}
+	return "never"
 }
 
 func until(t time.Time) string {
@@ -152,9 +184,9 @@ func until(t time.Time) string {
 		return "never had one"
 	}
 	if left := time.Until(t); left > 0 {
-		return "for " + left.Round(time.Second).String()
+		return "for " + short(left)
 	}
-	return "ended " + time.Since(t).Round(time.Second).String() + " ago"
+	return "ended " + short(time.Since(t)) + " ago"
 }
 
 func taintList(taints []*skeinv1.Taint) string {

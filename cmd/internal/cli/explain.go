@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +32,7 @@ What is shown was stored with the decision.`,
 			defer conn.Close()
 			why, err := skeinv1.NewPlacementServiceClient(conn).Explain(cmd.Context(), &skeinv1.ExplainRequest{Execution: s.ref(args[0])})
 			if err != nil {
-				return err
+				return noExecution(err)
 			}
 			return s.print(cmd.OutOrStdout(), why, func(w io.Writer) error { return explain(w, why) })
 		},
@@ -38,10 +40,11 @@ What is shown was stored with the decision.`,
 }
 
 func explain(w io.Writer, why *skeinv1.ExplainResponse) error {
-	fmt.Fprintf(w, "%s\n", why.GetSummary())
+	fmt.Fprintf(w, "%s\n\n", wrap(why.GetSummary(), 100))
 	r := why.GetRequirement()
-	fmt.Fprintf(w, "asks for   selector %s; task types %s; largest pod %s; reserves %s\n", orDash(r.GetSelector()),
-		orDash(strings.Join(r.GetTaskTypes(), ", ")), amount(r.GetLargest()), amount(r.GetReservation()))
+	fmt.Fprintf(w, "asks for   selector %s; task types %s\n", cmp.Or(r.GetSelector(), "none (any cluster that is not special)"),
+		orDash(strings.Join(r.GetTaskTypes(), ", ")))
+	fmt.Fprintf(w, "           largest pod %s; reserves %s\n", amount(r.GetLargest()), amount(r.GetReservation()))
 	for _, d := range why.GetDecisions() {
 		what := "waits: no cluster fits"
 		if d.GetCluster() != "" {
@@ -52,7 +55,7 @@ func explain(w io.Writer, why *skeinv1.ExplainResponse) error {
 		for _, reason := range d.GetReasons() {
 			lines = append(lines, []string{chosen(reason), reason.GetCluster(), verdict(reason), reason.GetMessage()})
 		}
-		if err := rows(w, ". CLUSTER SCORE WHY", lines); err != nil {
+		if err := rows(w, "_ CLUSTER SCORE WHY", lines); err != nil {
 			return err
 		}
 	}
@@ -79,10 +82,25 @@ func verdict(r *skeinv1.Reason) string {
 
 func epoch(e *skeinv1.Epoch) string { return fmt.Sprintf("%d.%d", e.GetEra(), e.GetN()) }
 
+// amount prints resources as a person would say them; what is zero is left out.
 func amount(r *skeinv1.Resources) string {
-	s := fmt.Sprintf("%dm cpu, %d MiB", r.GetMilliCpu(), r.GetMemory()>>20)
-	if r.GetGpus() > 0 {
-		s += fmt.Sprintf(", %d gpu", r.GetGpus())
+	var parts []string
+	switch cpu := r.GetMilliCpu(); {
+	case cpu == 0:
+	case cpu%1000 == 0:
+		parts = append(parts, fmt.Sprintf("%d cpu", cpu/1000))
+	default:
+		parts = append(parts, fmt.Sprintf("%dm cpu", cpu))
 	}
-	return s
+	switch mib := r.GetMemory() >> 20; {
+	case mib == 0:
+	case mib >= 1024 && mib%256 == 0:
+		parts = append(parts, strconv.FormatFloat(float64(mib)/1024, 'f', -1, 64)+" GiB")
+	default:
+		parts = append(parts, fmt.Sprintf("%d MiB", mib))
+	}
+	if gpus := r.GetGpus(); gpus > 0 {
+		parts = append(parts, fmt.Sprintf("%d gpu", gpus))
+	}
+	return orDash(strings.Join(parts, ", "))
 }

@@ -23,9 +23,9 @@ const (
 	nodesPerPage   = 500
 )
 
-// follow prints what changes until the execution ends. It fails if the
-// execution did.
-func (s *session) follow(ctx context.Context, w io.Writer, api service.AdminServiceClient, id *core.WorkflowExecutionIdentifier) error {
+// follow prints what changes until the execution ends, and returns it as it
+// ended.
+func (s *session) follow(ctx context.Context, w io.Writer, api service.AdminServiceClient, id *core.WorkflowExecutionIdentifier) (*admin.Execution, error) {
 	p := progress{w: w, seen: map[string]string{}, start: time.Now()}
 	lastAnswer := time.Now()
 	tick := time.NewTicker(followEvery)
@@ -36,23 +36,29 @@ func (s *session) follow(ctx context.Context, w io.Writer, api service.AdminServ
 		case err == nil:
 			lastAnswer = time.Now()
 			p.show(x, nodes)
-			if phase := flow.ExecutionPhase(x.GetClosure().GetPhase()); phase.Terminal() {
-				return ending(x, phase)
+			if flow.ExecutionPhase(x.GetClosure().GetPhase()).Terminal() {
+				return x, nil
 			}
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return nil, interrupted(id)
 		case kind != fault.Unavailable || time.Since(lastAnswer) > followPatience:
-			return err
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, interrupted(id)
 		case <-tick.C:
 		}
 	}
 }
 
-func ending(x *admin.Execution, phase flow.ExecutionPhase) error {
+func interrupted(id *core.WorkflowExecutionIdentifier) error {
+	return fault.E(fault.Precondition, "interrupted; execution %s goes on: skein get %s --watch", id.Name, id.Name)
+}
+
+// ending is an error if the execution did not succeed.
+func ending(x *admin.Execution) error {
+	phase := flow.ExecutionPhase(x.GetClosure().GetPhase())
 	switch phase {
 	case flow.ExecutionSucceeded:
 		return nil

@@ -3,6 +3,8 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -26,7 +28,12 @@ func getCommand(s *session) *cobra.Command {
 		Example: `  skein get
   skein get a7bcdfghjklmnpqrstvw --watch
   skein get a7bcdfghjklmnpqrstvw -o json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return exactly(1, "one EXECUTION or none")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := s.config.DialFlyte()
 			if err != nil {
@@ -42,9 +49,11 @@ func getCommand(s *session) *cobra.Command {
 			}
 			id := s.execution(args[0])
 			if watch {
-				if err := s.follow(cmd.Context(), cmd.OutOrStdout(), api, id); err != nil {
-					return err
+				x, err := s.follow(cmd.Context(), s.progress(cmd), api, id)
+				if err != nil {
+					return noExecution(err)
 				}
+				return errors.Join(s.show(cmd.Context(), cmd.OutOrStdout(), api, id), ending(x))
 			}
 			return s.show(cmd.Context(), cmd.OutOrStdout(), api, id)
 		},
@@ -58,6 +67,11 @@ func (s *session) execution(name string) *core.WorkflowExecutionIdentifier {
 	return &core.WorkflowExecutionIdentifier{Project: s.config.Project, Domain: s.config.Domain, Name: name}
 }
 
+// noExecution adds where the name of an execution is found.
+func noExecution(err error) error {
+	return advise(err, fault.NotFound, "skein get lists executions; --project and --domain choose where")
+}
+
 func (s *session) list(ctx context.Context, w io.Writer, api service.AdminServiceClient, limit uint32) error {
 	list, err := api.ListExecutions(ctx, &admin.ResourceListRequest{
 		Id:     &admin.NamedEntityIdentifier{Project: s.config.Project, Domain: s.config.Domain},
@@ -68,6 +82,10 @@ func (s *session) list(ctx context.Context, w io.Writer, api service.AdminServic
 		return err
 	}
 	return s.print(w, list, func(w io.Writer) error {
+		if len(list.Executions) == 0 {
+			_, err := fmt.Fprintf(w, "no executions in %s/%s\n", s.config.Project, s.config.Domain)
+			return err
+		}
 		var lines [][]string
 		for _, x := range list.Executions {
 			c := x.GetClosure()
@@ -81,22 +99,66 @@ func (s *session) list(ctx context.Context, w io.Writer, api service.AdminServic
 func (s *session) show(ctx context.Context, w io.Writer, api service.AdminServiceClient, id *core.WorkflowExecutionIdentifier) error {
 	x, nodes, err := look(ctx, api, id)
 	if err != nil {
+		return noExecution(err)
+	}
+	data, err := api.GetExecutionData(ctx, &admin.WorkflowExecutionGetDataRequest{Id: id})
+	if err != nil {
 		return err
 	}
-	return s.print(w, x, func(w io.Writer) error {
-		data, err := api.GetExecutionData(ctx, &admin.WorkflowExecutionGetDataRequest{Id: id})
-		if err != nil {
-			return err
-		}
+	byStart(nodes)
+	if s.table() {
 		return describe(w, x, nodes, data)
-	})
+	}
+	whole, err := document(x, nodes, data)
+	if err != nil {
+		return err
+	}
+	return s.write(w, whole)
+}
+
+// document is all that get knows: Flyte's Execution, with its nodes, inputs
+// and outputs beside its own fields.
+func document(x *admin.Execution, nodes []*admin.NodeExecution, data *admin.WorkflowExecutionGetDataResponse) (map[string]any, error) {
+	raw, err := encode(x)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return nil, err
+	}
+	list := []json.RawMessage{}
+	for _, n := range nodes {
+		raw, err := encode(n)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, raw)
+	}
+	out["nodes"] = list
+	for key, m := range map[string]*core.LiteralMap{"inputs": data.GetFullInputs(), "outputs": data.GetFullOutputs()} {
+		raw, err := encode(m)
+		if err != nil {
+			return nil, err
+		}
+		out[key] = raw
+	}
+	return out, nil
 }
 
 func describe(w io.Writer, x *admin.Execution, nodes []*admin.NodeExecution, data *admin.WorkflowExecutionGetDataResponse) error {
 	c := x.GetClosure()
 	fmt.Fprintf(w, "execution  %s\nworkflow   %s version %s\nphase      %s\n", x.Id.Name,
 		c.GetWorkflowId().GetName(), c.GetWorkflowId().GetVersion(), flow.ExecutionPhase(c.GetPhase()))
-	fmt.Fprintf(w, "cluster    %s\n", orDash(x.GetSpec().GetMetadata().GetSystemMetadata().GetExecutionCluster()))
+	cluster := x.GetSpec().GetMetadata().GetSystemMetadata().GetExecutionCluster()
+	if cluster == "" && !flow.ExecutionPhase(c.GetPhase()).Terminal() {
+		cluster = "none yet; skein explain " + x.Id.Name + " says why"
+	}
+	fmt.Fprintf(w, "cluster    %s\n", orDash(cluster))
+	if label := x.GetSpec().GetExecutionClusterLabel().GetValue(); label != "" {
+		fmt.Fprintf(w, "label      %s\n", label)
+	}
+	fmt.Fprintf(w, "created    %s, %s ago\n", c.GetCreatedAt().AsTime().Format(time.RFC3339), age(c.GetCreatedAt()))
 	if d := c.GetDuration(); d != nil {
 		fmt.Fprintf(w, "took       %s\n", d.AsDuration().Round(time.Millisecond))
 	}
@@ -111,7 +173,6 @@ func describe(w io.Writer, x *admin.Execution, nodes []*admin.NodeExecution, dat
 	if len(nodes) == 0 {
 		return nil
 	}
-	byStart(nodes)
 	var lines [][]string
 	for _, n := range nodes {
 		took := "-"

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -26,11 +27,11 @@ func launchCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "launch LAUNCH-PLAN",
 		Short: "Launch a registered workflow",
-		Long: `Launch a launch plan: its active version, else its newest, else the one that
---version names. A cluster label chooses where it runs: it is a Kubernetes label
+		Long: `Launch a launch plan: the version that --version names, else its active one,
+else its newest. A cluster label chooses where it runs: it is a Kubernetes label
 selector over the labels of clusters; a bare word means "has this label".`,
-		Example: `  skein launch demo.words --input text="to be or not" --wait
-  skein launch demo.words --cluster-label region=eu-west`,
+		Example: `  skein launch demo.wordcount --input text="to be or not" --wait
+  skein launch demo.wordcount --cluster-label region=eu-west`,
 		Args: exactly(1, "LAUNCH-PLAN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := s.config.DialFlyte()
@@ -49,7 +50,7 @@ selector over the labels of clusters; a bare word means "has this label".`,
 					return err
 				})
 			}
-			return s.follow(cmd.Context(), cmd.OutOrStdout(), api, id)
+			return s.await(cmd, api, id)
 		},
 	}
 	flags := cmd.Flags()
@@ -57,8 +58,27 @@ selector over the labels of clusters; a bare word means "has this label".`,
 	flags.StringVar(&l.name, "name", "", "name of the execution (default: generated)")
 	flags.StringArrayVarP(&l.inputs, "input", "i", nil, "an input as name=value; lists and maps as JSON; may be repeated")
 	flags.StringVar(&l.label, "cluster-label", "", "label selector over clusters")
-	flags.BoolVar(&l.wait, "wait", false, "show progress until it ends; fail if it fails")
+	flags.BoolVar(&l.wait, "wait", false, "show progress until it ends, then the outputs; fail if it fails")
 	return cmd
+}
+
+// await follows what was launched to its end and shows what came out.
+func (s *session) await(cmd *cobra.Command, api service.AdminServiceClient, id *core.WorkflowExecutionIdentifier) error {
+	x, err := s.follow(cmd.Context(), s.progress(cmd), api, id)
+	if err != nil {
+		return err
+	}
+	if !s.table() {
+		return errors.Join(s.show(cmd.Context(), cmd.OutOrStdout(), api, id), ending(x))
+	}
+	if err := ending(x); err != nil {
+		return err
+	}
+	data, err := api.GetExecutionData(cmd.Context(), &admin.WorkflowExecutionGetDataRequest{Id: id})
+	if err == nil {
+		literals(cmd.OutOrStdout(), "outputs", data.GetFullOutputs())
+	}
+	return err
 }
 
 func (l launch) create(ctx context.Context, s *session, api service.AdminServiceClient, name string) (*core.WorkflowExecutionIdentifier, error) {
@@ -84,8 +104,9 @@ func (l launch) create(ctx context.Context, s *session, api service.AdminService
 func (l launch) plan(ctx context.Context, s *session, api service.AdminServiceClient, name string) (*admin.LaunchPlan, error) {
 	named := &admin.NamedEntityIdentifier{Project: s.config.Project, Domain: s.config.Domain, Name: name}
 	if l.version != "" {
-		return api.GetLaunchPlan(ctx, &admin.ObjectGetRequest{Id: &core.Identifier{ResourceType: core.ResourceType_LAUNCH_PLAN,
+		plan, err := api.GetLaunchPlan(ctx, &admin.ObjectGetRequest{Id: &core.Identifier{ResourceType: core.ResourceType_LAUNCH_PLAN,
 			Project: named.Project, Domain: named.Domain, Name: name, Version: l.version}})
+		return plan, advise(err, fault.NotFound, "leave --version out for the active one")
 	}
 	if plan, err := api.GetActiveLaunchPlan(ctx, &admin.ActiveLaunchPlanRequest{Id: named}); err == nil {
 		return plan, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skein-project/skein/api/fault"
 	skeinv1 "github.com/skein-project/skein/api/skein/v1"
 )
 
@@ -16,6 +17,9 @@ func logsCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs EXECUTION",
 		Short: "Print the log of one task attempt, from the cluster where it runs",
+		Long: `Print the log of one task attempt, from the cluster where it runs. The log is
+read from the pod, and is gone with it: an abort deletes its pods. It is
+printed as it is, whatever --output says.`,
 		Example: `  skein logs a7bcdfghjklmnpqrstvw --node split
   skein logs a7bcdfghjklmnpqrstvw --node split --attempt 0 --tail 20`,
 		Args: exactly(1, "EXECUTION"),
@@ -34,7 +38,7 @@ func logsCommand(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return copyLog(cmd.OutOrStdout(), stream.Recv)
+			return noAttempt(copyLog(cmd.OutOrStdout(), stream.Recv), args[0])
 		},
 	}
 	flags := cmd.Flags()
@@ -43,6 +47,12 @@ func logsCommand(s *session) *cobra.Command {
 	flags.Int32Var(&attempt, "attempt", -1, "attempt (default: the newest)")
 	flags.Int64Var(&tail, "tail", 0, "only so many of the last lines")
 	return cmd
+}
+
+// noAttempt adds what to ask instead.
+func noAttempt(err error, execution string) error {
+	err = advise(err, fault.NotFound, "skein get %s shows its nodes", execution)
+	return advise(err, fault.Precondition, "skein explain %s says where it is", execution)
 }
 
 func copyLog(w io.Writer, receive func() (*skeinv1.GetLogsResponse, error)) error {

@@ -27,7 +27,7 @@ them with its default launch plan. The format is described in docs/manifest.md.
 Registering the same file again changes nothing; a changed file gets a version
 of its own, unless --version fixes it.`,
 		Example: "  skein register -f workflow.yaml\n  skein register -f workflow.yaml --version v2 --project flytesnacks --domain staging",
-		Args:    cobra.NoArgs,
+		Args:    noFile,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			raw, err := readFile(cmd, file)
 			if err != nil {
@@ -49,14 +49,25 @@ of its own, unless --version fixes it.`,
 				return err
 			}
 			defer conn.Close()
-			r := registrar{out: cmd.OutOrStdout(), client: service.NewAdminServiceClient(conn)}
-			return r.register(cmd.Context(), requests, activate)
+			r := registrar{out: s.progress(cmd), client: service.NewAdminServiceClient(conn)}
+			if err := r.register(cmd.Context(), requests, activate); err != nil || s.table() {
+				return err
+			}
+			return s.write(cmd.OutOrStdout(), r.did)
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the file; - for standard input")
 	cmd.Flags().StringVar(&version, "version", "", "version to register (default: a digest of the file)")
 	cmd.Flags().BoolVar(&activate, "activate", true, "make this version of the launch plan the active one")
 	return cmd
+}
+
+// noFile says where the file goes.
+func noFile(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fault.E(fault.Invalid, "want no arguments, got %q: a file is named by -f", args[0])
+	}
+	return nil
 }
 
 func readFile(cmd *cobra.Command, file string) ([]byte, error) {
@@ -75,9 +86,18 @@ func readFile(cmd *cobra.Command, file string) ([]byte, error) {
 type registrar struct {
 	out    io.Writer
 	client service.AdminServiceClient
+	did    []registration
 }
 
-func (r registrar) register(ctx context.Context, requests manifest.Requests, activate bool) error {
+// registration is what became of one entity.
+type registration struct {
+	Result  string `json:"result"` // registered, or unchanged
+	Kind    string `json:"kind"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+func (r *registrar) register(ctx context.Context, requests manifest.Requests, activate bool) error {
 	for _, t := range requests.Tasks {
 		_, err := r.client.CreateTask(ctx, t)
 		if err := r.done("task", t.Id.Name, t.Id.Version, err); err != nil {
@@ -103,7 +123,7 @@ func (r registrar) register(ctx context.Context, requests manifest.Requests, act
 	return err
 }
 
-func (r registrar) done(noun, name, version string, err error) error {
+func (r *registrar) done(noun, name, version string, err error) error {
 	word := "registered"
 	if status.Code(err) == codes.AlreadyExists {
 		word, err = "unchanged", nil
@@ -111,6 +131,7 @@ func (r registrar) done(noun, name, version string, err error) error {
 	if err != nil {
 		return err
 	}
+	r.did = append(r.did, registration{word, noun, name, version})
 	_, err = fmt.Fprintf(r.out, "%s %s %s version %s\n", word, noun, name, version)
 	return err
 }

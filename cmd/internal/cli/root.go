@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
@@ -37,10 +38,11 @@ func New(version string) *cobra.Command {
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          none,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return s.load(cmd)
 		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.configPath, "config", "", "configuration file (default $SKEIN_CONFIG, else ~/.config/skein/config.yaml)")
@@ -48,9 +50,7 @@ func New(version string) *cobra.Command {
 	flags.StringVarP(&s.domain, "domain", "d", "", "domain (default: the configuration's)")
 	flags.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
 	root.AddCommand(registerCommand(s), launchCommand(s), getCommand(s), logsCommand(s), abortCommand(s), explainCommand(s), clusterCommand(s))
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fault.E(fault.Invalid, "%v; see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(badFlag)
 	return root
 }
 
@@ -82,15 +82,23 @@ func (s *session) load(cmd *cobra.Command) error {
 func Fail(w io.Writer, err error) int {
 	err = fromWire(err)
 	fmt.Fprintln(w, "error:", err)
-	if hint := hints[fault.Of(err)]; hint != "" {
+	if hint := hint(err); hint != "" {
 		fmt.Fprintln(w, hint)
 	}
 	return fault.Of(err).Exit()
 }
 
-var hints = map[fault.Kind]string{
-	fault.Unavailable:  "Is the control plane up? `make demo` starts one on this machine; --config names another.",
-	fault.Unauthorized: "Set tokenFile in the configuration to the operator's token.",
+// noConnection begins the message of a call that reached nobody.
+const noConnection = "cannot connect: "
+
+func hint(err error) string {
+	switch {
+	case fault.Is(err, fault.Unavailable) && strings.HasPrefix(err.Error(), noConnection):
+		return "Is the control plane up, and is this its address? `make demo` starts one on this machine and prints the SKEIN_CONFIG to set."
+	case fault.Is(err, fault.Unauthorized):
+		return "Set tokenFile in the configuration to the file of the operator's token."
+	}
+	return ""
 }
 
 var kinds = map[codes.Code]fault.Kind{
@@ -108,11 +116,23 @@ func fromWire(err error) error {
 	}
 	st, ok := status.FromError(err)
 	if !ok || st.Code() == codes.OK {
-		return fault.Wrap(fault.Invalid, err, "command")
+		return fault.E(fault.Invalid, "%v", err)
 	}
 	kind, known := kinds[st.Code()]
 	if !known {
 		kind = fault.Internal
 	}
-	return fault.E(kind, "%s", st.Message())
+	message := st.Message()
+	if why, reached := strings.CutPrefix(message, "connection error: desc = "); reached {
+		message = noConnection + strings.TrimPrefix(strings.Trim(why, `"`), "transport: ")
+	}
+	return fault.E(kind, "%s", message)
+}
+
+// advise adds the way out to an error of a kind; others are left as they are.
+func advise(err error, kind fault.Kind, format string, args ...any) error {
+	if told := fromWire(err); fault.Is(told, kind) {
+		return fault.E(kind, "%v; %s", told, fmt.Sprintf(format, args...))
+	}
+	return err
 }

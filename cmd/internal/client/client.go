@@ -7,6 +7,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -33,6 +34,8 @@ type Config struct {
 	TokenFile  string `json:"tokenFile"`  // file with the operator's token
 	Project    string `json:"project"`
 	Domain     string `json:"domain"`
+
+	path string // where it was read from, for messages
 }
 
 // Default is the configuration without a file.
@@ -57,6 +60,7 @@ func Path() string {
 // unless it was asked for by name.
 func Read(path string, asked bool) (Config, error) {
 	c := Default()
+	c.path = path
 	raw, err := os.ReadFile(path)
 	if os.IsNotExist(err) && !asked {
 		return c, nil
@@ -65,10 +69,13 @@ func Read(path string, asked bool) (Config, error) {
 		return c, fault.Wrap(fault.Invalid, err, "configuration %s cannot be read", path)
 	}
 	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
-		return c, fault.Wrap(fault.Invalid, err, "configuration %s", path)
+		why := strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: json: ")
+		return c, fault.E(fault.Invalid, "configuration %s: %s; the keys are %s", path, why, keys)
 	}
 	return c, nil
 }
+
+const keys = "flyte, flyteTLS, skein, ca, serverName, tokenFile, project, domain"
 
 const maxMessage = 64 << 20 // bytes; what lists and data may come to
 
@@ -88,7 +95,7 @@ func (c Config) DialFlyte() (*grpc.ClientConn, error) {
 // DialSkein connects to Skein's own API with the operator's token.
 func (c Config) DialSkein() (*grpc.ClientConn, error) {
 	if c.Skein == "" || c.TokenFile == "" {
-		return nil, fault.E(fault.Invalid, "no control plane is configured for this: set skein and tokenFile in %s (make demo prints a ready one)", Path())
+		return nil, fault.E(fault.Invalid, "this needs Skein's own API: set skein and tokenFile in %s, or name another configuration by SKEIN_CONFIG (skein demo prints one)", cmp.Or(c.path, Path()))
 	}
 	config, err := c.tls()
 	if err != nil {
