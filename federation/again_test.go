@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/federation/identity"
 )
 
 func TestAFinishedExecutionIsNeverRunAgain(t *testing.T) {
@@ -89,4 +91,57 @@ func TestAMemberComesBackWithItsCertificate(t *testing.T) {
 	r.token = ""
 	m, _ := r.member(addr)
 	r.until("the gate is open without a token", func() bool { _, _, ok := m.MayStart(id, epoch1); return ok })
+}
+
+// An expired certificate, or one of a control plane that was made anew, would
+// end every handshake: the member joins as if it had none.
+func TestAMemberWithAUselessCertificateJoinsAnew(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		foreign bool
+		age     time.Duration
+	}{
+		{"expired", false, 48 * time.Hour},
+		{"of another authority", true, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			_, addr, _ := r.hub("a")
+			_, stop := r.member(addr)
+			id := r.plane.place("one", run)
+			r.until("the assignment is acked", func() bool { return r.plane.row(id).acked == 1 })
+			stop()
+			ca := r.ca
+			if c.foreign {
+				ca = newRig(t).ca
+			}
+			r.replaceCertificate(ca, time.Now().Add(-c.age))
+			var err error
+			if r.token, _, err = r.desk.Mint(t.Context(), "east", 0); err != nil {
+				t.Fatal(err)
+			}
+			m, _ := r.member(addr)
+			r.until("the gate is open", func() bool { _, _, ok := m.MayStart(id, epoch1); return ok })
+		})
+	}
+}
+
+// replaceCertificate gives the member's key another certificate, of a day.
+func (r *rig) replaceCertificate(ca *identity.CA, from time.Time) {
+	r.t.Helper()
+	key, err := os.ReadFile(filepath.Join(r.state, "member.key"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	csr, err := identity.NewCSR(key)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cert, err := ca.SignMember(csr, "east", "prop-0", from, 24*time.Hour)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(r.state, "member.crt"), cert, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
 }

@@ -65,11 +65,18 @@ func openWallet(o Options) (*wallet, error) {
 	return w, nil
 }
 
-// take uses a certificate if it is valid and this instance's.
+// take uses a certificate if it is this instance's, of the authority that we
+// know. Whether it is valid now is asked when it is shown.
 func (w *wallet) take(certPEM []byte) error {
 	pair, err := identity.KeyPair(certPEM, w.key)
 	if err != nil {
 		return err
+	}
+	_, err = pair.Leaf.Verify(x509.VerifyOptions{
+		Roots: w.pool, CurrentTime: pair.Leaf.NotAfter, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return fault.Wrap(fault.Unauthorized, err, "the certificate is not of this control plane")
 	}
 	id, err := identity.FromCertificate(pair.Leaf, w.trustDomain)
 	if err != nil {
@@ -85,6 +92,15 @@ func (w *wallet) take(certPEM []byte) error {
 func (w *wallet) valid() bool {
 	c := w.cert.Load()
 	return c != nil && time.Now().Before(c.Leaf.NotAfter)
+}
+
+// shown is the certificate that hubs are shown: none once it has expired, for
+// a hub ends a handshake over it, and who has none may still join.
+func (w *wallet) shown() *tls.Certificate {
+	if !w.valid() {
+		return nil
+	}
+	return w.cert.Load()
 }
 
 // cluster is the one that the certificate names.
@@ -112,7 +128,7 @@ func (w *wallet) write(name string, data []byte) error {
 
 // connect dials a hub anew; the connection is the caller's to close.
 func (w *wallet) connect(addr string) (*grpc.ClientConn, error) {
-	conf := identity.ClientTLS(w.cert.Load, w.pool, w.trustDomain)
+	conf := identity.ClientTLS(w.shown, w.pool, w.trustDomain)
 	opts := append([]grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(conf)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
