@@ -74,17 +74,26 @@ func (m *Member) stops(ctx context.Context, l *link) error {
 // stopUnowned stops a FlyteWorkflow that this session did not confirm. The
 // gate refuses it anyway; wanting its abort lets the propeller end its pods. A
 // write that fails is tried again at the next sweep.
+//
+// An abort is never taken back. So one that came to be after the inventory, by
+// a write whose session had ended meanwhile, is not stopped: it may be placed
+// here, and its assignment be on the way. The next session's verdicts tell.
 func (m *Member) stopUnowned(ctx context.Context, fw *v1alpha1.FlyteWorkflow) {
 	if ended(fw) || fw.Spec.Desired == v1alpha1.DesiredAbort {
 		return
 	}
+	id, epoch := executionOf(fw), epochOf(fw)
 	m.mu.Lock()
-	stop := m.state.Stage() == session.Live && !m.state.Reports(executionOf(fw), epochOf(fw))
+	stop := m.state.Stage() == session.Live && !m.state.Reports(id, epoch)
+	if stop && !m.state.Judged(id, epoch) {
+		m.stepLocked(session.Appeared{Execution: id, Epoch: epoch})
+		stop = false
+	}
 	m.mu.Unlock()
 	if !stop {
 		return
 	}
-	log := m.log.With("execution", executionOf(fw).String(), "epoch", epochOf(fw).String())
+	log := m.log.With("execution", id.String(), "epoch", epoch.String())
 	if err := m.want(ctx, fw, v1alpha1.DesiredAbort, notOwned, 0); client.IgnoreNotFound(err) != nil {
 		log.Warn("what is not owned was not stopped yet", "error", err)
 		return

@@ -47,8 +47,22 @@ func (m *Member) watch(ctx context.Context) error {
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { m.changed(o) },
 		UpdateFunc: func(_, o any) { m.changed(o) },
+		DeleteFunc: func(o any) { m.deleted(o) },
 	})
 	return err
+}
+
+// deleted makes sure that an execution whose FlyteWorkflow was deleted under us
+// does not stay running for ever: a new inventory tells that it is gone.
+func (m *Member) deleted(o any) {
+	if late, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+		o = late.Obj
+	}
+	fw, ok := o.(*v1alpha1.FlyteWorkflow)
+	if !ok || ended(fw) && fw.Annotations[v1alpha1.AnnotationAcked] != "" {
+		return // a tombstone that has done its duty
+	}
+	m.step(session.Vanished{Execution: executionOf(fw), Epoch: epochOf(fw), Ended: ended(fw)})
 }
 
 func (m *Member) changed(o any) {

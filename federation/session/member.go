@@ -87,6 +87,13 @@ func (m Member) Reports(id flow.ExecutionID, epoch flow.Epoch) bool {
 	return m.stage == Live && ok && c.epoch == epoch
 }
 
+// Judged reports whether the control plane has had its say in this session on
+// an object of (execution, epoch): it was in the inventory or assigned, or a
+// newer one was.
+func (m Member) Judged(id flow.ExecutionID, epoch flow.Epoch) bool {
+	return m.stage == Live && !m.epochs[id].Less(epoch)
+}
+
 // Newest reports whether a revision is the highest that this session has seen
 // of the execution's row: what is being applied and is not, is dropped.
 func (m Member) Newest(id flow.ExecutionID, revision uint64) bool {

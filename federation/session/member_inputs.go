@@ -49,6 +49,19 @@ type (
 		Execution flow.ExecutionID
 		Epoch     flow.Epoch
 	}
+	// Appeared: there is an object that is not this session's, and is in neither
+	// its inventory nor its assignments: a write of an older session has landed
+	// late. Nobody has judged it yet.
+	Appeared struct {
+		Execution flow.ExecutionID
+		Epoch     flow.Epoch
+	}
+	// Vanished: an object was deleted of whose end the control plane may not know.
+	Vanished struct {
+		Execution flow.ExecutionID
+		Epoch     flow.Epoch
+		Ended     bool
+	}
 	// Ticked: time went by.
 	Ticked struct{}
 	// Dropped: the stream broke, or the hub said goodbye.
@@ -242,6 +255,22 @@ func (in Finished) member(m Member, _ time.Duration) (Member, []MemberOutput) {
 	if c, ok := m.own[in.Execution]; ok && c.epoch == in.Epoch {
 		delete(m.own, in.Execution)
 		delete(m.lease.covered, in.Execution)
+	}
+	return m, nil
+}
+
+func (in Appeared) member(m Member, _ time.Duration) (Member, []MemberOutput) {
+	if m.stage != Live || m.Judged(in.Execution, in.Epoch) {
+		return m, nil
+	}
+	return m.end("an object of %s, epoch %s, has appeared that nobody has judged", in.Execution, in.Epoch)
+}
+
+func (in Vanished) member(m Member, _ time.Duration) (Member, []MemberOutput) {
+	switch {
+	case m.stage == Live && m.Reports(in.Execution, in.Epoch), // the next verdicts release it
+		(m.stage == Listing || m.stage == Waiting) && !in.Ended: // the inventory may be wrong
+		return m.end("the object of %s, epoch %s, was deleted", in.Execution, in.Epoch)
 	}
 	return m, nil
 }
