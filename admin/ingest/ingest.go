@@ -12,12 +12,14 @@ package ingest
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/skein-project/skein/admin/lifecycle"
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 )
 
@@ -57,7 +59,7 @@ func (i *Ingester) Ingest(ctx context.Context, from flow.Sender, events []flow.E
 	ctx, span := tracer.Start(ctx, "ingest.record")
 	defer span.End()
 	span.SetAttributes(attribute.String("cluster", from.Cluster), attribute.Int("events", len(events)))
-	results, err := i.store.RecordEvents(ctx, from, events, lifecycle.Apply)
+	results, err := i.record(ctx, from, events)
 	if err != nil {
 		span.RecordError(err)
 		return nil, err
@@ -66,6 +68,44 @@ func (i *Ingester) Ingest(ctx context.Context, from flow.Sender, events []flow.E
 		i.note(ctx, from, events[n], r)
 	}
 	return results, nil
+}
+
+// record keeps what the database can never hold from holding up the rest: a
+// batch that it calls Invalid is recorded execution by execution, and the
+// execution that it concerns event by event, so that the one event is refused.
+// Otherwise it would be sent again for ever, and all that its cluster says with
+// it.
+func (i *Ingester) record(ctx context.Context, from flow.Sender, events []flow.Event) ([]flow.EventResult, error) {
+	results, err := i.store.RecordEvents(ctx, from, events, lifecycle.Apply)
+	if !fault.Is(err, fault.Invalid) {
+		return results, err
+	}
+	if len(events) == 1 {
+		return []flow.EventResult{{Reason: "cannot be stored: " + err.Error()}}, nil
+	}
+	results = nil
+	alone := firsts(events) == len(events)
+	for len(events) > 0 {
+		n := firsts(events)
+		if alone {
+			n = 1
+		}
+		some, err := i.record(ctx, from, events[:n])
+		if err != nil {
+			return nil, err
+		}
+		results, events = append(results, some...), events[n:]
+	}
+	return results, nil
+}
+
+// firsts is how many events at the front are of one execution.
+func firsts(events []flow.Event) int {
+	n := slices.IndexFunc(events, func(e flow.Event) bool { return e.Execution != events[0].Execution })
+	if n < 0 {
+		return len(events)
+	}
+	return n
 }
 
 func (i *Ingester) note(ctx context.Context, from flow.Sender, e flow.Event, r flow.EventResult) {

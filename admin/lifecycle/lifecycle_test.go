@@ -58,6 +58,20 @@ func TestWorkflowEvents(t *testing.T) {
 	}
 }
 
+func TestAnEndWhoseErrorHoldsNULIsStorable(t *testing.T) {
+	detail, err := proto.Marshal(&event.WorkflowExecutionEvent{OutputResult: &event.WorkflowExecutionEvent_Error{
+		Error: &core.ExecutionError{Code: "a\x00b"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := workflowEvent(flow.ExecutionFailed)
+	e.Detail = detail
+	got, res := Apply(flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionRunning}}, e)
+	if !res.Accepted || got.Execution.ErrorCode != "ab" {
+		t.Errorf("answered %+v, code %q; the database knows no NUL", res, got.Execution.ErrorCode)
+	}
+}
+
 func TestErrorIsKept(t *testing.T) {
 	detail, err := proto.Marshal(&event.WorkflowExecutionEvent{OutputResult: &event.WorkflowExecutionEvent_Error{
 		Error: &core.ExecutionError{Code: "USER:Boom", Message: "it broke", Kind: core.ExecutionError_USER}}})

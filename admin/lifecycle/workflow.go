@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"strings"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-project/skein/api/flow"
@@ -64,7 +66,7 @@ func moveWorkflow(r flow.Recorded, e flow.Event, detail *event.WorkflowExecution
 		if !e.EndedAt.IsZero() {
 			x.EndedAt = e.EndedAt
 		}
-		x.OutputURI = detail.GetOutputUri()
+		x.OutputURI = text(detail.GetOutputUri())
 	}
 	return r
 }
@@ -75,5 +77,9 @@ func setError(x *flow.Execution, failure *core.ExecutionError) {
 		x.Error = raw
 	}
 	x.ErrorKind = failure.GetKind().String()
-	x.ErrorCode = failure.GetCode()
+	x.ErrorCode = text(failure.GetCode())
 }
+
+// text is what the database can hold of what tasks wrote: it knows no NUL, and
+// an end that it cannot hold would never be recorded.
+func text(s string) string { return strings.ReplaceAll(s, "\x00", "") }

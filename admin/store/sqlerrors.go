@@ -24,6 +24,7 @@ const (
 	classOperator      = "57" // shutdown, crash, cancel
 	classResources     = "53"
 	classData          = "22"
+	classLimit         = "54" // of the server: a key too long for an index
 )
 
 // ambiguousError says that a write was sent and its outcome is not known.
@@ -135,7 +136,7 @@ func meaning(err error) (fault.Kind, string) {
 	case state == "", strings.HasPrefix(state, classConnection),
 		strings.HasPrefix(state, classOperator), strings.HasPrefix(state, classResources):
 		return fault.Unavailable, "the database is not available"
-	case strings.HasPrefix(state, classData):
+	case strings.HasPrefix(state, classData), strings.HasPrefix(state, classLimit):
 		return fault.Invalid, "holds a value that cannot be stored"
 	}
 	return fault.Internal, "the database refused a statement"

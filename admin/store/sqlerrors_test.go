@@ -48,7 +48,7 @@ func TestACallerIsToldAKindAndNoDriverText(t *testing.T) {
 	}{
 		{pgError("40001"), fault.Unavailable}, {pgError("23505"), fault.Conflict}, {pgError("53100"), fault.Exhausted},
 		{pgError("53300"), fault.Unavailable}, {pgError("08006"), fault.Unavailable}, {pgError("57P01"), fault.Unavailable},
-		{pgError("22021"), fault.Invalid}, {pgError("42601"), fault.Internal}, {pgError("42P01"), fault.Unavailable},
+		{pgError("22021"), fault.Invalid}, {pgError("54000"), fault.Invalid}, {pgError("42601"), fault.Internal}, {pgError("42P01"), fault.Unavailable},
 		{pgx.ErrNoRows, fault.NotFound}, {pgx.ScanArgError{Err: io.EOF}, fault.Internal}, {context.Canceled, fault.Unavailable}, {io.EOF, fault.Unavailable},
 		{fault.E(fault.Stale, "old"), fault.Stale},
 	} {
