@@ -89,7 +89,7 @@ func skipForeign(root, path string, d fs.DirEntry) error {
 	if path == root {
 		return nil
 	}
-	if strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "bin" || d.Name() == "depseed" {
+	if strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "bin" {
 		return filepath.SkipDir
 	}
 	if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil {
