@@ -132,10 +132,24 @@ func python(ctx context.Context) string {
 func (d *demo) endpoints(f flags) {
 	fmt.Fprintf(d.out, `
 Everything stays up until Ctrl-C.
-  Flyte gRPC    127.0.0.1:%d      export FLYTECTL_CONFIG=%s
-  Flyte HTTP    127.0.0.1:%d
-  Skein API     127.0.0.1:%d      export SKEIN_CONFIG=%s
-  logs          %s
-Try: skein launch demo.wordcount --input text="one two three" --wait
-`, f.grpc, d.fed.Flyte, f.http, f.api, d.fed.Config, filepath.Join(d.fed.State(), "logs"))
+  Flyte gRPC  127.0.0.1:%d
+  Flyte HTTP  127.0.0.1:%d
+  Skein API   127.0.0.1:%d
+  logs        %s
+
+In another terminal:
+  export PATH=%s:$PATH
+  export SKEIN_CONFIG=%s
+  export FLYTECTL_CONFIG=%s
+  skein launch demo.wordcount --input text="one two three" --wait
+`, f.grpc, f.http, f.api, filepath.Join(d.fed.State(), "logs"), programs(), d.fed.Config, d.fed.Flyte)
+}
+
+// programs is the folder of this program.
+func programs() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "bin"
+	}
+	return filepath.Dir(path)
 }
