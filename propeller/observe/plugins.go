@@ -2,6 +2,8 @@ package observe
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -59,14 +61,8 @@ func (p Plugins) For(taskType string, t *core.TaskTemplate) plugins.Plugin {
 	return nil
 }
 
-// TaskTypes are the task types that have a plugin of their own.
-func (p Plugins) TaskTypes() []string {
-	types := make([]string, 0, len(p.byType))
-	for t := range p.byType {
-		types = append(types, t)
-	}
-	return types
-}
+// TaskTypes are the task types that have a plugin of their own, in order.
+func (p Plugins) TaskTypes() []string { return slices.Sorted(maps.Keys(p.byType)) }
 
 // Runs gives the plugin that was recorded to run an attempt, or else the one
 // that would run its task type.
