@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/skein-project/skein/admin/middleware"
+	"github.com/skein-project/skein/admin/service"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/admin"
 	"github.com/skein-project/skein/api/flyteidl/core"
@@ -145,6 +146,9 @@ var badInputs = []badInput{
 	}),
 	badLaunch("launch with an odd label", codes.InvalidArgument, "spec.labels", func(q *admin.ExecutionCreateRequest) {
 		q.Spec.Labels = &admin.Labels{Values: map[string]string{"a b": "c"}}
+	}),
+	badLaunch("launch with a spec that no cluster's API server takes", codes.InvalidArgument, "environment variables", func(q *admin.ExecutionCreateRequest) {
+		q.Spec.Envs = &admin.Envs{Values: []*core.KeyValuePair{{Key: "LARGE", Value: strings.Repeat("x", service.MaxSpec)}}}
 	}),
 	badLaunch("launch with a relative raw prefix", codes.InvalidArgument, "spec.raw_output_data_config.output_location_prefix", func(q *admin.ExecutionCreateRequest) {
 		q.Spec.RawOutputDataConfig = &admin.RawOutputDataConfig{OutputLocationPrefix: "here"}

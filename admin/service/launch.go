@@ -182,6 +182,10 @@ func (s *Service) row(ctx context.Context, l *launch) (flow.Execution, error) {
 	if row.Spec, err = canonical(spec); err != nil {
 		return flow.Execution{}, err
 	}
+	if len(row.Spec) > MaxSpec {
+		return flow.Execution{}, fault.Field("spec", "has %d bytes with what the launch plan adds, at most %d fit: "+
+			"shorten labels, annotations or environment variables", len(row.Spec), MaxSpec)
+	}
 	row.UserInputs, err = canonical(given(l.inputs))
 	return row, err
 }

@@ -32,6 +32,10 @@ const (
 	MaxInlineInputs = 16 << 10
 	// MaxInlineClosure is the largest closure kept in the entity's row.
 	MaxInlineClosure = 256 << 10
+	// MaxSpec bounds the serialised spec of an execution, with what its launch
+	// plan adds. It travels to the cluster inside one object there, which an API
+	// server takes only up to about a MiB.
+	MaxSpec = 256 << 10
 	// MaxNameLength bounds names and versions of entities, in bytes.
 	MaxNameLength = 255
 	// MaxExecutionName bounds the name of an execution, which becomes a
