@@ -12,6 +12,7 @@ package commit
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -39,6 +40,9 @@ type Options struct {
 	Timeout time.Duration    // of one transaction; 5 s
 	Observe func(flow.Fence) // told each new fence; must not block
 }
+
+// grace is for a transaction that notices the end of its context.
+const grace = 250 * time.Millisecond
 
 // MaxBatch is the most that one transaction places.
 const MaxBatch = 500
@@ -90,16 +94,13 @@ func (c *Committer) Plan(ctx context.Context, placements []flow.Placement, waits
 		p := placements[:min(len(placements), c.opts.Batch)]
 		w := waits[:min(len(waits), c.opts.Batch-len(p))]
 		placements, waits = placements[len(p):], waits[len(w):]
-		err := c.write(ctx, func(ctx context.Context, f flow.Fence) (flow.Fence, error) {
-			next, ids, err := c.ledger.CommitPlan(ctx, f, p, w, at)
-			if err == nil {
-				placed = append(placed, ids...)
-			}
-			return next, err
+		ids, err := write(ctx, c, func(ctx context.Context, f flow.Fence) (flow.Fence, []flow.ExecutionID, error) {
+			return c.ledger.CommitPlan(ctx, f, p, w, at)
 		})
 		if err != nil {
 			return placed, err
 		}
+		placed = append(placed, ids...)
 		c.told.written(w)
 	}
 	return placed, nil
@@ -110,15 +111,9 @@ func (c *Committer) Leases(ctx context.Context, requests []flow.LeaseRequest, du
 	if len(requests) == 0 {
 		return nil, nil
 	}
-	var leases []flow.Lease
-	err := c.write(ctx, func(ctx context.Context, f flow.Fence) (next flow.Fence, err error) {
-		next, leases, err = c.ledger.RecordLeases(ctx, f, requests, duration, at)
-		return next, err
+	return write(ctx, c, func(ctx context.Context, f flow.Fence) (flow.Fence, []flow.Lease, error) {
+		return c.ledger.RecordLeases(ctx, f, requests, duration, at)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return leases, nil
 }
 
 // Health stores changes of health in one transaction.
@@ -126,27 +121,30 @@ func (c *Committer) Health(ctx context.Context, changes []flow.HealthChange) err
 	if len(changes) == 0 {
 		return nil
 	}
-	return c.write(ctx, func(ctx context.Context, f flow.Fence) (flow.Fence, error) {
-		return c.ledger.SetHealth(ctx, f, changes)
+	_, err := write(ctx, c, func(ctx context.Context, f flow.Fence) (flow.Fence, struct{}, error) {
+		next, err := c.ledger.SetHealth(ctx, f, changes)
+		return next, struct{}{}, err
 	})
+	return err
 }
+
+// transaction is one fenced write and what it gives.
+type transaction[T any] func(context.Context, flow.Fence) (flow.Fence, T, error)
 
 // write runs one transaction in its turn. Whatever its error, the beat that the
 // database now holds is not known for certain, so the term is over.
-func (c *Committer) write(ctx context.Context, tx func(context.Context, flow.Fence) (flow.Fence, error)) error {
+func write[T any](ctx context.Context, c *Committer, tx transaction[T]) (none T, err error) {
 	select {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
-		return fault.Wrap(fault.Stale, ctx.Err(), "the term ended before the write")
+		return none, fault.Wrap(fault.Stale, ctx.Err(), "the term ended before the write")
 	}
 	if err := c.usable(ctx); err != nil {
-		return err
+		return none, err
 	}
 	fence := c.Fence()
-	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
-	defer cancel()
-	next, err := tx(ctx, fence)
+	next, value, err := bounded(ctx, c.opts.Timeout, fence, tx)
 	if err == nil && next.Compare(fence) <= 0 {
 		err = fault.E(fault.Internal, "the fence did not rise: %s after %s", next, fence)
 	}
@@ -154,11 +152,49 @@ func (c *Committer) write(ctx context.Context, tx func(context.Context, flow.Fen
 	defer c.mu.Unlock()
 	if err != nil {
 		c.broken = fault.Wrap(fault.Stale, err, "fenced write at %s", fence)
-		return c.broken
+		return none, c.broken
 	}
 	c.fence = next
 	c.opts.Observe(next)
-	return nil
+	return value, nil
+}
+
+// bounded waits no longer for a transaction than the timeout and the term
+// allow. A ledger that lost a COMMIT's answer goes on to find out what became
+// of it, for longer than a lease lasts if the database is out of reach, while
+// another replica could lead. What is left behind can do no harm: it still
+// carries its fence, and nothing more is written in this term.
+func bounded[T any](ctx context.Context, timeout time.Duration, fence flow.Fence, tx transaction[T]) (flow.Fence, T, error) {
+	type outcome struct {
+		next  flow.Fence
+		value T
+		err   error
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		defer func() {
+			if p := recover(); p != nil {
+				o.err = fault.E(fault.Internal, "panic in a fenced write: %v\n%s", p, debug.Stack())
+			}
+			cancel()
+			done <- o
+		}()
+		o.next, o.value, o.err = tx(ctx, fence)
+	}()
+	select {
+	case o := <-done:
+		return o.next, o.value, o.err
+	case <-ctx.Done():
+	}
+	select { // what notices the end in time still counts
+	case o := <-done:
+		return o.next, o.value, o.err
+	case <-time.After(grace):
+		var none T
+		return fence, none, fault.Wrap(fault.Unavailable, ctx.Err(), "the write did not end in time")
+	}
 }
 
 // usable refuses a write of a term that is over.

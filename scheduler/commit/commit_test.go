@@ -26,8 +26,9 @@ type ledger struct {
 	fence  flow.Fence
 	sizes  []int // placements + waits of each plan
 	waits  []string
-	fail   error // of the next write, which commits nevertheless
-	refuse error // of the next write, which changes nothing
+	fail   error         // of the next write, which commits nevertheless
+	refuse error         // of the next write, which changes nothing
+	hang   chan struct{} // if set, leases are recorded when it is closed, whatever the context says
 	inside atomic.Int32
 }
 
@@ -65,6 +66,9 @@ func (l *ledger) CommitPlan(_ context.Context, f flow.Fence, p []flow.Placement,
 }
 
 func (l *ledger) RecordLeases(_ context.Context, f flow.Fence, r []flow.LeaseRequest, d time.Duration, _ time.Time) (flow.Fence, []flow.Lease, error) {
+	if l.hang != nil {
+		<-l.hang
+	}
 	next, err := l.write(f)
 	var out []flow.Lease
 	for _, x := range r {
@@ -178,6 +182,34 @@ func TestNothingIsWrittenAfterAFailure(t *testing.T) {
 			err = c.Health(context.Background(), []flow.HealthChange{{Cluster: "c"}})
 			if got := fault.Is(err, fault.Stale); got != tt.broken {
 				t.Errorf("the next write: %v; why: %s", err, tt.why)
+			}
+		})
+	}
+}
+
+// A store that reads back what became of a COMMIT may take longer than a lease
+// lasts. The term must be over long before.
+func TestALedgerThatHangsEndsTheTerm(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  time.Duration // of the term
+	}{
+		{"its time is up", time.Minute},
+		{"the term is over", 20 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := &ledger{hang: make(chan struct{})}
+			defer close(l.hang)
+			c := New(l, flow.Fence{}, Options{Timeout: 50 * time.Millisecond})
+			ctx, cancel := context.WithTimeout(context.Background(), tt.end)
+			defer cancel()
+			begun := time.Now()
+			leases, err := c.Leases(ctx, []flow.LeaseRequest{{Nonce: 1}}, time.Second, now)
+			if took := time.Since(begun); !fault.Is(err, fault.Stale) || leases != nil || took > 5*time.Second {
+				t.Errorf("%v, %v after %s: want Stale and no lease, soon", leases, err, took)
+			}
+			if err := c.Health(context.Background(), []flow.HealthChange{{Cluster: "c"}}); !fault.Is(err, fault.Stale) {
+				t.Errorf("the next write: %v", err)
 			}
 		})
 	}
