@@ -152,8 +152,11 @@ func TestTheWayOutIsTold(t *testing.T) {
 	if err := noExecution(status.Error(codes.Internal, "broken")); strings.Contains(err.Error(), "skein get") {
 		t.Errorf("got %v", err)
 	}
-	if err := noExecution(nil); err != nil {
+	if err := noAttempt(nil, "x"); err != nil {
 		t.Errorf("nil became %v", err)
+	}
+	if err := noAttempt(status.Error(codes.NotFound, "execution x has recorded no such task attempt"), "x"); !strings.Contains(err.Error(), "skein get x shows") {
+		t.Errorf("got %v", err)
 	}
 }
 

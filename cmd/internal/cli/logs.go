@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,8 +52,13 @@ printed as it is, whatever --output says.`,
 
 // noAttempt adds what to ask instead.
 func noAttempt(err error, execution string) error {
-	err = advise(err, fault.NotFound, "skein get %s shows its nodes", execution)
-	return advise(err, fault.Precondition, "skein explain %s says where it is", execution)
+	switch told := fromWire(err); {
+	case fault.Is(told, fault.NotFound) && strings.Contains(told.Error(), "task attempt"):
+		return advise(told, fault.NotFound, "skein get %s shows its nodes", execution)
+	case fault.Is(told, fault.Precondition):
+		return advise(told, fault.Precondition, "skein explain %s says more", execution)
+	}
+	return noExecution(err)
 }
 
 func copyLog(w io.Writer, receive func() (*skeinv1.GetLogsResponse, error)) error {
