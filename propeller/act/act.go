@@ -70,7 +70,8 @@ func New(o Options) *Actor {
 // Do performs a step and writes the status that it leads to. The context's
 // deadline is the end of the lease. It gives the sequence that it wrote, or 0.
 // An error may pass: what could be done was done and written, and the rest is
-// decided anew.
+// decided anew. But a *workflow.Failure says that nothing was done, and that the
+// execution can never begin.
 func (a *Actor) Do(ctx context.Context, wf *v1alpha1.FlyteWorkflow, w observe.World, s workflow.Step) (int64, error) {
 	if s.Empty() {
 		return 0, nil
@@ -142,13 +143,25 @@ func (t *turn) begin(ctx context.Context, uri string) error {
 	if t.wf.Spec.InputsURI != "" {
 		var err error
 		if data, err = t.Blobs.Read(ctx, t.wf.Spec.InputsURI); err != nil {
-			return fmt.Errorf("read the inputs of the execution: %w", err)
+			return t.hopeless(err)
 		}
 	}
 	if err := t.Blobs.Write(ctx, uri, data); err != nil {
 		return fmt.Errorf("write the inputs of the execution: %w", err)
 	}
 	return nil
+}
+
+// hopeless makes a Failure of inputs that have been missing for long or cannot
+// be read at all: nothing has begun, and nothing ever would.
+func (t *turn) hopeless(err error) error {
+	err = fmt.Errorf("read the inputs of the execution: %w", err)
+	missing := fault.Is(err, fault.NotFound) && t.w.View.Now.Sub(t.wf.CreationTimestamp.Time) > workflow.Patience
+	if !missing && !fault.Is(err, fault.Exhausted) {
+		return err
+	}
+	return &workflow.Failure{Code: "InputsNotFound", System: true, URI: t.wf.Spec.InputsURI,
+		Message: fmt.Sprintf("%v: does this cluster share the control plane's object store?", err)}
 }
 
 // all performs the independent actions of a step, several at once.

@@ -81,6 +81,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return result(err)
 	}
 	seq, err := r.Actor.Do(ctx, wf, world, step)
+	if never := (*workflow.Failure)(nil); errors.As(err, &never) {
+		step = workflow.Fail(world.View, never)
+		seq, err = r.Actor.Do(ctx, wf, world, step)
+	}
 	r.wrote(wf.UID, seq)
 	count(step, time.Since(begun), err)
 	if step.Held > 0 && !may {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/admin"
 	"github.com/skein-project/skein/api/flyteidl/core"
@@ -87,7 +88,7 @@ func (o *Observer) World(ctx context.Context, wf *v1alpha1.FlyteWorkflow, maySta
 	w := World{View: o.view(wf, mayStart, now), Spec: &admin.ExecutionSpec{}}
 	f, err := o.known(ctx, wf)
 	if err != nil {
-		return w, err
+		return w, hopeless(wf, w.View, err)
 	}
 	w.Spec, w.View.Graph = f.spec, f.graph
 	w.View.MaxParallelism = int(f.spec.GetMaxParallelism())
@@ -100,6 +101,18 @@ func (o *Observer) World(ctx context.Context, wf *v1alpha1.FlyteWorkflow, maySta
 	w.View.Status.CompressedNodes = nil
 	w.View.Observed, err = o.attempts(ctx, wf.Namespace, w.View)
 	return w, err
+}
+
+// hopeless makes a Failure of an error that would otherwise keep an execution
+// that has not begun waiting for ever: one that is to be aborted needs no
+// workflow to end, and one whose workflow has been missing for long has none.
+func hopeless(wf *v1alpha1.FlyteWorkflow, v workflow.View, err error) error {
+	missing := fault.Is(err, fault.NotFound) && v.Now.Sub(wf.CreationTimestamp.Time) > workflow.Patience
+	if wf.Status.Phase != "" || !v.Abort && !missing && !fault.Is(err, fault.Exhausted) {
+		return err
+	}
+	return &workflow.Failure{Code: "WorkflowNotFound", System: true, URI: wf.Spec.ClosureURI,
+		Message: fmt.Sprintf("%v: does this cluster share the control plane's object store?", err)}
 }
 
 func (o *Observer) view(wf *v1alpha1.FlyteWorkflow, mayStart bool, now time.Time) workflow.View {

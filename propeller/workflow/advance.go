@@ -11,12 +11,17 @@ import (
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
-// Fail is the step that ends an execution of which nothing can be run.
+// Fail is the step that ends an execution of which nothing can be run; as
+// aborted, if that is asked of one that has not begun.
 func Fail(v View, f *Failure) Step {
 	s := Step{Nodes: map[string]*v1alpha1.NodeStatus{}, Status: v.Status, now: metav1.NewMicroTime(v.Now), seq: v.Status.Sequence + 1}
 	s.Status.Nodes, s.Status.CompressedNodes, s.Status.Sequence = nil, nil, s.seq
 	s.Status.ObservedRevision = v.Revision
-	(&advance{Step: &s, v: &v}).close(flow.ExecutionFailed, f.err())
+	end := flow.ExecutionFailed
+	if v.Abort && v.Status.Phase == "" {
+		end, f = flow.ExecutionAborted, &Failure{Code: "Aborted", Message: v.Cause}
+	}
+	(&advance{Step: &s, v: &v}).close(end, f.err())
 	return s
 }
 

@@ -78,6 +78,10 @@ type Failure struct {
 	Retryable bool
 }
 
+// Patience is how long what the control plane put into the object store may be
+// missing before an execution that has not begun fails of it.
+const Patience = 5 * time.Minute
+
 // maxMessage bounds what one error takes of the custom resource; the whole is
 // in the object store.
 const maxMessage = 16 << 10
