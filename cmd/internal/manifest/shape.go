@@ -23,19 +23,7 @@ func shape(at string, value any, t reflect.Type) []string {
 	case reflect.Struct:
 		return structShape(at, value, t)
 	case reflect.Map:
-		m, ok := value.(map[string]any)
-		if !ok {
-			return wrong(at, "a map", value)
-		}
-		var problems []string
-		for _, key := range slices.Sorted(maps.Keys(m)) {
-			if key == "true" || key == "false" {
-				problems = append(problems, fmt.Sprintf("%s: a key is read as %s: %s", at, key, quote))
-				continue
-			}
-			problems = append(problems, shape(join(at, key), m[key], t.Elem())...)
-		}
-		return problems
+		return mapShape(at, value, t)
 	case reflect.Slice:
 		list, ok := value.([]any)
 		if !ok {
@@ -60,6 +48,22 @@ func shape(at string, value any, t reflect.Type) []string {
 		}
 	}
 	return nil
+}
+
+func mapShape(at string, value any, t reflect.Type) []string {
+	m, ok := value.(map[string]any)
+	if !ok {
+		return wrong(at, "a map", value)
+	}
+	var problems []string
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if key == "true" || key == "false" {
+			problems = append(problems, fmt.Sprintf("%s: a key is read as %s: %s", at, key, quote))
+			continue
+		}
+		problems = append(problems, shape(join(at, key), m[key], t.Elem())...)
+	}
+	return problems
 }
 
 func structShape(at string, value any, t reflect.Type) []string {
