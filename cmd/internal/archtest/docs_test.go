@@ -116,6 +116,27 @@ func TestDocsNameWhatExists(t *testing.T) {
 	}
 }
 
+// TestMapOfTheTree demands that README's map names every package of a plane.
+func TestMapOfTheTree(t *testing.T) {
+	_, text, found := strings.Cut(read(t, "README.md"), "## Map of the tree\n")
+	if !found {
+		t.Fatal("README.md has no map of the tree")
+	}
+	for _, plane := range []string{"admin", "scheduler", "federation", "propeller", "plugins"} {
+		_, line, _ := strings.Cut(text, "\n    "+plane+"/")
+		line, _, _ = strings.Cut(line, "\n")
+		entries, err := os.ReadDir(filepath.Join(root, plane))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.IsDir() && !regexp.MustCompile(`\b`+e.Name()+`\b`).MatchString(line) {
+				t.Errorf("the map of the tree in README.md does not name %s/%s", plane, e.Name())
+			}
+		}
+	}
+}
+
 // everyTest is the text of the test files by package, and of all at "".
 func everyTest(t *testing.T) map[string]string {
 	t.Helper()
