@@ -178,6 +178,14 @@ func TestABackendsEndIsSeenByItsClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Only a connection that has passed a byte is a backend's for good: one that is reset while it is dialled is
+	// dialled again, elsewhere.
+	if _, err := io.WriteString(client, "ab"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(server, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	_ = server.(*net.TCPConn).SetLinger(0) // a reset, as from a killed process with unread data
 	_ = server.Close()
 	_ = client.SetReadDeadline(time.Now().Add(5 * time.Second))
