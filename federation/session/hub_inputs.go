@@ -197,7 +197,7 @@ func (in AcksCame) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 		return h.close("acks out of order")
 	}
 	h.heard = now
-	full := h.unacked >= Window
+	before := h.unacked
 	for _, a := range in.Acks {
 		if s, ok := h.sent[a.Execution]; ok && !s.acked && s.revision <= a.Revision {
 			s.acked = true
@@ -206,7 +206,8 @@ func (in AcksCame) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 		}
 	}
 	out := []HubOutput{StoreAcks{Acks: in.Acks}}
-	if full && h.unacked < Window {
+	// Half a window at a time: a read for each ack would keep the database busy.
+	if before > Window/2 && h.unacked <= Window/2 {
 		var read []HubOutput
 		h, read = h.read(now)
 		out = append(out, read...)

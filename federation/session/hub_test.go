@@ -146,6 +146,37 @@ func TestTheWindowBoundsWhatIsUnacked(t *testing.T) {
 	}
 }
 
+// Each read brings whole rows: one for every ack would be a busy loop.
+func TestAcksOfAFullWindowCauseOneRead(t *testing.T) {
+	var h session.Hub
+	reads := 0
+	step := func(in session.HubInput) {
+		var out []session.HubOutput
+		h, out = h.Step(0, in)
+		for _, o := range out {
+			if _, ok := o.(session.ReadOutbox); ok {
+				reads++
+			}
+		}
+	}
+	for _, in := range []session.HubInput{session.SessionOpened{}, session.InventoryPart{Last: true}, session.VerdictsTaken{}} {
+		step(in)
+	}
+	var rows []flow.Assignment
+	for i := range session.Window {
+		rows = append(rows, flow.Assignment{Execution: flow.ExecutionID{Name: fmt.Sprint(i)}, Revision: 1})
+	}
+	step(session.OutboxRead{Assignments: rows})
+	reads = 0
+	for _, a := range rows {
+		step(session.AcksCame{Acks: []flow.Ack{{Execution: a.Execution, Revision: 1}}})
+		step(session.OutboxRead{})
+	}
+	if reads != 1 {
+		t.Errorf("%d acks caused %d reads, want 1", len(rows), reads)
+	}
+}
+
 func TestALeaseIsAskedInTheNameOfTheSession(t *testing.T) {
 	var h session.Hub
 	who := flow.Sender{Member: flow.Member{Cluster: "east", Instance: "i"}, Generation: 7, Incarnation: 2}
