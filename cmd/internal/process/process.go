@@ -58,20 +58,32 @@ type flags struct {
 // Command makes the program's root command.
 func (p Process[C]) Command() *cobra.Command {
 	var f flags
-	root := &cobra.Command{Use: p.Name, Short: p.Short, Version: version.String(), SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs}
+	root := &cobra.Command{Use: p.Name, Short: p.Short, Version: version.String(), SilenceUsage: true, SilenceErrors: true, Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.E(fault.Invalid, "%v; see %s --help", err, cmd.CommandPath())
+	})
 	root.PersistentFlags().StringVar(&f.file, "config", "", "configuration file")
 	root.PersistentFlags().StringArrayVar(&f.set, "set", nil, "one setting as key=value, over file and environment; may be repeated")
 	root.AddCommand(&cobra.Command{
-		Use: "run", Short: "Run until SIGTERM", Example: "  " + p.Name + " run --config " + p.Name + ".yaml", Args: cobra.NoArgs,
+		Use: "run", Short: "Run until SIGTERM", Example: "  " + p.Name + " run --config " + p.Name + ".yaml", Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context(), f) },
 	}, p.configCommand(&f))
 	return root
 }
 
+// none wants no arguments: a word that is no command is bad input.
+func none(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fault.E(fault.Invalid, "unknown command %q; see %s --help", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
 func (p Process[C]) configCommand(f *flags) *cobra.Command {
 	var env bool
 	show := &cobra.Command{
-		Use: "print", Short: "Print the effective configuration, secrets masked", Args: cobra.NoArgs,
+		Use: "print", Short: "Print the effective configuration, secrets masked", Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.load(*f)
 			if env {
@@ -84,7 +96,7 @@ func (p Process[C]) configCommand(f *flags) *cobra.Command {
 		},
 	}
 	show.Flags().BoolVar(&env, "env", false, "list the environment variables instead")
-	parent := &cobra.Command{Use: "config", Short: "Look at the configuration", Args: cobra.NoArgs,
+	parent := &cobra.Command{Use: "config", Short: "Look at the configuration", Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	parent.AddCommand(show)
 	return parent
