@@ -20,7 +20,7 @@ const (
 )
 
 // checkScope checks that a project exists and is active, and that the domain
-// is one of ours.
+// is one of ours, and that a namespace can be named after both.
 func (s *Service) checkScope(ctx context.Context, project, domain string) error {
 	if !slices.Contains(s.cfg.Domains, domain) {
 		return fault.Field("domain", "%q is not one of the domains %v", domain, s.cfg.Domains)
@@ -36,6 +36,11 @@ func (s *Service) checkScope(ctx context.Context, project, domain string) error 
 	case admin.Project_ARCHIVED, admin.Project_SYSTEM_ARCHIVED:
 		return withDetail(codes.InvalidArgument, "project: \""+project+"\" is archived; activate it first",
 			&admin.InactiveProject{Id: project})
+	}
+	// Nothing of a longer one could ever be placed: it becomes a namespace.
+	if n := (flow.ExecutionID{Project: project, Domain: domain}).Namespace(); len(n) > validation.DNS1123LabelMaxLength {
+		return fault.Field("project", "%q with domain %q makes the namespace %q, which Kubernetes does not take: it has %d characters, at most %d fit",
+			project, domain, n, len(n), validation.DNS1123LabelMaxLength)
 	}
 	return nil
 }
