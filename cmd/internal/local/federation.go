@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/cmd/internal/client"
 	"github.com/skein-project/skein/deploy/local/database"
 	"github.com/skein-project/skein/deploy/local/forward"
@@ -153,6 +154,9 @@ func (f *Federation) progress(what string) { f.opts.Progress(what) }
 func (f *Federation) port(name string, fixed int) (int, error) {
 	if fixed == 0 {
 		return f.book.Port(name)
+	}
+	if fixed < 1 || fixed > 65535 {
+		return 0, fault.Field("--"+name+"-port", "want a port from 1 to 65535, got %d", fixed)
 	}
 	if err := ports.Check(fixed); err != nil {
 		return 0, fmt.Errorf("--%s-port: %w", name, err)
