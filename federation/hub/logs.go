@@ -28,7 +28,6 @@ type logWait struct {
 	cluster string
 	limit   int64
 	dialled chan struct{}
-	once    sync.Once
 	pipe    *io.PipeWriter
 }
 

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -123,7 +124,7 @@ func (d *demo) awaitNode(ctx context.Context, name, node string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("node %s of %s did not start in time (%w)", node, name, err)
+			return errors.Join(fmt.Errorf("node %s of %s did not start in time", node, name), err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

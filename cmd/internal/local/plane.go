@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -196,7 +197,7 @@ func (f *Federation) awaitHealthy(ctx context.Context, begin time.Time) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("clusters did not become healthy within %s: %s (%v)", joinTime, strings.Join(waiting, ", "), err)
+			return errors.Join(fmt.Errorf("clusters did not become healthy within %s: %s", joinTime, strings.Join(waiting, ", ")), err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
