@@ -124,10 +124,6 @@ func UnsupportedTemplate(template *core.WorkflowTemplate, subs []*core.WorkflowT
 		}
 	}
 	walkAll(template, subs, func(t *core.WorkflowTemplate, n *core.Node) {
-		if n == t.GetFailureNode() {
-			report(t, n, "a failure node")
-			return
-		}
 		if kind := unsupportedKind(n); kind != "" {
 			report(t, n, kind)
 		}

@@ -203,7 +203,8 @@ func TestUnsupported(t *testing.T) {
 		{"a gate", nodes(approve("n7", "s")), nil, "gate node"},
 		{"an array", nodes(array("n7", run("x", "void"))), nil, "array node"},
 		{"a launch plan", nodes(launch("n7", "plan")), nil, "launch-plan node"},
-		{"a failure node", &core.WorkflowTemplate{FailureNode: run("n7", "void")}, nil, "failure node"},
+		{"failure nodes run", &core.WorkflowTemplate{FailureNode: run("n7", "void")}, []*core.WorkflowTemplate{{FailureNode: call("n7", "sub")}}, ""},
+		{"a failure node that launches", &core.WorkflowTemplate{FailureNode: launch("n7", "plan")}, nil, "launch-plan node"},
 		{"a branch in a sub-workflow", nodes(call("n0", "sub")), []*core.WorkflowTemplate{nodes(branch("n7", nil))}, "branch node"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

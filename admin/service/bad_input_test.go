@@ -122,8 +122,9 @@ var badInputs = []badInput{
 	badWorkflow("workflow with a gate", codes.Unimplemented, `node "n0"`, func(q *admin.WorkflowCreateRequest) {
 		q.Spec.Template.Nodes[0].Target = &core.Node_GateNode{GateNode: &core.GateNode{}}
 	}),
-	badWorkflow("workflow with a failure node", codes.Unimplemented, "failure node", func(q *admin.WorkflowCreateRequest) {
-		q.Spec.Template.FailureNode = q.Spec.Template.Nodes[0]
+	badWorkflow("workflow with a failure node that launches", codes.Unimplemented, `node "fn0"`, func(q *admin.WorkflowCreateRequest) {
+		q.Spec.Template.FailureNode = &core.Node{Id: "fn0", Target: &core.Node_WorkflowNode{WorkflowNode: &core.WorkflowNode{
+			Reference: &core.WorkflowNode_LaunchplanRef{LaunchplanRef: ident(core.ResourceType_LAUNCH_PLAN, "pkg.wf")}}}}
 	}),
 	badPlan("launch plan of a missing workflow", codes.NotFound, "nowhere", func(q *admin.LaunchPlanCreateRequest) { q.Spec.WorkflowId.Name = "nowhere" }),
 	badPlan("launch plan with a foreign input", codes.InvalidArgument, "spec.fixed_inputs.y", func(q *admin.LaunchPlanCreateRequest) {

@@ -33,7 +33,7 @@ func (r *reader) inputs(ctx context.Context, in workflow.Inputs) (*core.LiteralM
 		if in.Err != nil && takes(v.GetType(), core.SimpleType_ERROR) {
 			out.Literals[name] = errorLiteral(v.GetType(), in.Err)
 		} else if out.Literals[name] == nil && takes(v.GetType(), core.SimpleType_NONE) && v.GetType().GetUnionType() != nil {
-			out.Literals[name] = none()
+			out.Literals[name] = none(v.GetType())
 		}
 	}
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(out)
@@ -118,20 +118,20 @@ func (r *reader) outputs(ctx context.Context, uri string) (*core.LiteralMap, err
 }
 
 // takes reports whether a type is, or is a union with, a simple type.
-func takes(t *core.LiteralType, s core.SimpleType) bool {
-	if v, ok := t.GetType().(*core.LiteralType_Simple); ok {
-		return v.Simple == s
+func takes(t *core.LiteralType, s core.SimpleType) bool { return variant(t, s) != nil }
+
+// variant is the simple type within a type, as it is declared there: with the
+// tag by which flytekit knows the variants of a union; nil if there is none.
+func variant(t *core.LiteralType, s core.SimpleType) *core.LiteralType {
+	if v, ok := t.GetType().(*core.LiteralType_Simple); ok && v.Simple == s {
+		return t
 	}
 	for _, v := range t.GetUnionType().GetVariants() {
-		if takes(v, s) {
-			return true
+		if found := variant(v, s); found != nil {
+			return found
 		}
 	}
-	return false
-}
-
-func simple(s core.SimpleType) *core.LiteralType {
-	return &core.LiteralType{Type: &core.LiteralType_Simple{Simple: s}}
+	return nil
 }
 
 func scalar(s *core.Scalar) *core.Literal {
@@ -142,8 +142,9 @@ func union(l *core.Literal, t *core.LiteralType) *core.Literal {
 	return scalar(&core.Scalar{Value: &core.Scalar_Union{Union: &core.Union{Value: l, Type: t}}})
 }
 
-func none() *core.Literal {
-	return union(scalar(&core.Scalar{Value: &core.Scalar_NoneType{NoneType: &core.Void{}}}), simple(core.SimpleType_NONE))
+// none is what an optional input gets that nothing was given to.
+func none(t *core.LiteralType) *core.Literal {
+	return union(scalar(&core.Scalar{Value: &core.Scalar_NoneType{NoneType: &core.Void{}}}), variant(t, core.SimpleType_NONE))
 }
 
 // errorLiteral is what a failure node gets as "err".
@@ -152,5 +153,5 @@ func errorLiteral(t *core.LiteralType, e *core.Error) *core.Literal {
 	if t.GetUnionType() == nil {
 		return l
 	}
-	return union(l, simple(core.SimpleType_ERROR))
+	return union(l, variant(t, core.SimpleType_ERROR))
 }

@@ -137,9 +137,20 @@ func TestWhatCannotBeResolvedIsAFailure(t *testing.T) {
 	}
 }
 
+func simple(s core.SimpleType) *core.LiteralType {
+	return &core.LiteralType{Type: &core.LiteralType_Simple{Simple: s}}
+}
+
+// tagged is a variant as flytekit declares it.
+func tagged(s core.SimpleType, tag string) *core.LiteralType {
+	t := simple(s)
+	t.Structure = &core.TypeStructure{Tag: tag}
+	return t
+}
+
 func TestOptionalInputsAndErrors(t *testing.T) {
 	optional := &core.LiteralType{Type: &core.LiteralType_UnionType{UnionType: &core.UnionType{
-		Variants: []*core.LiteralType{simple(core.SimpleType_ERROR), simple(core.SimpleType_NONE)}}}}
+		Variants: []*core.LiteralType{tagged(core.SimpleType_ERROR, "FlyteError"), tagged(core.SimpleType_NONE, "none")}}}}
 	in := workflow.Inputs{Declared: map[string]*core.Variable{"err": {Type: optional}}}
 	r := &reader{blobs: memory{}}
 	got, _, err := r.inputs(t.Context(), in)
@@ -150,6 +161,9 @@ func TestOptionalInputsAndErrors(t *testing.T) {
 	got, _, err = r.inputs(t.Context(), in)
 	if e := got.GetLiterals()["err"].GetScalar().GetUnion().GetValue().GetScalar().GetError(); err != nil || e.GetFailedNodeId() != "n1" {
 		t.Errorf("failed: %v, %v", got, err)
+	}
+	if tag := got.GetLiterals()["err"].GetScalar().GetUnion().GetType().GetStructure().GetTag(); tag != "FlyteError" {
+		t.Errorf("the variant's tag is %q: flytekit cannot tell which it is", tag)
 	}
 }
 

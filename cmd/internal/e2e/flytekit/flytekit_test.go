@@ -26,6 +26,7 @@ func TestFlytekit(t *testing.T) {
 		t.Run("values of each type go round", func(t *testing.T) { t.Parallel(); s.typed(t) })
 		t.Run("a single task", func(t *testing.T) { t.Parallel(); s.single(t) })
 		t.Run("a failure reaches the client", func(t *testing.T) { t.Parallel(); s.failure(t) })
+		t.Run("a failure is cleaned up after", func(t *testing.T) { t.Parallel(); s.cleanup(t) })
 		t.Run("other ways to fail", func(t *testing.T) { t.Parallel(); s.patient(t) })
 		t.Run("files on the command line", func(t *testing.T) { t.Parallel(); s.files(t) })
 		t.Run("a label that no cluster has", func(t *testing.T) { t.Parallel(); s.nowhere(t) })
@@ -98,7 +99,7 @@ func (s *suite) refused(t *testing.T) {
 	}
 	kinds := map[string]string{
 		"mapped": "is an array node", "approved": "is a gate node", "asked": "is a gate node", "slept": "is a gate node",
-		"parent": "is a launch-plan node", "careful": "is a failure node",
+		"parent": "is a launch-plan node",
 	}
 	var said map[string]string
 	s.driver.ask(t, "refusals", map[string]any{"folder": refused, "names": slices.Sorted(maps.Keys(kinds))}, &said)

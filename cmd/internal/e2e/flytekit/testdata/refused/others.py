@@ -12,11 +12,6 @@ def one(n: int) -> int:
     return n
 
 
-@task
-def clean(n: int) -> None:
-    """Cleans up."""
-
-
 @workflow
 def mapped(ns: List[int]) -> List[int]:
     """Maps a task over a list."""
@@ -57,9 +52,3 @@ plan = LaunchPlan.get_or_create(workflow=child, name="others.plan")
 def parent(n: int) -> int:
     """Runs another by its launch plan."""
     return plan(n=n)
-
-
-@workflow(on_failure=clean)
-def careful(n: int) -> None:
-    """Cleans up after a failure."""
-    one(n=n)

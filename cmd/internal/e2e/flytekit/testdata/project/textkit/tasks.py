@@ -9,6 +9,7 @@ import pandas as pd
 from flytekit import Deck, current_context, dynamic, task
 from flytekit.exceptions.user import FlyteRecoverableException
 from flytekit.types.directory import FlyteDirectory
+from flytekit.types.error.error import FlyteError
 from flytekit.types.file import FlyteFile
 
 from . import helpers
@@ -175,6 +176,13 @@ def marks(folder: str) -> int:
 def shapes(name: str) -> List[Shape]:
     """Makes structured values to pick from."""
     return [Shape("none"), Shape(name, 2, notes={"full name": name + " Smith"})]
+
+
+@task
+def sweep(folder: str, err: Optional[FlyteError] = None) -> None:
+    """Cleans up after a failure, and says which."""
+    with open(os.path.join(folder, "swept"), "a") as f:
+        f.write(f"{err.failed_node_id}: {err.message}\n" if err else "nothing\n")
 
 
 @dynamic

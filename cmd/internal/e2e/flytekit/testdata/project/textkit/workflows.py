@@ -7,6 +7,7 @@ import pandas as pd
 from flytekit import LaunchPlan, Resources, WorkflowFailurePolicy, workflow
 from flytekit.core.node_creation import create_node
 from flytekit.types.directory import FlyteDirectory
+from flytekit.types.error.error import FlyteError
 from flytekit.types.file import FlyteFile
 
 from . import tasks
@@ -56,6 +57,25 @@ def failing(text: str) -> int:
     """Fails in its second node."""
     first = tasks.greeting(name=text, times=1)
     return tasks.fail(text=first)
+
+
+@workflow(on_failure=tasks.sweep)
+def careful(folder: str) -> int:
+    """Fails, and has a task that cleans up."""
+    return tasks.fail(text=folder)
+
+
+@workflow
+def sweeping(folder: str, err: Optional[FlyteError] = None) -> None:
+    """Cleans up in two tasks."""
+    tasks.nothing(folder=folder)
+    tasks.sweep(folder=folder, err=err)
+
+
+@workflow(on_failure=sweeping)
+def thorough(folder: str) -> int:
+    """Fails, and has a workflow that cleans up."""
+    return tasks.fail(text=folder)
 
 
 @workflow(failure_policy=WorkflowFailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE)
