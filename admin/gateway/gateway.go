@@ -12,10 +12,10 @@ import (
 	"context"
 	"net/http"
 	"net/textproto"
+	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/skein-project/skein/admin/dataproxy"
 	"github.com/skein-project/skein/api/fault"
@@ -32,28 +32,27 @@ func New(ctx context.Context, conn grpc.ClientConnInterface, links http.Handler)
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/healthcheck", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	mux.Handle("/", http.MaxBytesHandler(api, MaxBody))
-	// Links are looked at before the mux, which would rewrite their paths.
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.URL.Path) >= len(dataproxy.Prefix) && r.URL.Path[:len(dataproxy.Prefix)] == dataproxy.Prefix {
+	api, description := http.MaxBytesHandler(liberal(api), MaxBody), openAPI()
+	// The paths are looked at here: http.ServeMux would rewrite those of names such as "..".
+	return cors(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case strings.HasPrefix(path, dataproxy.Prefix):
 			links.ServeHTTP(w, r)
-			return
+		case path == "/healthcheck":
+			w.WriteHeader(http.StatusOK)
+		case path == "/api/v1/openapi":
+			description(w, r)
+		default:
+			api.ServeHTTP(w, r)
 		}
-		mux.ServeHTTP(w, r)
-	}), nil
+	})), nil
 }
 
 func newAPI(ctx context.Context, conn grpc.ClientConnInterface) (http.Handler, error) {
-	json := &runtime.JSONPb{
-		MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true},
-		UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
-	}
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, json),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newJSON()),
 		// The console speaks raw protobuf.
-		runtime.WithMarshalerOption("application/octet-stream", &runtime.ProtoMarshaller{}),
+		runtime.WithMarshalerOption(octets, &runtime.ProtoMarshaller{}),
 		// Names are free text; one with a slash can be read over gRPC only.
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
 		runtime.WithIncomingHeaderMatcher(incoming),
@@ -83,7 +82,7 @@ func newAPI(ctx context.Context, conn grpc.ClientConnInterface) (http.Handler, e
 	return mux, nil
 }
 
-// incoming passes on the request's id and trace besides the usual headers.
+// incoming passes on the request's id, trace and credential besides the usual headers.
 func incoming(key string) (string, bool) {
 	switch textproto.CanonicalMIMEHeaderKey(key) {
 	case "X-Request-Id":
@@ -92,6 +91,8 @@ func incoming(key string) (string, bool) {
 		return "traceparent", true
 	case "Tracestate":
 		return "tracestate", true
+	case "Flyte-Authorization": // what clients use where a proxy takes Authorization for itself
+		return "flyte-authorization", true
 	}
 	return runtime.DefaultHeaderMatcher(key)
 }

@@ -31,7 +31,12 @@ var nouns = map[flow.EntityKind]string{
 }
 
 func (s *Service) get(ctx context.Context, req *admin.ObjectGetRequest, kind flow.EntityKind) (flow.Entity, error) {
-	id, err := entityID("id", req.GetId(), kind)
+	wanted := req.GetId()
+	if wanted != nil && wanted.GetResourceType() == core.ResourceType_UNSPECIFIED {
+		wanted = clone(wanted)
+		wanted.ResourceType = core.ResourceType(kind) // paths of the REST API have none
+	}
+	id, err := entityID("id", wanted, kind)
 	if err != nil {
 		return flow.Entity{}, err
 	}

@@ -52,6 +52,9 @@ func phase[P interface {
 
 func parseTime(v string) (any, error) {
 	t, err := time.Parse(time.RFC3339Nano, v)
+	if err != nil { // in a query of a URL, the + of an offset has become a space
+		t, err = time.Parse(time.RFC3339Nano, strings.Replace(v, " ", "+", 1))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%q is no time such as 2026-01-31T12:00:00Z", v)
 	}

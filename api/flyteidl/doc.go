@@ -13,3 +13,10 @@
 // The .proto files come first and the Go files are generated from them by `make generate`. HTTP mappings are in
 // gateway.yaml.
 package flyteidl
+
+import _ "embed"
+
+// Gateway is gateway.yaml: which HTTP method and path stands for which RPC.
+//
+//go:embed gateway.yaml
+var Gateway []byte
