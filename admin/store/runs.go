@@ -8,25 +8,36 @@ import (
 
 var nodeList = listing{
 	noun: "node_execution", newest: "created_at", tie: []string{"node"},
-	fields: map[string]field{
+	fields: withExecution("nodes", map[string]field{
 		"node_id": text("node"), "phase": phase(flow.NodeRecovered), "parent_id": text("parent"),
 		"started_at": instant("started_at"), "node_execution_created_at": instant("created_at"),
 		"node_execution_updated_at": instant("updated_at"), "created_at": instant("created_at"),
 		"updated_at": instant("updated_at"), "duration": seconds(lasted),
-	},
+	}),
 }
 
 var taskList = listing{
 	noun: "task_execution", newest: "created_at", tie: []string{"attempt", "task_name", "task_version"},
-	fields: map[string]field{
-		"project": text("task_project"), "domain": text("task_domain"), "name": text("task_name"),
+	fields: withExecution("tasks", map[string]field{
+		"node_execution.node_id": text("node"),
+		"project":                text("task_project"), "domain": text("task_domain"), "name": text("task_name"),
 		"version": text("task_version"), "task.project": text("task_project"), "task.domain": text("task_domain"),
 		"task.name": text("task_name"), "task.version": text("task_version"), "node_id": text("node"),
 		"retry_attempt": integer("attempt"), "phase": phase(flow.TaskRetryableFailed), "phase_version": integer("version"),
 		"started_at": instant("started_at"), "task_execution_created_at": instant("created_at"),
 		"task_execution_updated_at": instant("updated_at"), "created_at": instant("created_at"),
 		"updated_at": instant("updated_at"), "duration": seconds(lasted),
-	},
+	}),
+}
+
+// withExecution adds the fields of the execution that a table's rows belong to.
+func withExecution(table string, fields map[string]field) map[string]field {
+	fields["execution.project"], fields["execution.domain"] = text("project"), text("domain")
+	fields["execution.name"] = text("name")
+	of := phase(flow.ExecutionAborting)
+	of.sql = "(SELECT e.phase FROM executions e WHERE e.name = " + table + ".name AND e.project = " + table + ".project AND e.domain = " + table + ".domain)"
+	fields["execution.phase"] = of
+	return fields
 }
 
 func nodeKey(n *flow.NodeID) []column {

@@ -76,10 +76,7 @@ func (a *Admin) serve(ctx context.Context, group *errgroup.Group) error {
 	a.hub.Register(own)
 	skeinv1.RegisterPeerServiceServer(own, peerServer{scheduler: a.scheduler, hub: a.hub})
 	for _, s := range []*grpc.Server{flyte, own} {
-		status := health.NewServer()
-		status.SetServingStatus("flyteadmin", healthv1.HealthCheckResponse_SERVING)
-		healthv1.RegisterHealthServer(s, status)
-		reflection.Register(s)
+		addProbes(s)
 	}
 	loop, err := grpc.NewClient("passthrough:///"+a.cfg.Flyte.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage)))
@@ -97,6 +94,14 @@ func (a *Admin) serve(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return serveGRPC(ctx, "federation.listen", a.cfg.Federation.Listen, own, hubGone) })
 	group.Go(func() error { return serveHTTP(ctx, a.cfg.Flyte.HTTP, web) })
 	return group.Wait()
+}
+
+// addProbes adds what probes and people with grpcurl ask.
+func addProbes(s *grpc.Server) {
+	status := health.NewServer() // the empty name, too, is being served
+	status.SetServingStatus("flyteadmin", healthv1.HealthCheckResponse_SERVING)
+	healthv1.RegisterHealthServer(s, status)
+	reflection.Register(s)
 }
 
 func serverOptions(i *middleware.Interceptors) []grpc.ServerOption {
