@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
@@ -30,6 +31,13 @@ type echo struct {
 
 func (echo) GetTask(_ context.Context, req *admin.ObjectGetRequest) (*admin.Task, error) {
 	return &admin.Task{Id: req.GetId()}, nil
+}
+
+// GetVersion answers with the credential that came along.
+func (echo) GetVersion(ctx context.Context, _ *admin.GetVersionRequest) (*admin.GetVersionResponse, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	return &admin.GetVersionResponse{ControlPlaneVersion: &admin.Version{
+		Version: strings.Join(append(md.Get("flyte-authorization"), md.Get("authorization")...), " and ")}}, nil
 }
 
 func serve(t *testing.T) *httptest.Server {
@@ -104,6 +112,23 @@ func TestProtobuf(t *testing.T) {
 	}
 	if want := (&core.Identifier{Project: "p", Domain: "d", Name: "n", Version: "v"}); !proto.Equal(got.GetId(), want) {
 		t.Errorf("got %v, want %v", got.GetId(), want)
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, serve(t).URL+"/api/v1/version", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("flyte-authorization", "Bearer a")
+	req.Header.Set("Authorization", "Bearer b")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(body), "Bearer a and Bearer b") {
+		t.Errorf("got %s, %v, want both credentials passed on", body, err)
 	}
 }
 

@@ -15,8 +15,14 @@ import (
 	"github.com/skein-project/skein/api/flyteidl/admin"
 )
 
+// reply is a response without its body.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // ask sends a request with headers given as name, value, name, value….
-func (w *world) ask(t *testing.T, method, path, body string, headers ...string) (*http.Response, string) {
+func (w *world) ask(t *testing.T, method, path, body string, headers ...string) (reply, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.url+path, strings.NewReader(body))
 	if err != nil {
@@ -36,7 +42,7 @@ func (w *world) ask(t *testing.T, method, path, body string, headers ...string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(answer)
+	return reply{resp.StatusCode, resp.Header}, string(answer)
 }
 
 // TestSpelling takes each path and query as clients spell it.
