@@ -26,15 +26,16 @@ import (
 const MaxBody = 20 << 20
 
 // New makes the handler. conn leads to the control plane's own gRPC server;
-// links serves what lies below dataproxy.Prefix.
-func New(ctx context.Context, conn grpc.ClientConnInterface, links http.Handler) (http.Handler, error) {
+// links serves what lies below dataproxy.Prefix; pages of origins may call
+// ("*": of any).
+func New(ctx context.Context, conn grpc.ClientConnInterface, links http.Handler, origins []string) (http.Handler, error) {
 	api, err := newAPI(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
 	api, description := http.MaxBytesHandler(liberal(api), MaxBody), openAPI()
 	// The paths are looked at here: http.ServeMux would rewrite those of names such as "..".
-	return cors(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return cors(origins, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, dataproxy.Prefix):
 			links.ServeHTTP(w, r)

@@ -54,7 +54,7 @@ func serve(t *testing.T) *httptest.Server {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	links := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) })
-	handler, err := gateway.New(t.Context(), conn, links)
+	handler, err := gateway.New(t.Context(), conn, links, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

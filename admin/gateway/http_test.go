@@ -167,16 +167,20 @@ func TestOtherMethods(t *testing.T) {
 	resp, _ = w.ask(t, "OPTIONS", "/api/v1/executions/p/d/n", "", "Origin", "http://console.example",
 		"Access-Control-Request-Method", "DELETE", "Access-Control-Request-Headers", "content-type,flyte-authorization")
 	h := resp.Header
-	if resp.StatusCode != 204 || h.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "DELETE") ||
+	if resp.StatusCode != 204 || h.Get("Access-Control-Allow-Origin") != "http://console.example" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "DELETE") ||
 		h.Get("Access-Control-Allow-Headers") != "Content-Type, flyte-authorization" || h.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("preflight: %d %v", resp.StatusCode, h)
+	}
+	resp, _ = w.ask(t, "OPTIONS", "/api/v1/executions/p/d/n", "", "Origin", "http://stranger.example", "Access-Control-Request-Method", "DELETE")
+	if h = resp.Header; h.Get("Access-Control-Allow-Origin") != "" || h.Get("Access-Control-Allow-Methods") != "" {
+		t.Errorf("a page of a stranger may call: %v", h)
 	}
 	resp, _ = w.ask(t, "OPTIONS", "/api/v1/projects", "")
 	if resp.StatusCode != 204 || !strings.Contains(resp.Header.Get("Allow"), "PUT") || resp.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("OPTIONS: %d %v", resp.StatusCode, resp.Header)
 	}
 	for _, path := range []string{"/api/v1/version", "/api/v1/projects/nobody"} {
-		if resp, _ = w.ask(t, "GET", path, "", "Origin", "http://console.example"); resp.Header.Get("Access-Control-Allow-Origin") != "*" {
+		if resp, _ = w.ask(t, "GET", path, "", "Origin", "http://console.example"); resp.Header.Get("Access-Control-Allow-Origin") != "http://console.example" {
 			t.Errorf("%s from a page: %v", path, resp.Header)
 		}
 	}

@@ -119,7 +119,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.conn.Close() })
-	handler, err := gateway.New(t.Context(), w.conn, proxy.Handler())
+	handler, err := gateway.New(t.Context(), w.conn, proxy.Handler(), []string{"http://console.example"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (a *Admin) serve(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	defer loop.Close()
-	web, err := gateway.New(ctx, loop, a.proxy.Handler())
+	web, err := gateway.New(ctx, loop, a.proxy.Handler(), a.cfg.Flyte.Origins)
 	if err != nil {
 		return err
 	}

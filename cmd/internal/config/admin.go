@@ -38,6 +38,9 @@ type Flyte struct {
 	GRPC      string `json:"grpc"`      // address of Flyte's gRPC services
 	HTTP      string `json:"http"`      // address of the REST gateway and of uploads
 	PublicURL string `json:"publicURL"` // base of signed URLs, as clients reach it
+	// Origins are those whose pages may call the REST API from a browser; "*"
+	// lets any page call it.
+	Origins []string `json:"origins"`
 }
 
 // Listener is one address to listen on.
