@@ -11,13 +11,15 @@ import (
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/deploy/local/processnode"
+	"github.com/skein-project/skein/deploy/local/simnode"
 )
 
-// nodeCommand runs a process node for a cluster on this machine. It is hidden:
-// skein demo starts it.
+// nodeCommand runs a process node, or a simulated one, for a cluster on this
+// machine. It is hidden: skein demo and benches start it.
 func nodeCommand() *cobra.Command {
 	var kubeconfig, name, dir, store, venv, clientCA, cert, key string
 	var bins []string
+	var simulated bool
 	cmd := &cobra.Command{
 		Use: "node", Hidden: true, Args: cobra.NoArgs,
 		Short: "Run pods of a loopback cluster as plain processes (development only)",
@@ -26,13 +28,21 @@ func nodeCommand() *cobra.Command {
 			if err != nil {
 				return fault.Wrap(fault.Invalid, err, "--kubeconfig")
 			}
+			log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+			if simulated {
+				agent, err := simnode.New(simnode.Options{RESTConfig: rest, NodeName: name, Log: log})
+				if err != nil {
+					return err
+				}
+				return agent.Run(cmd.Context())
+			}
 			logs, err := logTLS(cert, key, clientCA)
 			if err != nil {
 				return err
 			}
 			agent, err := processnode.New(processnode.Options{
 				RESTConfig: rest, NodeName: name, Dir: dir, BinDirs: bins, VenvBin: venv, StorePrefix: store, TLSConfig: logs,
-				Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+				Log: log,
 			})
 			if err != nil {
 				return err
@@ -43,6 +53,7 @@ func nodeCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "an administrator's kubeconfig of the cluster")
 	flags.StringVar(&name, "name", "process-node", "name of the Node")
+	flags.BoolVar(&simulated, "simulated", false, "run nothing and complete pods by rule: no other flag but --kubeconfig and --name counts")
 	flags.StringVar(&dir, "dir", "", "folder for pods")
 	flags.StringSliceVar(&bins, "bin-dir", nil, "folders in which programs are looked up first")
 	flags.StringVar(&store, "store", "", "folder of the object store, the only hostPath")

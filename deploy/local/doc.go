@@ -10,7 +10,9 @@
 //	cluster      etcd and kube-apiserver on loopback, with TLS and RBAC
 //	database     CockroachDB or PostgreSQL on loopback
 //	forward      the front door: one TCP address before several replicas
+//	node         the Node object and lease of a node agent
 //	processnode  a development node whose pods are plain processes
+//	simnode      a node whose pods end by rule and run nothing; for benches
 //	venv         flytekit in a virtual environment
 //	localtest    all of these for tests; command with shares them between test processes
 //

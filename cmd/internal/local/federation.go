@@ -48,6 +48,9 @@ type Federation struct {
 // and all could be stopped, the error is the context's cause.
 func Start(ctx context.Context, opts Options) (*Federation, error) {
 	opts.defaults()
+	if opts.Nodes != ProcessNodes && opts.Nodes != SimulatedNodes {
+		return nil, fault.Field("nodes", "want %s or %s, got %q", ProcessNodes, SimulatedNodes, opts.Nodes)
+	}
 	folder, err := state.Open(opts.State)
 	if err != nil {
 		return nil, err

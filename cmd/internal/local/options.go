@@ -1,6 +1,6 @@
 // Package local runs a whole federation on this machine: a database, replicas
 // of the control plane behind a front door, and clusters with a propeller and
-// a process node each, all of real parts.
+// a node each, all of real parts; only what a simulated node runs is not.
 //
 // It starts, restarts and stops processes; it does not know what runs on them,
 // and it is not for production. `skein demo` and the end-to-end tests use it.
@@ -22,6 +22,12 @@ type Cluster struct {
 	Taints []string // key=value:Effect
 }
 
+// Kinds of nodes: what becomes of pods.
+const (
+	ProcessNodes   = "process"   // they run as plain processes of this machine
+	SimulatedNodes = "simulated" // they end by rule and nothing runs; for benches
+)
+
 // Options say what to start. Zero ports are chosen and remembered.
 type Options struct {
 	State    string // folder for everything
@@ -33,10 +39,14 @@ type Options struct {
 	HTTPPort int // front door of the REST gateway and uploads
 	APIPort  int // front door of Skein's own API
 	Traces   string
+	Nodes    string        // ProcessNodes (the default) or SimulatedNodes
 	Lease    time.Duration // zero: the default
 	NoSync   bool          // the database may lose data if the machine crashes
 	Progress func(string)  // told what is under way; may be nil
 	Log      *slog.Logger
+
+	// APIServerArgs are appended to the flags of every kube-apiserver.
+	APIServerArgs []string
 }
 
 // ThreeRegions are the clusters of the demo.
@@ -54,6 +64,9 @@ func (o *Options) defaults() {
 	}
 	if o.Clusters == nil {
 		o.Clusters = ThreeRegions()
+	}
+	if o.Nodes == "" {
+		o.Nodes = ProcessNodes
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -46,7 +46,7 @@ func (f *Federation) startServers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		o := cluster.Options{Name: c.Name, Dir: filepath.Join(dir, "kubernetes"), Tools: f.tools}
+		o := cluster.Options{Name: c.Name, Dir: filepath.Join(dir, "kubernetes"), Tools: f.tools, APIServerArgs: f.opts.APIServerArgs}
 		for key, port := range map[string]*int{"etcd": &o.EtcdPort, "etcd-peer": &o.EtcdPeerPort, "api": &o.APIPort} {
 			if *port, err = f.book.Port(c.Name + "." + key); err != nil {
 				return err
@@ -87,18 +87,26 @@ func (f *Federation) startPlanes(ctx context.Context) error {
 }
 
 func (f *Federation) startNode(ctx context.Context, p *Plane) error {
-	args := []string{"node", "--kubeconfig", p.Server.Kubeconfig, "--name", p.Name + "-node", "--dir", filepath.Join(p.dir, "node"),
-		"--bin-dir", f.opts.BinDir, "--store", f.Store, "--client-ca", p.Server.NodeClientCAFile(), "--venv-bin", f.opts.VenvBin}
-	cert, err := p.Server.ServerCert("node")
+	args, err := f.nodeArgs(p)
 	if err != nil {
 		return err
 	}
 	p.Node, err = f.group.Start(ctx, proc.Spec{
-		Name: p.Name + "-node", Path: filepath.Join(f.opts.BinDir, "skein"), Args: append(args, "--cert", cert.Cert, "--key", cert.Key),
+		Name: p.Name + "-node", Path: filepath.Join(f.opts.BinDir, "skein"), Args: args,
 		Env: f.environment(), Log: f.log(p.Name + "-node"), Grace: 10 * time.Second,
 		Ready: func(ctx context.Context) error { return nodeReady(ctx, p.Server, p.Name+"-node") },
 	})
 	return err
+}
+
+func (f *Federation) nodeArgs(p *Plane) ([]string, error) {
+	args := []string{"node", "--kubeconfig", p.Server.Kubeconfig, "--name", p.Name + "-node"}
+	if f.opts.Nodes == SimulatedNodes {
+		return append(args, "--simulated"), nil
+	}
+	cert, err := p.Server.ServerCert("node")
+	return append(args, "--dir", filepath.Join(p.dir, "node"), "--bin-dir", f.opts.BinDir, "--store", f.Store,
+		"--client-ca", p.Server.NodeClientCAFile(), "--venv-bin", f.opts.VenvBin, "--cert", cert.Cert, "--key", cert.Key), err
 }
 
 func (f *Federation) startPropeller(ctx context.Context, p *Plane) error {

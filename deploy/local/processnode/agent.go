@@ -36,6 +36,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/skein-project/skein/deploy/local/node"
 	"github.com/skein-project/skein/deploy/local/processnode/container"
 	"github.com/skein-project/skein/deploy/local/processnode/gate"
 )
@@ -98,20 +99,23 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	defer server.close()
-	node := &node{agent: a, port: server.port()}
-	if !node.registered(ctx) {
+	self := node.New(node.Options{
+		Client: a.client, Name: a.opts.NodeName, Kind: "process", Message: "the process node agent runs; it isolates nothing",
+		Port: server.port(), Capacity: a.opts.Capacity, Labels: a.opts.Labels, Log: a.log,
+	})
+	if !self.Register(ctx) {
 		return nil
 	}
 	a.log.Info("process node serves", "folder", a.opts.Dir, "running_at_most", a.opts.MaxRunning)
 	var loops sync.WaitGroup
-	loops.Go(func() { node.heartbeat(ctx) })
+	loops.Go(func() { self.Heartbeat(ctx) })
 	loops.Go(server.serve)
 	a.watch(ctx, &loops)
 	<-ctx.Done()
 	server.close()
 	loops.Wait()
 	a.shutdown()
-	node.leave(context.WithoutCancel(ctx))
+	self.Leave(context.WithoutCancel(ctx))
 	return nil
 }
 

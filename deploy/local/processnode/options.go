@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+
+	"github.com/skein-project/skein/deploy/local/node"
 )
 
 // Options say which cluster the agent serves and what its node is like.
@@ -64,7 +63,7 @@ func (o Options) complete() (Options, error) {
 	if o.MaxRunning <= 0 {
 		o.MaxRunning = 2 * runtime.NumCPU()
 	}
-	o.Capacity = withDefaults(o.Capacity)
+	o.Capacity = node.Capacity(o.Capacity)
 	o.RESTConfig = rest.CopyConfig(o.RESTConfig)
 	if o.RESTConfig.QPS == 0 && o.RESTConfig.RateLimiter == nil {
 		o.RESTConfig.QPS = -1
@@ -86,8 +85,8 @@ func (o Options) problems() []error {
 	}
 	if o.RESTConfig == nil {
 		problems = append(problems, errors.New("no API server"))
-	} else if err := requireLoopback(o.RESTConfig); err != nil {
-		problems = append(problems, err)
+	} else if err := node.RequireLoopback(o.RESTConfig); err != nil {
+		problems = append(problems, fmt.Errorf("pods would run as plain processes, isolated from nothing: %w", err))
 	}
 	if o.TLSConfig != nil && len(o.TLSConfig.Certificates) == 0 && o.TLSConfig.GetCertificate == nil {
 		problems = append(problems, errors.New("the TLS configuration has no certificate"))
@@ -123,32 +122,4 @@ func (o *Options) resolve() error {
 		}
 	}
 	return nil
-}
-
-func withDefaults(given corev1.ResourceList) corev1.ResourceList {
-	all := corev1.ResourceList{
-		corev1.ResourceCPU:              resource.MustParse("16"),
-		corev1.ResourceMemory:           resource.MustParse("32Gi"),
-		corev1.ResourcePods:             resource.MustParse("200"),
-		corev1.ResourceEphemeralStorage: resource.MustParse("100Gi"),
-	}
-	for name, quantity := range given {
-		all[name] = quantity
-	}
-	return all
-}
-
-// requireLoopback refuses every API server that is not surely on this machine;
-// a name other than localhost is not looked up.
-func requireLoopback(config *rest.Config) error {
-	url, _, err := rest.DefaultServerURL(config.Host, config.APIPath, schema.GroupVersion{Version: "v1"}, true)
-	if err != nil {
-		return fmt.Errorf("read the API server's address: %w", err)
-	}
-	host := url.Hostname()
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	return fmt.Errorf("API server %s is not on a loopback address: this agent runs pods as plain processes, "+
-		"isolates nothing and is for development on one machine only", host)
 }
