@@ -38,6 +38,8 @@ func Render(a flow.Assignment) *v1alpha1.FlyteWorkflow {
 		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "FlyteWorkflow"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: name.Namespace, Name: name.Name,
+			// The propeller would put it before its first step: one write less.
+			Finalizers: []string{v1alpha1.Finalizer},
 			Labels: map[string]string{
 				v1alpha1.LabelExecution: label(a.Execution.Name),
 				v1alpha1.LabelProject:   label(a.Execution.Project),
