@@ -68,7 +68,7 @@ func (a *advance) finishTask(c scope, n *Node, id string) {
 	if k < 0 || flow.NodePhase(st.Phase).Terminal() {
 		return
 	}
-	if o, seen := a.v.Observed[Attempt{id, k}]; seen {
+	if o, seen := a.v.Observed[Attempt{id, k}]; seen && !a.soon(st.Attempts[k], o) {
 		a.ingest(id, a.ours(c, n, st.Attempts[k], o))
 		st, _ = a.node(id)
 	}
@@ -91,6 +91,17 @@ func (a *advance) finishTask(c scope, n *Node, id string) {
 			a.busy--
 		}
 	}
+}
+
+// soon reports that an attempt has only begun to initialize, and asks to look
+// again a little later: most run or end within the lull, and cost a write less.
+func (a *advance) soon(at v1alpha1.AttemptStatus, o Observation) bool {
+	until := at.QueuedAt.Add(a.v.Policy.Lull)
+	if at.Phase != taskQueued || o.Phase != flow.TaskInitializing || o.Reason != "" || o.Failure != nil || !a.v.Now.Before(until) {
+		return false
+	}
+	a.look(until)
+	return true
 }
 
 // Deleted is the code of a failure that says: somebody deleted it.

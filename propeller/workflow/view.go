@@ -39,12 +39,13 @@ type Policy struct {
 	Resync        time.Duration // look again at what runs at least so often
 	Unsettled     time.Duration // look again at what does not run yet at least so often
 	Aborting      time.Duration // look again at what is being stopped
+	Lull          time.Duration // an attempt so young that initializes is not written of yet: it soon runs or ends
 }
 
 // DefaultPolicy is Flyte's, with our own times to look again.
 func DefaultPolicy() Policy {
 	return Policy{SystemRetries: 3, Restart: 5 * time.Second, Resync: 5 * time.Minute,
-		Unsettled: 30 * time.Second, Aborting: 2 * time.Second}
+		Unsettled: 30 * time.Second, Aborting: 2 * time.Second, Lull: 100 * time.Millisecond}
 }
 
 // Attempt names one attempt of one node by the node's unique id.
