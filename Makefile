@@ -7,7 +7,7 @@ BIN   := bin
 GOFLAGS_TEST ?= -shuffle=on -timeout 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race mutants lint generate verify clean
+.PHONY: help build demo test race bench mutants lint generate verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: ## run every test, on real API servers, a real database and the real flyte
 
 race: ## run the tests of the concurrent packages under the race detector
 	@go run ./deploy/local/with -- go test -race $(GOFLAGS_TEST) ./scheduler/... ./federation/... ./admin/ingest ./deploy/local/proc ./deploy/local/forward ./deploy/local/processnode/...
+
+bench: build ## measure launches and workflows beside their raw limits (docs/benchmarks.md)
+	@go run ./cmd/internal/bench -bin $(BIN)
 
 mutants: ## show that each mutant is caught by the suite
 	@go run ./deploy/local/with -- go test -count=1 -v -run TestMutantsAreCaught ./admin/store

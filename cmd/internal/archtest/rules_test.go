@@ -48,7 +48,7 @@ var onlyUnder = []struct {
 	imports string
 	under   []string
 }{
-	{"github.com/jackc/pgx/v5", []string{"admin/store", "deploy/local/database", "deploy/local/localtest"}},
+	{"github.com/jackc/pgx/v5", []string{"admin/store", "deploy/local/database", "deploy/local/localtest", "cmd/internal/bench"}},
 	{"github.com/hashicorp/raft", []string{"scheduler/election"}},
 	{"github.com/flyteorg/", nil},
 }
