@@ -86,7 +86,7 @@ func (o Options) problems() []error {
 	if o.RESTConfig == nil {
 		problems = append(problems, errors.New("no API server"))
 	} else if err := node.RequireLoopback(o.RESTConfig); err != nil {
-		problems = append(problems, fmt.Errorf("pods would run as plain processes, isolated from nothing: %w", err))
+		problems = append(problems, fmt.Errorf("pods run as plain processes, which isolates nothing: %w", err))
 	}
 	if o.TLSConfig != nil && len(o.TLSConfig.Certificates) == 0 && o.TLSConfig.GetCertificate == nil {
 		problems = append(problems, errors.New("the TLS configuration has no certificate"))
