@@ -96,6 +96,9 @@ func (a *advance) finishTask(c scope, n *Node, id string) {
 // soon reports that an attempt has only begun to initialize, and asks to look
 // again a little later: most run or end within the lull, and cost a write less.
 func (a *advance) soon(at v1alpha1.AttemptStatus, o Observation) bool {
+	if at.QueuedAt == nil {
+		return false
+	}
 	until := at.QueuedAt.Add(a.v.Policy.Lull)
 	if at.Phase != taskQueued || o.Phase != flow.TaskInitializing || o.Reason != "" || o.Failure != nil || !a.v.Now.Before(until) {
 		return false
