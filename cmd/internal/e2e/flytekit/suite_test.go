@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ var target = []string{"-p", "flytesnacks", "-d", "development"}
 
 // suite is a running federation and a client of it with a home of its own.
 type suite struct {
+	ground
 	fed    *local.Federation
 	dir    string // scratch
 	home   string
@@ -33,12 +35,11 @@ type suite struct {
 	one    string // the project
 	two    string // the project in another edition
 	driver *driver
+	passed atomic.Int32 // cases
 }
 
-func TestMain(m *testing.M) { federationtest.Main(m) }
-
 // start starts a federation and a client, or skips where there is no Python.
-func start(t *testing.T) *suite {
+func start(t *testing.T, g ground) *suite {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("a whole federation and Python take minutes")
@@ -51,14 +52,15 @@ func start(t *testing.T) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &suite{venv: filepath.Join(root, "bin"), dir: t.TempDir()}
+	s := &suite{ground: g, venv: filepath.Join(root, "bin"), dir: t.TempDir()}
 	s.home, s.one, s.two = filepath.Join(s.dir, "home"), filepath.Join(s.dir, "one"), filepath.Join(s.dir, "two")
 	if err := os.Mkdir(s.home, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	s.project(t, s.one, "one")
 	s.project(t, s.two, "two")
-	s.fed = federationtest.Start(t, local.Options{VenvBin: s.venv})
+	g.options.VenvBin = s.venv
+	s.fed = federationtest.Start(t, g.options)
 	s.driver = startDriver(t, s)
 	return s
 }
@@ -82,11 +84,11 @@ func (s *suite) project(t *testing.T, dir, edition string) {
 
 // environment is what Python gets: nothing of the user's own.
 func (s *suite) environment() []string {
-	return []string{
+	return append([]string{
 		"HOME=" + s.home, "PATH=" + s.venv + string(os.PathListSeparator) + os.Getenv("PATH"), "LANG=C.UTF-8",
 		"TMPDIR=" + s.dir, "COLUMNS=1000", "NO_COLOR=1", "PYTHONDONTWRITEBYTECODE=1",
-		"SUITE_PROJECT=" + s.one, "SUITE_CONFIG=" + s.fed.Flyte,
-	}
+		"SUITE_PROJECT=" + s.one, "SUITE_CONFIG=" + s.fed.Flyte, "SUITE_IMAGE=" + s.image,
+	}, s.environ...)
 }
 
 // pyflyte runs the real command in a folder and returns all that it printed.
@@ -115,7 +117,15 @@ func (s *suite) must(t *testing.T, dir string, args ...string) string {
 // register registers a folder's project, with default flags, in a version.
 func (s *suite) register(t *testing.T, dir, version string) (string, error) {
 	t.Helper()
-	return s.pyflyte(t, dir, slices.Concat([]string{"register"}, target, []string{"-v", version, "textkit"})...)
+	return s.pyflyte(t, dir, slices.Concat([]string{"register"}, target, s.imageFlag(), []string{"-v", version, "textkit"})...)
+}
+
+// imageFlag is how commands are told of the image of tasks.
+func (s *suite) imageFlag() []string {
+	if s.image == "" {
+		return nil
+	}
+	return []string{"--image", s.image}
 }
 
 // run is "pyflyte run --remote --wait" of an entity of the project, with flags
@@ -123,7 +133,7 @@ func (s *suite) register(t *testing.T, dir, version string) (string, error) {
 func (s *suite) run(t *testing.T, name, file, entity string, own []string, inputs ...string) (string, error) {
 	t.Helper()
 	return s.pyflyte(t, s.one, slices.Concat(
-		[]string{"run", "--remote", "--wait", "--poll-interval", "1", "--name", name}, target, own,
+		[]string{"run", "--remote", "--wait", "--poll-interval", "1", "--name", name}, target, s.imageFlag(), own,
 		[]string{filepath.Join("textkit", file), entity}, inputs)...)
 }
 

@@ -31,8 +31,12 @@ from flytekit.types.file import FlyteFile
 sys.path.insert(0, os.environ["SUITE_PROJECT"])
 from textkit.helpers import Tally  # noqa: E402
 
+IMAGE = os.environ["SUITE_IMAGE"]
 SETTINGS = SerializationSettings(
-    image_config=ImageConfig.auto_default_image(), project="flytesnacks", domain="development", version="one"
+    image_config=ImageConfig.auto(img_name=IMAGE) if IMAGE else ImageConfig.auto_default_image(),
+    project="flytesnacks",
+    domain="development",
+    version="one",
 )
 PATIENCE = timedelta(seconds=150)
 

@@ -79,10 +79,10 @@ def thorough(folder: str) -> int:
 
 
 @workflow(failure_policy=WorkflowFailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE)
-def patient(folder: str) -> int:
+def patient() -> int:
     """Fails in two ways, and lets what can run do so."""
     tasks.leave(code=3)
-    tasks.slow(folder=folder)
+    tasks.slow()
     return tasks.add(a=1, b=1)
 
 
@@ -127,9 +127,9 @@ def holding(folder: str) -> int:
 
 
 @workflow
-def trying(folder: str, good: int) -> int:
+def trying(good: int) -> int:
     """Succeeds after some attempts."""
-    return tasks.flaky(folder=folder, good=good)
+    return tasks.flaky(good=good)
 
 
 @workflow
