@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,7 @@ type flags struct {
 	state           string
 	grpc, http, api int
 	once            bool
+	nodes, store    string
 }
 
 // Command is "skein demo".
@@ -55,6 +57,8 @@ Ctrl-C. With DEMO_ONCE=1 (or --once), stop when the workflow has passed.`,
 	cmd.Flags().IntVar(&f.http, "http-port", 8088, "port of the REST gateway and of uploads")
 	cmd.Flags().IntVar(&f.api, "api-port", 8443, "port of Skein's own API")
 	cmd.Flags().BoolVar(&f.once, "once", os.Getenv("DEMO_ONCE") == "1", "stop when the workflow has passed")
+	cmd.Flags().StringVar(&f.nodes, "nodes", local.NodeKinds[0], "what runs pods: "+strings.Join(local.NodeKinds, ", "))
+	cmd.Flags().StringVar(&f.store, "object-store", local.StoreKinds[0], "where data lies: "+strings.Join(local.StoreKinds, ", "))
 	return cmd
 }
 
@@ -92,7 +96,7 @@ func run(ctx context.Context, out io.Writer, f flags) (err error) {
 	defer receiver.Close()
 	fed, err := local.Start(ctx, local.Options{
 		State: f.state, GRPCPort: f.grpc, HTTPPort: f.http, APIPort: f.api, Traces: traces,
-		VenvBin:  python(ctx),
+		VenvBin: python(ctx), Nodes: f.nodes, ObjectStore: f.store,
 		Progress: func(s string) { say("%s", s) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if ctx.Err() != nil && err == context.Cause(ctx) { //nolint:errorlint // nothing may be joined to it
@@ -103,7 +107,7 @@ func run(ctx context.Context, out io.Writer, f flags) (err error) {
 	}
 	defer func() { err = errors.Join(err, fed.Stop()) }()
 	say("everything is up")
-	d := &demo{out: out, fed: fed, spans: receiver, begin: begin}
+	d := &demo{out: out, fed: fed, spans: receiver, begin: begin, simulated: f.nodes == local.SimulatedNodes}
 	if err := d.show(ctx); ctx.Err() != nil && err != nil {
 		return errInterrupted
 	} else if err != nil {

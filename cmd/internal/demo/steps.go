@@ -34,7 +34,12 @@ type demo struct {
 	spans  *spans.Receiver
 	begin  time.Time
 	config client.Config
+
+	simulated bool // nothing runs on the nodes
 }
+
+// withoutTasks is the step before the first one that needs tasks to run.
+const withoutTasks = "register"
 
 // show runs every step in order; the first that fails ends the demo.
 func (d *demo) show(ctx context.Context) error {
@@ -69,6 +74,10 @@ func (d *demo) show(ctx context.Context) error {
 			return fmt.Errorf("demo step %s: %w", step.name, err)
 		}
 		fmt.Fprintf(d.out, "DEMO OK %s\n", step.name)
+		if d.simulated && step.name == withoutTasks {
+			fmt.Fprintln(d.out, "\nThe nodes are simulated: pods end by rule and nothing runs, so the other steps are left out.")
+			return nil
+		}
 	}
 	return nil
 }

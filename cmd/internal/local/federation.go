@@ -48,8 +48,8 @@ type Federation struct {
 // and all could be stopped, the error is the context's cause.
 func Start(ctx context.Context, opts Options) (*Federation, error) {
 	opts.defaults()
-	if opts.Nodes != ProcessNodes && opts.Nodes != SimulatedNodes {
-		return nil, fault.Field("nodes", "want %s or %s, got %q", ProcessNodes, SimulatedNodes, opts.Nodes)
+	if err := opts.check(); err != nil {
+		return nil, err
 	}
 	folder, err := state.Open(opts.State)
 	if err != nil {

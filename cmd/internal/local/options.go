@@ -12,7 +12,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/skein-project/skein/api/fault"
 )
 
 // Cluster is one data plane that is to be there.
@@ -28,6 +32,16 @@ const (
 	SimulatedNodes = "simulated" // they end by rule and nothing runs; for benches
 )
 
+// FolderStore keeps objects in one folder of this machine.
+const FolderStore = "folder"
+
+// What Start takes as Options.Nodes and Options.ObjectStore; the first of each
+// is the default.
+var (
+	NodeKinds  = []string{ProcessNodes, SimulatedNodes}
+	StoreKinds = []string{FolderStore}
+)
+
 // Options say what to start. Zero ports are chosen and remembered.
 type Options struct {
 	State    string // folder for everything
@@ -39,11 +53,14 @@ type Options struct {
 	HTTPPort int // front door of the REST gateway and uploads
 	APIPort  int // front door of Skein's own API
 	Traces   string
-	Nodes    string        // ProcessNodes (the default) or SimulatedNodes
+	Nodes    string        // one of NodeKinds
 	Lease    time.Duration // zero: the default
 	NoSync   bool          // the database may lose data if the machine crashes
 	Progress func(string)  // told what is under way; may be nil
 	Log      *slog.Logger
+
+	// ObjectStore is one of StoreKinds.
+	ObjectStore string
 
 	// APIServerArgs are appended to the flags of every kube-apiserver.
 	APIServerArgs []string
@@ -66,7 +83,10 @@ func (o *Options) defaults() {
 		o.Clusters = ThreeRegions()
 	}
 	if o.Nodes == "" {
-		o.Nodes = ProcessNodes
+		o.Nodes = NodeKinds[0]
+	}
+	if o.ObjectStore == "" {
+		o.ObjectStore = StoreKinds[0]
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -79,4 +99,17 @@ func (o *Options) defaults() {
 			o.BinDir = filepath.Dir(exe)
 		}
 	}
+}
+
+// check refuses a kind that Start does not know, before anything is started.
+func (o *Options) check() error {
+	for _, kind := range []struct {
+		flag, got string
+		known     []string
+	}{{"--nodes", o.Nodes, NodeKinds}, {"--object-store", o.ObjectStore, StoreKinds}} {
+		if !slices.Contains(kind.known, kind.got) {
+			return fault.Field(kind.flag, "want %s, got %q", strings.Join(kind.known, " or "), kind.got)
+		}
+	}
+	return nil
 }
