@@ -68,7 +68,12 @@ func newRig(t *testing.T) *rig { return newRigWith(t, func(*service.Deps) {}) }
 
 func newRigWith(t *testing.T, change func(*service.Deps)) *rig {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Config{URL: localtest.Database(t)})
+	return newRigOn(t, store.Config{URL: localtest.Database(t)}, change)
+}
+
+func newRigOn(t *testing.T, config store.Config, change func(*service.Deps)) *rig {
+	t.Helper()
+	s, err := store.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,12 +19,14 @@ const (
 	stateCompletion    = "40003" // ambiguous: may have been committed
 	stateUnique        = "23505"
 	stateDiskFull      = "53100"
+	stateOutOfMemory   = "53200"
 	stateNoTable       = "42P01"
 	classConnection    = "08"
 	classOperator      = "57" // shutdown, crash, cancel
 	classResources     = "53"
 	classData          = "22"
 	classLimit         = "54" // of the server: a key too long for an index
+	classSystem        = "58" // its machine: a disk that fails
 )
 
 // ambiguousError says that a write was sent and its outcome is not known.
@@ -74,6 +76,14 @@ func uniqueRace(err error) error {
 	return err
 }
 
+// died reports whether the server's process said the error as its last word.
+// Its code is then no plain no: a PANIC over a full disk (53100) may come after
+// the record of the COMMIT was written.
+func died(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.SeverityUnlocalized == "FATAL" || pg.SeverityUnlocalized == "PANIC")
+}
+
 // atCommit sorts an error of COMMIT, or of a statement that commits by itself:
 // unless the server said a plain no, nobody knows what happened.
 func atCommit(err error) error {
@@ -84,7 +94,7 @@ func atCommit(err error) error {
 	switch {
 	case isLostRace(err):
 		return &lostRace{err}
-	case state == "", state == stateCompletion,
+	case state == "", state == stateCompletion, died(err),
 		strings.HasPrefix(state, classConnection), strings.HasPrefix(state, classOperator):
 		return &ambiguousError{err}
 	}
@@ -130,11 +140,13 @@ func meaning(err error) (fault.Kind, string) {
 	case state == stateUnique:
 		return fault.Conflict, "exists already"
 	case state == stateDiskFull:
-		return fault.Exhausted, "the database is full"
+		return fault.Exhausted, "the database's disk is full and nothing was stored; try again when its operator has made room"
+	case state == stateOutOfMemory:
+		return fault.Exhausted, "the database is out of memory and nothing was stored; try again later"
 	case state == stateNoTable:
 		return fault.Unavailable, "the database is not migrated yet"
 	case state == "", strings.HasPrefix(state, classConnection),
-		strings.HasPrefix(state, classOperator), strings.HasPrefix(state, classResources):
+		strings.HasPrefix(state, classOperator), strings.HasPrefix(state, classResources), strings.HasPrefix(state, classSystem):
 		return fault.Unavailable, "the database is not available"
 	case strings.HasPrefix(state, classData), strings.HasPrefix(state, classLimit):
 		return fault.Invalid, "holds a value that cannot be stored"

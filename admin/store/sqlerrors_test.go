@@ -18,6 +18,10 @@ func pgError(code string) error {
 	return fmt.Errorf("query: %w", &pgconn.PgError{Code: code, Message: "driver text"})
 }
 
+func dying(severity, code string) error {
+	return fmt.Errorf("query: %w", &pgconn.PgError{SeverityUnlocalized: severity, Code: code, Message: "driver text"})
+}
+
 func TestAnErrorAtCommitIsSorted(t *testing.T) {
 	for _, c := range []struct {
 		err             error
@@ -32,6 +36,9 @@ func TestAnErrorAtCommitIsSorted(t *testing.T) {
 		{io.ErrUnexpectedEOF, false, true, "the connection broke"},
 		{context.DeadlineExceeded, false, true, "the answer did not come in time"},
 		{pgError("23505"), false, false, "a plain no"},
+		{dying("ERROR", "53100"), false, false, "a plain no: no room for the row"},
+		{dying("PANIC", "53100"), false, true, "no room for the log, of which a part with the COMMIT may be written"},
+		{dying("FATAL", "58030"), false, true, "the server's last word"},
 		{pgx.ErrTxCommitRollback, false, false, "a plain no"},
 	} {
 		got := atCommit(c.err)
@@ -47,6 +54,7 @@ func TestACallerIsToldAKindAndNoDriverText(t *testing.T) {
 		kind fault.Kind
 	}{
 		{pgError("40001"), fault.Unavailable}, {pgError("23505"), fault.Conflict}, {pgError("53100"), fault.Exhausted},
+		{pgError("53200"), fault.Exhausted}, {pgError("58030"), fault.Unavailable}, {pgError("58P01"), fault.Unavailable},
 		{pgError("53300"), fault.Unavailable}, {pgError("08006"), fault.Unavailable}, {pgError("57P01"), fault.Unavailable},
 		{pgError("22021"), fault.Invalid}, {pgError("54000"), fault.Invalid}, {pgError("42601"), fault.Internal}, {pgError("42P01"), fault.Unavailable},
 		{pgx.ErrNoRows, fault.NotFound}, {pgx.ScanArgError{Err: io.EOF}, fault.Internal}, {context.Canceled, fault.Unavailable}, {io.EOF, fault.Unavailable},

@@ -18,13 +18,13 @@ func TestStore(t *testing.T) {
 	}
 	storetest.Run(t, func(t *testing.T) *storetest.Opened {
 		empty(t, url)
-		w := &wire{}
+		w := &storetest.Wire{}
 		opened := &storetest.Opened{
-			Ports: ports(open(t, store.Config{URL: url, MaxConnections: 8, Dial: w.dial})),
+			Ports: ports(open(t, store.Config{URL: url, MaxConnections: 8, Dial: w.Dial})),
 			Other: ports(open(t, store.Config{URL: url, MaxConnections: 8})),
 		}
 		if plain(t, url) {
-			opened.Cut, opened.Hold = w.cut, w.hold
+			opened.Cut, opened.Hold = w.Cut, w.Hold
 		}
 		return opened
 	})

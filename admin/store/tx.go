@@ -153,14 +153,23 @@ func (s *Store) settle(ctx context.Context, c change, last error) error {
 				return fault.Wrap(fault.Unavailable, errors.Join(last, err), "the outcome of a write is not known")
 			}
 			if !isAmbiguous(last) {
-				return last
+				return ofAll(last)
 			}
 		}
 		if last = c.run(ctx); last == nil || (c.landed == nil && !isAmbiguous(last)) {
-			return last
+			return ofAll(last)
 		}
 	}
 	return fault.Wrap(fault.Unavailable, last, "the outcome of a write is not known")
+}
+
+// ofAll gives what a later run's failure says of all runs. A full disk says no
+// to that run only: an earlier one may be in flight still, and land.
+func ofAll(last error) error {
+	if kind := fault.Of(last); last != nil && (kind == fault.Exhausted || kind == fault.Internal) {
+		return fault.Wrap(fault.Unavailable, last, "the outcome of a write is not known")
+	}
+	return last
 }
 
 // change runs fn in a transaction until its outcome is known.
