@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
@@ -69,7 +70,14 @@ func connect(t *testing.T, url string) *pgx.Conn {
 }
 
 func TestWhatIsCommittedSurvivesEveryEnd(t *testing.T) {
+	for _, noSync := range []bool{false, true} {
+		t.Run(fmt.Sprintf("NoSync %t", noSync), func(t *testing.T) { survivesEveryEnd(t, noSync) })
+	}
+}
+
+func survivesEveryEnd(t *testing.T, noSync bool) {
 	group, o := options(t)
+	o.NoSync = noSync
 	d := start(t, group, o)
 	ctx := t.Context()
 	if _, err := connect(t, d.URL).Exec(ctx, "CREATE TABLE kept (n INT PRIMARY KEY)"); err != nil {
