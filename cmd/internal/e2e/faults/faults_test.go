@@ -1,11 +1,15 @@
 package faults
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/skein-project/skein/cmd/internal/local"
+)
 
 // TestFaults runs all that shares one federation, in turn: each leaves it
 // whole for the next.
 func TestFaults(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, local.Options{Lease: lease})
 	for _, c := range []struct {
 		name string
 		run  func(*testing.T, *rig)

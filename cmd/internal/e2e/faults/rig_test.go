@@ -77,9 +77,9 @@ type rig struct {
 	planes   map[string]ctrl.Client
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, o local.Options) *rig {
 	t.Helper()
-	r := &rig{Federation: federationtest.Start(t, local.Options{Lease: lease}), planes: map[string]ctrl.Client{}}
+	r := &rig{Federation: federationtest.Start(t, o), planes: map[string]ctrl.Client{}}
 	var err error
 	r.client, err = r.Client()
 	must(t, err)
