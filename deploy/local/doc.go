@@ -3,6 +3,7 @@
 // package itself is only the map:
 //
 //	proc         supervised children that cannot outlive us; left-over processes
+//	namespace    commands in fresh Linux namespaces, for real nodes and private mounts
 //	state        the state folder, and a lock that keeps a second copy out
 //	ports        loopback ports by name, remembered in the state folder
 //	certs        a cluster's CA, certificates and keys
