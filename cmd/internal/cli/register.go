@@ -19,16 +19,33 @@ import (
 func registerCommand(s *session) *cobra.Command {
 	var file, version string
 	var activate bool
+	var a archived
 	cmd := &cobra.Command{
-		Use:   "register -f FILE",
-		Short: "Register a YAML file of container tasks and a workflow",
+		Use:   "register {-f FILE | --archive FILE}",
+		Short: "Register a YAML file of container tasks and a workflow, or what pyflyte has packaged",
 		Long: `Register a YAML file of container tasks and, if it has one, the workflow over
 them with its default launch plan. The format is described in docs/manifest.md.
 Registering the same file again changes nothing; a changed file gets a version
-of its own, unless --version fixes it.`,
-		Example: "  skein register -f workflow.yaml\n  skein register -f workflow.yaml --version v2 --project flytesnacks --domain staging",
-		Args:    noFile,
+of its own, unless --version fixes it.
+
+With --archive, register what "pyflyte package" or "pyflyte serialize" wrote, as
+"flytectl register files" does: an archive or a folder. Code that is packaged
+with it is uploaded. Launch plans become active only with --activate.`,
+		Example: `  skein register -f workflow.yaml
+  skein register -f workflow.yaml --version v2 --project flytesnacks --domain staging
+  skein register --archive flyte-package.tgz --version v1 --activate`,
+		Args: noFile,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.path != "" {
+				if file != "" {
+					return fault.Field("--archive", "cannot go with --file: want one of them")
+				}
+				a.version, a.activate = version, activate && cmd.Flags().Changed("activate")
+				return a.register(cmd, s)
+			}
+			if a.codeDir != "" {
+				return fault.Field("--destination-dir", "is for --archive only")
+			}
 			raw, err := readFile(cmd, file)
 			if err != nil {
 				return err
@@ -57,8 +74,10 @@ of its own, unless --version fixes it.`,
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the file; - for standard input")
-	cmd.Flags().StringVar(&version, "version", "", "version to register (default: a digest of the file)")
-	cmd.Flags().BoolVar(&activate, "activate", true, "make this version of the launch plan the active one")
+	cmd.Flags().StringVar(&a.path, "archive", "", "archive or folder that pyflyte package or pyflyte serialize wrote; - for an archive from standard input")
+	cmd.Flags().StringVar(&a.codeDir, "destination-dir", "", "with --archive: folder for the code, in containers whose tasks name none")
+	cmd.Flags().StringVar(&version, "version", "", "version to register (default: a digest of the file; must be set for an archive)")
+	cmd.Flags().BoolVar(&activate, "activate", true, "make this version of the launch plan the active one; for an archive, only if given")
 	return cmd
 }
 
@@ -73,7 +92,7 @@ func noFile(cmd *cobra.Command, args []string) error {
 func readFile(cmd *cobra.Command, file string) ([]byte, error) {
 	switch file {
 	case "":
-		return nil, fault.Field("--file", "must be set; see skein register --help")
+		return nil, fault.Field("--file", "must be set, or --archive; see skein register --help")
 	case "-":
 		return io.ReadAll(cmd.InOrStdin())
 	}
