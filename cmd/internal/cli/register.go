@@ -46,31 +46,7 @@ with it is uploaded. Launch plans become active only with --activate.`,
 			if a.codeDir != "" {
 				return fault.Field("--destination-dir", "is for --archive only")
 			}
-			raw, err := readFile(cmd, file)
-			if err != nil {
-				return err
-			}
-			m, digest, err := manifest.Parse(raw)
-			if err != nil {
-				return err
-			}
-			if version == "" {
-				version = digest
-			}
-			requests, err := m.Build(manifest.Target{Project: s.config.Project, Domain: s.config.Domain, Version: version})
-			if err != nil {
-				return err
-			}
-			conn, err := s.config.DialFlyte()
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			r := registrar{out: s.progress(cmd), client: service.NewAdminServiceClient(conn)}
-			if err := r.register(cmd.Context(), requests, activate); err != nil || s.table() {
-				return err
-			}
-			return s.write(cmd.OutOrStdout(), r.did)
+			return registerFile(cmd, s, file, version, activate)
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the file; - for standard input")
@@ -79,6 +55,35 @@ with it is uploaded. Launch plans become active only with --activate.`,
 	cmd.Flags().StringVar(&version, "version", "", "version to register (default: a digest of the file; must be set for an archive)")
 	cmd.Flags().BoolVar(&activate, "activate", true, "make this version of the launch plan the active one; for an archive, only if given")
 	return cmd
+}
+
+// registerFile registers the YAML of container tasks.
+func registerFile(cmd *cobra.Command, s *session, file, version string, activate bool) error {
+	raw, err := readFile(cmd, file)
+	if err != nil {
+		return err
+	}
+	m, digest, err := manifest.Parse(raw)
+	if err != nil {
+		return err
+	}
+	if version == "" {
+		version = digest
+	}
+	requests, err := m.Build(manifest.Target{Project: s.config.Project, Domain: s.config.Domain, Version: version})
+	if err != nil {
+		return err
+	}
+	conn, err := s.config.DialFlyte()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	r := registrar{out: s.progress(cmd), client: service.NewAdminServiceClient(conn)}
+	if err := r.register(cmd.Context(), requests, activate); err != nil || s.table() {
+		return err
+	}
+	return s.write(cmd.OutOrStdout(), r.did)
 }
 
 // noFile says where the file goes.
