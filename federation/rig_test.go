@@ -61,6 +61,7 @@ type rig struct {
 	desk  *join.Desk
 	clock *clock
 	kube  client.Client
+	pods  *kubefake.Clientset // whose logs are read
 	opens chan []types.NamespacedName
 	state string
 	token string
@@ -91,6 +92,7 @@ func newRig(t *testing.T) *rig {
 	return &rig{
 		t: t, plane: p, ca: ca, desk: desk, clock: &clock{begun: time.Now()}, state: filepath.Join(dir, "member"), token: tok,
 		kube:  fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.FlyteWorkflow{}).WithObjects(node).Build(),
+		pods:  kubefake.NewClientset(),
 		opens: make(chan []types.NamespacedName, 64),
 	}
 }
@@ -134,7 +136,7 @@ func (r *rig) hub(name string) (h *hub.Hub, addr string, stop func()) {
 func (r *rig) member(hubs ...string) (m *member.Member, stop func()) {
 	r.t.Helper()
 	m, err := member.New(member.Options{
-		Client: r.kube, Kube: kubefake.NewClientset(), Hubs: hubs, CA: r.ca.Bundle(), StateDir: r.state, JoinToken: r.token,
+		Client: r.kube, Kube: r.pods, Hubs: hubs, CA: r.ca.Bundle(), StateDir: r.state, JoinToken: r.token,
 		Instance: "prop-0", TaskTypes: []string{"container"}, Version: "test", Clock: r.clock,
 		Sweep: 50 * time.Millisecond, CapacityEvery: 50 * time.Millisecond, Log: testLog(r.t),
 		OnOpen: func(names []types.NamespacedName) {

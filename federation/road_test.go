@@ -1,6 +1,7 @@
 package federation_test
 
 import (
+	"errors"
 	"io"
 	"strconv"
 	"testing"
@@ -9,8 +10,12 @@ import (
 	"go.opentelemetry.io/otel"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	k8stesting "k8s.io/client-go/testing"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -267,6 +272,40 @@ func TestALogIsReadThroughACallOfItsOwn(t *testing.T) {
 	}
 	if _, err := h.ReadLog(t.Context(), "nowhere", &skeinv1.LogRequest{}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a log of an unknown cluster: %v, want NotFound", err)
+	}
+}
+
+// TestALogThatIsNotThere: what the API server says reaches the reader as its
+// kind, not as a road that is out of order.
+func TestALogThatIsNotThere(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	for _, c := range []struct {
+		name string
+		err  error
+		want fault.Kind
+	}{
+		{"the pod is gone", apierrors.NewNotFound(pods, "one-n0-0"), fault.NotFound},
+		{"the container waits to start", apierrors.NewBadRequest("container is waiting to start: ContainerCreating"), fault.Precondition},
+		{"the node does not answer", apierrors.NewInternalError(errors.New("dial tcp: connection refused")), fault.Unavailable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			r.pods.PrependReactor("get", "pods/log", func(k8stesting.Action) (bool, runtime.Object, error) { return true, nil, c.err })
+			h, addr, _ := r.hub("a")
+			r.member(addr)
+			id := r.plane.place("one", run)
+			r.until("the FlyteWorkflow is there", func() bool { return r.workflow(id, 1) != nil })
+			log, err := h.ReadLog(t.Context(), "east", &skeinv1.LogRequest{
+				Execution: &skeinv1.ExecutionRef{Project: "proj", Domain: "dev", Name: "one"}, Pod: "one-n0-0",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer log.Close()
+			if b, err := io.ReadAll(log); !fault.Is(err, c.want) {
+				t.Errorf("read %q, %v; want %s", b, err, c.want)
+			}
+		})
 	}
 }
 

@@ -1,10 +1,9 @@
 // Package middleware is what every RPC gets: a request id, a log line,
-// metrics, span attributes, a recovered panic, a status made of a fault, and
-// for Skein's own services an operator's credential.
+// metrics, span attributes, a recovered panic and a status made of a fault.
 //
-// It knows no noun of ours and makes no decision about requests beyond who
-// may send them. It builds no telemetry pipeline: spans come from otelgrpc's
-// stats handler, where there is one.
+// It knows no noun of ours and decides nothing about requests: who may call
+// what is federation/identity's. It builds no telemetry pipeline: spans come
+// from otelgrpc's stats handler, where there is one.
 //
 // Invariant: no error leaves as code UNKNOWN. Flyte's clients take UNKNOWN for
 // a missing login and begin one.
@@ -41,16 +40,12 @@ type Config struct {
 	Log *slog.Logger // nil: slog.Default
 	// Registerer takes the metrics; nil: none are shown.
 	Registerer prometheus.Registerer
-	// Operator checks an operator's token for methods of skein.v1's
-	// ClusterService and PlacementService; nil refuses them all.
-	Operator func(token string) error
 }
 
 // Interceptors are the unary and the stream interceptor, of one make.
 type Interceptors struct {
-	log      *slog.Logger
-	metrics  *metrics
-	operator func(string) error
+	log     *slog.Logger
+	metrics *metrics
 }
 
 // New makes the interceptors and registers their metrics.
@@ -59,7 +54,7 @@ func New(cfg Config) *Interceptors {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Interceptors{log: log, metrics: newMetrics(cfg.Registerer), operator: cfg.Operator}
+	return &Interceptors{log: log, metrics: newMetrics(cfg.Registerer)}
 }
 
 // ServerOptions installs the interceptors in a gRPC server.
@@ -139,10 +134,7 @@ func printable(s string) bool {
 // run runs the handler between all that surrounds it. What it returns is nil
 // or a status that is never UNKNOWN.
 func (c *call) run(handler func() error) error {
-	err := c.authorize()
-	if err == nil {
-		err = c.guarded(handler)
-	}
+	err := c.guarded(handler)
 	st := Status(err)
 	c.metrics.observe(c.method, st.Code(), time.Since(c.start))
 	c.record(st, err)

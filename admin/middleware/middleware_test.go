@@ -83,28 +83,3 @@ func TestRequestID(t *testing.T) {
 		t.Errorf("made the id %q", id)
 	}
 }
-
-func TestOperator(t *testing.T) {
-	check := middleware.OperatorToken("right\n")
-	for _, c := range []struct {
-		method, authorization string
-		check                 func(string) error
-		want                  codes.Code
-	}{
-		{"/flyteidl.service.AdminService/GetVersion", "", check, codes.OK},
-		{"/skein.v1.ClusterService/ListClusters", "", check, codes.Unauthenticated},
-		{"/skein.v1.ClusterService/ListClusters", "Bearer wrong", check, codes.Unauthenticated},
-		{"/skein.v1.ClusterService/ListClusters", "right", check, codes.Unauthenticated},
-		{"/skein.v1.ClusterService/ListClusters", "Bearer right", check, codes.OK},
-		{"/skein.v1.PlacementService/Explain", "bearer right", check, codes.OK},
-		{"/skein.v1.PlacementService/Explain", "Bearer right", nil, codes.PermissionDenied},
-		{"/skein.v1.PlacementService/Explain", "Bearer ", middleware.OperatorToken(""), codes.Unauthenticated},
-		{"/skein.v1.PlacementService/Explain", "Bearer x", middleware.OperatorToken(""), codes.Unauthenticated},
-	} {
-		err := call(t, middleware.Config{Operator: c.check}, c.method, c.authorization,
-			func(context.Context, any) (any, error) { return nil, nil })
-		if status.Code(err) != c.want {
-			t.Errorf("%s %q: %v, want %v", c.method, c.authorization, err, c.want)
-		}
-	}
-}

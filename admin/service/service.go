@@ -148,8 +148,8 @@ func (s *Service) RegisterFlyte(r grpc.ServiceRegistrar) {
 	service.RegisterSignalServiceServer(r, Signals{})
 }
 
-// RegisterSkein registers ClusterService and PlacementService, whose every
-// call needs an operator's credential: see middleware.Operators.
+// RegisterSkein registers ClusterService and PlacementService, whose
+// callers must be operators: the server that they are registered with checks it.
 func (s *Service) RegisterSkein(r grpc.ServiceRegistrar) {
 	skeinv1.RegisterClusterServiceServer(r, clusterServer{s: s})
 	skeinv1.RegisterPlacementServiceServer(r, placementServer{s: s})

@@ -64,6 +64,17 @@ func (k Kind) String() string {
 // Code is the number of the gRPC status code that tells this kind on the wire.
 func (k Kind) Code() uint32 { return table[k].code }
 
+// FromCode is the kind that a gRPC status code tells: the first that has it.
+// OK, and codes that no kind has, are none.
+func FromCode(code uint32) (Kind, bool) {
+	for k, row := range table {
+		if row.code == code {
+			return Kind(k), true
+		}
+	}
+	return Internal, false
+}
+
 // HTTP is the HTTP status that tells this kind.
 func (k Kind) HTTP() int { return table[k].http }
 

@@ -140,6 +140,15 @@ func (h *Hub) SendLog(wire skeinv1.DataPlaneService_SendLogServer) error {
 	return w.copy(wire, m)
 }
 
+// kindOf takes from a member only what it can know; all else may pass.
+func kindOf(code uint32) fault.Kind {
+	switch kind, _ := fault.FromCode(code); kind {
+	case fault.NotFound, fault.Precondition, fault.Unsupported:
+		return kind
+	}
+	return fault.Unavailable
+}
+
 func (w *logWait) copy(wire skeinv1.DataPlaneService_SendLogServer, m *skeinv1.SendLogRequest) error {
 	left := w.limit
 	for {
@@ -150,7 +159,7 @@ func (w *logWait) copy(wire skeinv1.DataPlaneService_SendLogServer, m *skeinv1.S
 			return identity.Status(fault.E(fault.Precondition, "the reader has left"))
 		}
 		if m.GetError() != "" {
-			w.pipe.CloseWithError(fault.E(fault.Unavailable, "%s", m.GetError()))
+			w.pipe.CloseWithError(fault.E(kindOf(m.GetCode()), "%s", m.GetError()))
 			return wire.SendAndClose(&skeinv1.SendLogResponse{})
 		}
 		if left == 0 {

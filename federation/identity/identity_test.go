@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -125,7 +126,10 @@ func TestOperatorServicesNeedTheToken(t *testing.T) {
 		ok           bool
 	}{
 		{"/skein.v1.ClusterService/RegisterCluster", good, 0, true},
+		{"/skein.v1.ClusterService/RegisterCluster", strings.Replace(good, "Bearer", "bearer", 1), 0, true},
 		{"/skein.v1.ClusterService/RegisterCluster", "Bearer wrong", fault.Unauthorized, false},
+		{"/skein.v1.ClusterService/RegisterCluster", strings.TrimPrefix(good, "Bearer "), fault.Unauthorized, false},
+		{"/skein.v1.PlacementService/Explain", "Bearer ", fault.Unauthorized, false},
 		{"/skein.v1.PlacementService/Explain", "", fault.Unauthorized, false},
 		{"/skein.v1.PeerService/Beat", good, fault.Unauthorized, false},
 		{"/skein.v1.DataPlaneService/Connect", good, fault.Unauthorized, false},
@@ -137,8 +141,9 @@ func TestOperatorServicesNeedTheToken(t *testing.T) {
 			t.Errorf("%s with %q: %v", tc.method, tc.auth, err)
 		}
 	}
-	if (identity.Guard{}).Check(context.Background(), "/skein.v1.ClusterService/GetCluster") == nil {
-		t.Error("without an operator's token anybody may call")
+	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", good))
+	if err := (identity.Guard{}).Check(ctx, "/skein.v1.ClusterService/GetCluster"); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("without a configured token: %v, want nobody to be let in", err)
 	}
 }
 

@@ -65,14 +65,26 @@ func (g Guard) Check(ctx context.Context, fullMethod string) error {
 	case service == "skein.v1.PeerService":
 		return g.want(ctx, ID.IsReplica, "a replica's certificate")
 	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	for _, v := range md.Get("authorization") {
-		token, ok := strings.CutPrefix(v, "Bearer ")
-		if ok && g.Operator != nil && g.Operator.Matches(token) {
-			return nil
+	return g.operator(ctx)
+}
+
+func (g Guard) operator(ctx context.Context) error {
+	token := ""
+	for _, v := range metadata.ValueFromIncomingContext(ctx, "authorization") {
+		if scheme, rest, ok := strings.Cut(v, " "); ok && strings.EqualFold(scheme, "bearer") {
+			token = strings.TrimSpace(rest)
+			break
 		}
 	}
-	return fault.E(fault.Unauthorized, "this call needs the operator's token")
+	switch {
+	case g.Operator == nil:
+		return fault.E(fault.Forbidden, "no operator's token is configured on this control plane")
+	case token == "":
+		return fault.E(fault.Unauthorized, "this call needs the operator's token: authorization: Bearer <token>")
+	case !g.Operator.Matches(token):
+		return fault.E(fault.Unauthorized, "the operator's token is wrong; it is in the file of keys.operatorToken")
+	}
+	return nil
 }
 
 func (g Guard) want(ctx context.Context, ok func(ID) bool, what string) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/skein-project/skein/api/fault"
 	skeinv1 "github.com/skein-project/skein/api/skein/v1"
@@ -58,7 +59,8 @@ func (m *Member) sendLog(ctx context.Context, l *link, req *skeinv1.LogRequest) 
 	}
 	if err := m.copyLog(ctx, wire, req); err != nil {
 		m.log.Debug("a log was not read to its end", "pod", req.GetPod(), "error", err)
-		if err := wire.Send(&skeinv1.SendLogRequest{Error: err.Error()}); err != nil {
+		told := noLog(req.GetPod(), err)
+		if err := wire.Send(&skeinv1.SendLogRequest{Error: told.Error(), Code: fault.Of(told).Code()}); err != nil {
 			return err
 		}
 	}
@@ -66,6 +68,21 @@ func (m *Member) sendLog(ctx context.Context, l *link, req *skeinv1.LogRequest) 
 		return nil
 	}
 	return err
+}
+
+// noLog gives the kind that the reader is told: an API server says "not found"
+// also for what its kubelet does not know, and "bad request" for a container
+// that has no log yet.
+func noLog(pod string, err error) error {
+	switch {
+	case fault.Of(err) != fault.Internal:
+		return err
+	case apierrors.IsNotFound(err):
+		return fault.E(fault.NotFound, "pod %s, or its container, is gone from the cluster, and its log with it", pod)
+	case apierrors.IsBadRequest(err):
+		return fault.Wrap(fault.Precondition, err, "no log of pod %s yet", pod)
+	}
+	return fault.Wrap(fault.Unavailable, err, "read the log of pod %s", pod)
 }
 
 func (m *Member) copyLog(ctx context.Context, wire skeinv1.DataPlaneService_SendLogClient, req *skeinv1.LogRequest) error {

@@ -2418,7 +2418,10 @@ type SendLogRequest struct {
 	Id   string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Data []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	// Why the log could not be read (to its end).
-	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// The gRPC code of that error: NOT_FOUND if the pod or the container is
+	// gone, FAILED_PRECONDITION if it has no log yet. 0 counts as UNAVAILABLE.
+	Code          uint32 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2472,6 +2475,13 @@ func (x *SendLogRequest) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *SendLogRequest) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
 }
 
 type SendLogResponse struct {
@@ -2751,11 +2761,12 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\n" +
 	"tail_lines\x18\x06 \x01(\x03R\ttailLines\x12\x1f\n" +
 	"\vlimit_bytes\x18\a \x01(\x03R\n" +
-	"limitBytes\"J\n" +
+	"limitBytes\"^\n" +
 	"\x0eSendLogRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"\x11\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\rR\x04code\"\x11\n" +
 	"\x0fSendLogResponse\"!\n" +
 	"\aGoodbye\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason*P\n" +

@@ -63,7 +63,7 @@ func (a *Admin) addChecks(ops *telemetry.Ops) {
 // serve runs every listener, and stops them in order: the hub says goodbye
 // first, so that members dial elsewhere while their calls still finish.
 func (a *Admin) serve(ctx context.Context, group *errgroup.Group) error {
-	interceptors := middleware.New(middleware.Config{Log: a.log, Registerer: a.registry, Operator: a.checkOperator})
+	interceptors := middleware.New(middleware.Config{Log: a.log, Registerer: a.registry})
 	guard := identity.Guard{TrustDomain: a.cfg.TrustDomain, Operator: a.operator}
 
 	flyte := grpc.NewServer(append(serverOptions(interceptors), keepalives...)...)
@@ -106,13 +106,6 @@ func addProbes(s *grpc.Server) {
 
 func serverOptions(i *middleware.Interceptors) []grpc.ServerOption {
 	return append([]grpc.ServerOption{grpc.StatsHandler(otelgrpc.NewServerHandler())}, i.ServerOptions()...)
-}
-
-func (a *Admin) checkOperator(token string) error {
-	if !a.operator.Matches(token) {
-		return fault.E(fault.Unauthorized, "the operator's token is wrong; it is in the file of keys.operatorToken")
-	}
-	return nil
 }
 
 // serveGRPC serves until ctx ends; then it waits for after, if that is given,

@@ -157,6 +157,10 @@ func TestTheWayOutIsTold(t *testing.T) {
 	if err := noExecution(status.Error(codes.Internal, "broken")); strings.Contains(err.Error(), "skein get") {
 		t.Errorf("got %v", err)
 	}
+	gone := status.Error(codes.NotFound, "pod x-n0-0, or its container, is gone from the cluster, and its log with it")
+	if err := noAttempt(gone, "x"); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "skein get x shows what was recorded") {
+		t.Errorf("got %v", err)
+	}
 	if err := noAttempt(nil, "x"); err != nil {
 		t.Errorf("nil became %v", err)
 	}

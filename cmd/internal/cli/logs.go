@@ -55,6 +55,8 @@ func noAttempt(err error, execution string) error {
 	switch told := fromWire(err); {
 	case fault.Is(told, fault.NotFound) && strings.Contains(told.Error(), "task attempt"):
 		return advise(told, fault.NotFound, "skein get %s shows its nodes", execution)
+	case fault.Is(told, fault.NotFound) && strings.Contains(told.Error(), "and its log with it"):
+		return advise(told, fault.NotFound, "skein get %s shows what was recorded of it", execution)
 	case fault.Is(told, fault.Precondition):
 		return advise(told, fault.Precondition, "skein explain %s says more", execution)
 	}

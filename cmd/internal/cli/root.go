@@ -101,13 +101,6 @@ func hint(err error) string {
 	return ""
 }
 
-var kinds = map[codes.Code]fault.Kind{
-	codes.InvalidArgument: fault.Invalid, codes.NotFound: fault.NotFound, codes.AlreadyExists: fault.Conflict,
-	codes.FailedPrecondition: fault.Precondition, codes.Unauthenticated: fault.Unauthorized, codes.PermissionDenied: fault.Forbidden,
-	codes.ResourceExhausted: fault.Exhausted, codes.Unavailable: fault.Unavailable, codes.DeadlineExceeded: fault.Unavailable,
-	codes.Unimplemented: fault.Unsupported,
-}
-
 // fromWire turns a gRPC status into the fault that it tells.
 func fromWire(err error) error {
 	var f *fault.Error
@@ -118,9 +111,9 @@ func fromWire(err error) error {
 	if !ok || st.Code() == codes.OK {
 		return fault.E(fault.Invalid, "%v", err)
 	}
-	kind, known := kinds[st.Code()]
-	if !known {
-		kind = fault.Internal
+	kind, _ := fault.FromCode(uint32(st.Code())) // what is not known is Internal
+	if st.Code() == codes.DeadlineExceeded {
+		kind = fault.Unavailable
 	}
 	message := st.Message()
 	if why, reached := strings.CutPrefix(message, "connection error: desc = "); reached {

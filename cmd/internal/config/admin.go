@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // AdminPrefix begins every environment variable that skein-admin reads.
@@ -206,12 +207,27 @@ func (c *checker) peers(replica string, peers []Peer) {
 	}
 }
 
+// What the scheduler demands of its clocks beside what is not configured: two
+// heartbeats, two writes at their time-out, and a margin of 2 s for a drift of
+// one percent. A test holds these to scheduler.Config.
+const (
+	leastSuspect = 2 * time.Second
+	lowestLease  = 10 * time.Second // excluded
+	longestLease = 200 * time.Second
+)
+
 func (c *checker) clocks(s Scheduling) {
-	if s.Suspect.Duration <= 0 {
-		c.add("scheduler.suspect: must be above 0, got %s", s.Suspect)
+	if s.Suspect.Duration < leastSuspect {
+		c.add("scheduler.suspect: must be at least %s (two heartbeats), got %s", leastSuspect, s.Suspect)
 	}
 	if s.Lease.Duration <= s.Suspect.Duration {
 		c.add("scheduler.lease (%s) must be above scheduler.suspect (%s): else a cluster lapses before it is suspect", s.Lease, s.Suspect)
+	}
+	if s.Lease.Duration <= lowestLease {
+		c.add("scheduler.lease: must be above %s (a grant must outlive two slow writes), got %s", lowestLease, s.Lease)
+	}
+	if s.Lease.Duration > longestLease {
+		c.add("scheduler.lease: must be at most %s (the margin after it covers so much drift), got %s", longestLease, s.Lease)
 	}
 }
 
