@@ -216,3 +216,21 @@ func goFiles(t *testing.T, each func(rel, text string)) {
 		t.Fatal(err)
 	}
 }
+
+// everyMigration is the text of the database's migrations.
+func everyMigration(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "admin", "store", "migrations", "*.sql"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no migrations: %v", err)
+	}
+	var out []string
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, string(raw))
+	}
+	return out
+}

@@ -12,7 +12,7 @@ import (
 // scheduler would refuse are the same, so that a bad lease is told by its key.
 func TestClocksAreTheSchedulers(t *testing.T) {
 	steps := []time.Duration{0, 1, time.Second, 2*time.Second - 1, 2 * time.Second, 5 * time.Second, 10 * time.Second, 10*time.Second + 1,
-		30 * time.Second, 200 * time.Second, 200*time.Second + 1, 201 * time.Second, time.Hour}
+		30 * time.Second, 200 * time.Second, 200*time.Second + time.Microsecond, 201 * time.Second, time.Hour}
 	taken := 0
 	for _, suspect := range steps {
 		for _, lease := range steps {
