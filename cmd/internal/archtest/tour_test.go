@@ -14,11 +14,11 @@ import (
 // What a tour may name, and how it writes it.
 var (
 	symbolLink  = regexp.MustCompile("\\[`([^`]+)`\\]\\(([^)#]+\\.go)\\)")
-	spanNamed   = regexp.MustCompile("\\bspan `([^`]+)`")
-	logNamed    = regexp.MustCompile(`\blog "([^"]+)"`)
+	spanNamed   = regexp.MustCompile("\\bspan\\s`([^`]+)`")
+	logNamed    = regexp.MustCompile(`\blog\s"([^"]+)"`)
 	metricNamed = regexp.MustCompile("`(skein_[a-z_]+)`")
-	tableNamed  = regexp.MustCompile("\\btables? (`\\w+`(?:(?:,| and) `\\w+`)*)")
-	invariant   = regexp.MustCompile(`\bI[0-9]+\b`)
+	tableNamed  = regexp.MustCompile("\\btables?\\s(`\\w+`(?:(?:,|\\sand)\\s`\\w+`)*)")
+	invariant   = regexp.MustCompile(`\b(I[0-9]+)\b`)
 )
 
 // guide is a page that follows the code, and what it is held against.
@@ -32,43 +32,52 @@ type guide struct {
 // stale lists what the guide names and the code does not have, by line.
 func (g guide) stale() []string {
 	var found []string
-	for i, line := range strings.Split(g.text, "\n") {
-		for _, problem := range g.line(line) {
-			found = append(found, fmt.Sprintf("%s:%d: %s", g.name, i+1, problem))
+	check := func(pattern *regexp.Regexp, problem func(m []string) string) {
+		for _, at := range pattern.FindAllStringSubmatchIndex(g.text, -1) {
+			m := pattern.FindStringSubmatch(g.text[at[0]:at[1]])
+			if p := problem(m); p != "" {
+				found = append(found, fmt.Sprintf("%s:%d: %s", g.name, 1+strings.Count(g.text[:at[2]], "\n"), p))
+			}
 		}
 	}
+	check(symbolLink, g.symbol)
+	check(spanNamed, func(m []string) string { return g.said("span", m[1]) })
+	check(logNamed, func(m []string) string { return g.said("log", m[1]) })
+	check(metricNamed, func(m []string) string { return g.said("metric", m[1]) })
+	check(tableNamed, g.tables)
+	check(invariant, func(m []string) string {
+		if !strings.Contains(g.invariants, "\n| "+m[1]+" | ") || strings.Contains(g.invariants, "\n| "+m[1]+" | (with the") {
+			return "docs/invariants.md has no " + m[1] + " that holds"
+		}
+		return ""
+	})
 	return found
 }
 
-func (g guide) line(line string) (found []string) {
-	for _, m := range symbolLink.FindAllStringSubmatch(line, -1) {
-		file := path.Join(path.Dir(g.name), m[2])
-		if text, there := g.files[file]; !there {
-			found = append(found, "there is no "+file)
-		} else if !symbols(text)[m[1]] {
-			found = append(found, file+" declares no "+m[1])
+func (g guide) symbol(m []string) string {
+	file := path.Join(path.Dir(g.name), m[2])
+	if text, there := g.files[file]; !there {
+		return "there is no " + file
+	} else if !symbols(text)[m[1]] {
+		return file + " declares no " + m[1]
+	}
+	return ""
+}
+
+func (g guide) said(what, text string) string {
+	if g.written(text) {
+		return ""
+	}
+	return "no code has the " + what + " " + text
+}
+
+func (g guide) tables(m []string) string {
+	for _, table := range quoted.FindAllStringSubmatch(m[1], -1) {
+		if !strings.Contains(g.migrations, "CREATE TABLE IF NOT EXISTS "+table[1]+" (") {
+			return "no migration makes the table " + table[1]
 		}
 	}
-	for what, pattern := range map[string]*regexp.Regexp{"span": spanNamed, "log": logNamed, "metric": metricNamed} {
-		for _, m := range pattern.FindAllStringSubmatch(line, -1) {
-			if !g.written(m[1]) {
-				found = append(found, "no code has the "+what+" "+m[1])
-			}
-		}
-	}
-	for _, m := range tableNamed.FindAllStringSubmatch(line, -1) {
-		for _, table := range quoted.FindAllStringSubmatch(m[1], -1) {
-			if !strings.Contains(g.migrations, "CREATE TABLE IF NOT EXISTS "+table[1]+" (") {
-				found = append(found, "no migration makes the table "+table[1])
-			}
-		}
-	}
-	for _, m := range invariant.FindAllString(line, -1) {
-		if !strings.Contains(g.invariants, "\n| "+m+" | ") || strings.Contains(g.invariants, "\n| "+m+" | (with the") {
-			found = append(found, "docs/invariants.md has no "+m+" that holds")
-		}
-	}
-	return found
+	return ""
 }
 
 // written reports whether some file has the text as a string of its own: as a
@@ -190,6 +199,7 @@ func TestAStaleTourIsNoticed(t *testing.T) {
 		{"a file that was moved", "[`T`](../p/b.go)", "docs/x.md:2: there is no p/b.go"},
 		{"a span that is not begun", "span `a.c`", "docs/x.md:2: no code has the span a.c"},
 		{"a metric that is not counted", "metric `skein_p_y`", "docs/x.md:2: no code has the metric skein_p_y"},
+		{"a span on the next line", "span\n`a.c`", "docs/x.md:3: no code has the span a.c"},
 		{"a line that is not logged", `log "unsaid"`, "docs/x.md:2: no code has the log unsaid"},
 		{"a table that is not made", "tables `rows` and `cols`", "docs/x.md:2: no migration makes the table cols"},
 		{"an invariant that there is not", "holds (I9)", "docs/x.md:2: docs/invariants.md has no I9 that holds"},
