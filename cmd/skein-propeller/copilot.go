@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/plugins/blob"
@@ -26,16 +27,27 @@ func copilotCommand() *cobra.Command {
 	return cmd
 }
 
-func openStore(ctx context.Context, root string) (*blob.Store, error) {
-	if root == "" {
+// storeFlags say where the object store lies.
+func storeFlags(flags *pflag.FlagSet) *blob.Config {
+	c := &blob.Config{}
+	flags.StringVar(&c.Root, "store", "", "root of the object store")
+	flags.StringVar(&c.S3.Endpoint, "store-endpoint", "", "URL of the S3 server (default AWS's)")
+	flags.StringVar(&c.S3.Region, "store-region", "", "region of the bucket (default $AWS_REGION)")
+	flags.BoolVar(&c.S3.PathStyle, "store-path-style", false, "the bucket is in the path, not in the host name")
+	return c
+}
+
+// openStore opens whatever the task's own credentials reach.
+func openStore(ctx context.Context, c *blob.Config) (*blob.Reach, error) {
+	if c.Root == "" {
 		return nil, fault.Field("--store", "must be set: the object store's root")
 	}
-	return blob.Open(ctx, blob.Config{Root: root})
+	return blob.OpenReach(ctx, *c)
 }
 
 func downloadCommand() *cobra.Command {
 	var o copilot.DownloadOptions
-	var store string
+	var store *blob.Config
 	cmd := &cobra.Command{Use: "download", Short: "Make files of a task's inputs", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			blobs, err := openStore(cmd.Context(), store)
@@ -46,7 +58,7 @@ func downloadCommand() *cobra.Command {
 			return copilot.Download(cmd.Context(), o)
 		}}
 	flags := cmd.Flags()
-	flags.StringVar(&store, "store", "", "root of the object store")
+	store = storeFlags(flags)
 	flags.StringVar(&o.FromRemote, "from-remote", "", "URI of inputs.pb")
 	flags.StringVar(&o.ToOutput, "to-output-prefix", "", "the attempt's output folder")
 	flags.StringVar(&o.ToLocalDir, "to-local-dir", "/var/flyte/inputs", "folder for the files")
@@ -58,7 +70,7 @@ func downloadCommand() *cobra.Command {
 
 func sidecarCommand() *cobra.Command {
 	o := copilot.SidecarOptions{Grace: uploadGrace}
-	var store string
+	var store *blob.Config
 	cmd := &cobra.Command{Use: "sidecar", Short: "Make outputs of the files that a task left", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// SIGTERM is how the side-car is told that the task has ended.
@@ -72,7 +84,7 @@ func sidecarCommand() *cobra.Command {
 			return copilot.Sidecar(ended, o)
 		}}
 	flags := cmd.Flags()
-	flags.StringVar(&store, "store", "", "root of the object store")
+	store = storeFlags(flags)
 	flags.StringVar(&o.ToRaw, "to-raw-output", "", "where files are put that outputs name")
 	flags.StringVar(&o.ToOutput, "to-output-prefix", "", "the attempt's output folder")
 	flags.StringVar(&o.FromLocalDir, "from-local-dir", "/var/flyte/outputs", "folder of the files")

@@ -1,28 +1,25 @@
 // Package blob is where bytes live: inputs, outputs, closures, uploads, decks.
 //
-// It reads and writes whole objects by URI on top of gocloud.dev/blob. It does
-// not know what the bytes mean, who may see them, or how objects are named;
-// it keeps nothing in memory. The admin plane sees it only through ports of
-// its own.
+// It reads and writes whole objects by URI on top of gocloud.dev/blob, in a
+// folder or in a bucket of an S3 server. It does not know what the bytes mean,
+// who may see them, or how objects are named; it keeps nothing in memory. The
+// admin plane sees it only through ports of its own.
 //
 // Invariants: every URI lies under the store's root; an object is either
-// wholly there or not there at all; a URI of a file store, as containers and
-// clients see it, is a bare absolute path.
+// wholly there or not there at all; a URI of a folder, as containers and
+// clients see it, is a bare absolute path, and one of a bucket begins with
+// s3://; a bucket's server that does not answer gives fault.Unavailable within
+// a bound; credentials are never in an error or a log.
 package blob
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/blob/fileblob"
-	"gocloud.dev/gcerrors"
 
 	"github.com/skein-project/skein/api/fault"
 )
@@ -32,11 +29,31 @@ const DefaultMaxRead = 10 << 20
 
 // Config says where a store lies.
 type Config struct {
-	// Root is a bare absolute folder path (file:// is understood too). The
-	// folder is made if it does not exist.
+	// Root is a bare absolute folder path (file:// is understood too), which is
+	// made if it does not exist, or s3://bucket/prefix, whose bucket must exist.
 	Root string
 	// MaxRead bounds Read, in bytes; DefaultMaxRead if zero.
 	MaxRead int64
+	// S3 says how the bucket of an s3:// root is reached.
+	S3 S3
+}
+
+// S3 says how a server of buckets is reached. Credentials come from where the
+// AWS SDK looks for them: environment, files, a role of the pod or machine.
+type S3 struct {
+	// Endpoint is the server's URL; empty: that of AWS in the region.
+	Endpoint string
+	// PublicEndpoint is the server's URL in signed links, as clients reach it;
+	// empty: Endpoint.
+	PublicEndpoint string
+	// Region is what requests are signed for; empty: what AWS_REGION or the
+	// shared configuration file say, and us-east-1 if there is an Endpoint.
+	Region string
+	// PathStyle puts the bucket into the path and not into the host name.
+	PathStyle bool
+	// Timeout is how long the server may be silent within one try;
+	// DefaultTimeout if zero. There are three tries.
+	Timeout time.Duration
 }
 
 // Store reads and writes objects under one root.
@@ -44,39 +61,46 @@ type Store struct {
 	root    string
 	maxRead int64
 	bucket  *blob.Bucket
-	dir     *os.Root // guards against links that lead out of the root
+	place   place
 }
 
-// Open opens the store at cfg.Root.
-func Open(_ context.Context, cfg Config) (*Store, error) {
-	if scheme, _, ok := strings.Cut(cfg.Root, "://"); ok && scheme != "file" {
-		return nil, fault.E(fault.Unsupported, "object store %q: only a folder can be opened so far", cfg.Root)
+// place is what folders and buckets differ in.
+type place interface {
+	// key is the object's name within the bucket, or why it cannot be one.
+	key(uri string) (string, error)
+	// check refuses to read what is no object of the store, if that can be
+	// told without reading.
+	check(ctx context.Context, key, uri string) error
+	create(ctx context.Context, key, uri string, once bool) (io.WriteCloser, error)
+	// hidden tells what List leaves out.
+	hidden(key string) bool
+	fault(ctx context.Context, err error, uri string) error
+}
+
+// Open opens the store at cfg.Root. It contacts no server.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{maxRead: cfg.MaxRead}
+	if s.maxRead == 0 {
+		s.maxRead = DefaultMaxRead
 	}
-	root := filepath.Clean(strings.TrimPrefix(cfg.Root, "file://"))
-	if !filepath.IsAbs(root) || root == "/" {
-		return nil, fault.Field("root", "%q is not an absolute folder path", cfg.Root)
+	scheme, _, hasScheme := strings.Cut(cfg.Root, "://")
+	switch {
+	case hasScheme && scheme == "s3":
+		return s, s.openBucket(ctx, cfg)
+	case hasScheme && scheme != "file":
+		return nil, fault.E(fault.Unsupported, "object store %q: only a folder or an s3:// bucket can be opened so far", cfg.Root)
 	}
-	bucket, err := fileblob.OpenBucket(root, &fileblob.Options{
-		CreateDir: true,
-		NoTempDir: true,
-		Metadata:  fileblob.MetadataDontWrite,
-	})
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "open object store %s", root)
-	}
-	dir, err := os.OpenRoot(root)
-	if err != nil {
-		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, "open object store %s", root), bucket.Close())
-	}
-	maxRead := cfg.MaxRead
-	if maxRead == 0 {
-		maxRead = DefaultMaxRead
-	}
-	return &Store{root: root, maxRead: maxRead, bucket: bucket, dir: dir}, nil
+	return s, s.openFolder(cfg.Root)
 }
 
 // Close releases what the store holds open.
-func (s *Store) Close() error { return errors.Join(s.bucket.Close(), s.dir.Close()) }
+func (s *Store) Close() error {
+	err := s.bucket.Close()
+	if c, ok := s.place.(io.Closer); ok {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
 
 // Root is the URI prefix of every object, without a trailing slash.
 func (s *Store) Root() string { return s.root }
@@ -101,7 +125,7 @@ func (s *Store) Read(ctx context.Context, uri string) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(r, s.maxRead+1))
 	if err = errors.Join(err, r.Close()); err != nil {
-		return nil, faultOf(err, uri)
+		return nil, s.place.fault(ctx, err, uri)
 	}
 	if int64(len(data)) > s.maxRead {
 		return nil, fault.E(fault.Exhausted, "object %s is larger than %d bytes", uri, s.maxRead)
@@ -112,16 +136,36 @@ func (s *Store) Read(ctx context.Context, uri string) ([]byte, error) {
 // Reader opens an object for reading. What it returns can seek, too
 // (io.ReadSeekCloser).
 func (s *Store) Reader(ctx context.Context, uri string) (io.ReadCloser, error) {
-	key, err := s.existing(uri)
+	key, err := s.existing(ctx, uri)
 	if err != nil {
 		return nil, err
 	}
 	r, err := s.bucket.NewReader(ctx, key, nil)
 	if err != nil {
-		return nil, faultOf(err, uri)
+		return nil, s.place.fault(ctx, err, uri)
 	}
-	return r, nil
+	return &reader{ctx: ctx, r: r, place: s.place, uri: uri}, nil
 }
+
+// reader gives faults for the bucket's errors.
+type reader struct {
+	ctx   context.Context // of the call that reads
+	r     *blob.Reader
+	place place
+	uri   string
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // a connection that was cut is an EOF, too
+		err = r.place.fault(r.ctx, err, r.uri)
+	}
+	return n, err
+}
+
+func (r *reader) Seek(offset int64, whence int) (int64, error) { return r.r.Seek(offset, whence) }
+
+func (r *reader) Close() error { return r.r.Close() }
 
 // Exists reports whether there is an object of that URI.
 func (s *Store) Exists(ctx context.Context, uri string) (bool, error) {
@@ -134,13 +178,13 @@ func (s *Store) Exists(ctx context.Context, uri string) (bool, error) {
 
 // Attributes gives an object's size and, if the store keeps one, its md5.
 func (s *Store) Attributes(ctx context.Context, uri string) (size int64, md5 []byte, err error) {
-	key, err := s.existing(uri)
+	key, err := s.existing(ctx, uri)
 	if err != nil {
 		return 0, nil, err
 	}
 	attrs, err := s.bucket.Attributes(ctx, key)
 	if err != nil {
-		return 0, nil, faultOf(err, uri)
+		return 0, nil, s.place.fault(ctx, err, uri)
 	}
 	return attrs.Size, attrs.MD5, nil
 }
@@ -149,77 +193,33 @@ func (s *Store) Attributes(ctx context.Context, uri string) (size int64, md5 []b
 func (s *Store) List(ctx context.Context, prefix string) ([]string, error) {
 	key := ""
 	if strings.TrimRight(strings.TrimPrefix(prefix, "file://"), "/") != s.root {
-		k, err := s.key(prefix)
+		k, err := s.place.key(prefix)
 		if err != nil {
 			return nil, err
 		}
-		key = k + "/"
+		key = strings.TrimRight(k, "/") + "/"
 	}
 	var uris []string
 	it := s.bucket.List(&blob.ListOptions{Prefix: key})
 	for {
 		obj, err := it.Next(ctx)
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // a connection that was cut is an EOF, too, and no end of the list
 			return uris, nil
 		}
 		if err != nil {
-			return nil, faultOf(err, prefix)
+			return nil, s.place.fault(ctx, err, prefix)
 		}
-		if !strings.HasSuffix(obj.Key, tempSuffix) {
+		if !s.place.hidden(obj.Key) {
 			uris = append(uris, s.root+"/"+obj.Key)
 		}
 	}
 }
 
-// key is the object's name within the bucket.
-func (s *Store) key(uri string) (string, error) {
-	path := strings.TrimPrefix(uri, "file://")
-	if !filepath.IsAbs(path) {
-		return "", fault.Field("uri", "%q is not an absolute path under %s", uri, s.root)
-	}
-	key, ok := strings.CutPrefix(filepath.Clean(path), s.root+"/")
-	if !ok {
-		return "", fault.Field("uri", "%q does not lie under %s", uri, s.root)
-	}
-	if strings.ContainsFunc(key, func(r rune) bool { return r < 32 || r == 0x7f }) {
-		return "", fault.Field("uri", "%q holds control characters", uri)
-	}
-	if strings.HasSuffix(key, ".attrs") || strings.HasSuffix(key, tempSuffix) {
-		return "", fault.Field("uri", "%q ends in a suffix that the store keeps for itself", uri)
-	}
-	return key, nil
-}
-
-// existing is key for an object that is there, reached by no link that leads
-// out of the root.
-func (s *Store) existing(uri string) (string, error) {
-	key, err := s.key(uri)
+// existing is the key of an object that may be read.
+func (s *Store) existing(ctx context.Context, uri string) (string, error) {
+	key, err := s.place.key(uri)
 	if err != nil {
 		return "", err
 	}
-	info, err := s.dir.Stat(key)
-	if err != nil {
-		return "", faultOf(err, uri)
-	}
-	if !info.Mode().IsRegular() {
-		return "", fault.E(fault.NotFound, "no object %s", uri)
-	}
-	return key, nil
-}
-
-func faultOf(err error, uri string) error {
-	var f *fault.Error
-	switch {
-	case errors.As(err, &f):
-		return err
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("object %s: %w", uri, err)
-	case errors.Is(err, fs.ErrNotExist), gcerrors.Code(err) == gcerrors.NotFound, isNotDir(err):
-		return fault.E(fault.NotFound, "no object %s", uri)
-	case errors.Is(err, fs.ErrExist), gcerrors.Code(err) == gcerrors.FailedPrecondition:
-		return fault.E(fault.Conflict, "object %s exists already", uri)
-	case isNameTooLong(err):
-		return fault.Field("uri", "%q has a name that is too long", uri)
-	}
-	return fault.Wrap(fault.Internal, err, "object store: %s", uri)
+	return key, s.place.check(ctx, key, uri)
 }

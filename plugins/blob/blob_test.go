@@ -33,7 +33,7 @@ func TestFiles(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	for root, kind := range map[string]fault.Kind{
-		"": fault.Invalid, "relative/path": fault.Invalid, "/": fault.Invalid, "s3://bucket/prefix": fault.Unsupported,
+		"": fault.Invalid, "relative/path": fault.Invalid, "/": fault.Invalid, "gs://bucket/prefix": fault.Unsupported,
 	} {
 		if _, err := blob.Open(t.Context(), blob.Config{Root: root}); !fault.Is(err, kind) {
 			t.Errorf("open %q: %v, want %v", root, err, kind)

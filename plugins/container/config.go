@@ -25,6 +25,7 @@ type Config struct {
 	SchedulerName            string
 
 	CopilotImage     string
+	CopilotStore     []string // flags that tell copilot where the object store lies
 	CopilotResources ResourceConfig
 
 	ImagePullGrace       time.Duration // how long an image may be retried

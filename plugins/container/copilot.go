@@ -68,9 +68,7 @@ func addCopilot(pod *corev1.Pod, task plugins.Task, d *core.DataLoadingConfig, c
 }
 
 func copilotContainer(name string, env []corev1.EnvVar, c Config, args ...string) corev1.Container {
-	if c.StoreHostPath != "" {
-		args = append(args, "--store", c.StoreHostPath)
-	}
+	args = append(args, c.CopilotStore...)
 	amount := c.CopilotResources.list()
 	return corev1.Container{Name: name, Image: c.CopilotImage, Command: []string{"skein-propeller"},
 		Args: append([]string{"copilot"}, args...), Env: env,

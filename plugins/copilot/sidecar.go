@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
@@ -44,13 +45,23 @@ func Sidecar(ctx context.Context, o SidecarOptions) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Grace)
 	defer cancel()
-	err = o.upload(ctx, outputs)
+	err = usersToMend(o.upload(ctx, outputs))
 	var wrong *userError
 	if errors.As(err, &wrong) {
 		e := &core.ContainerError{Code: wrong.code, Message: wrong.message, Kind: core.ContainerError_NON_RECOVERABLE, Origin: core.ExecutionError_USER}
 		return writeError(ctx, o.Blobs, o.ToOutput, o.ErrorFile, e, o.Now)
 	}
 	return err
+}
+
+// usersToMend tells places that can never be written, which users chose, from
+// faults that pass.
+func usersToMend(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Kind != fault.Invalid && f.Kind != fault.Precondition && f.Kind != fault.Forbidden {
+		return err
+	}
+	return &userError{"RawOutputNotWritable", f.Public() + "; choose another raw-output prefix, or let the task's role write there"}
 }
 
 func (o SidecarOptions) upload(ctx context.Context, outputs map[string]*core.Variable) error {

@@ -112,7 +112,7 @@ func (a *Admin) openStore(ctx context.Context) error {
 	if err := a.store.Seed(ctx, projects); err != nil {
 		return err
 	}
-	a.objects, err = blob.Open(ctx, blob.Config{Root: a.cfg.ObjectStore.Root})
+	a.objects, err = blob.Open(ctx, objects(a.cfg.ObjectStore, a.cfg.Flyte.PublicStoreURL))
 	return err
 }
 

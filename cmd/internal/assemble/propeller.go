@@ -53,7 +53,7 @@ func NewPropeller(ctx context.Context, cfg config.Propeller, log *slog.Logger, r
 	if err != nil {
 		return nil, err
 	}
-	objects, err := blob.Open(ctx, blob.Config{Root: cfg.ObjectStore.Root})
+	blobs, err := blob.Open(ctx, objects(cfg.ObjectStore, ""))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func NewPropeller(ctx context.Context, cfg config.Propeller, log *slog.Logger, r
 	c := propeller.Default()
 	c.Workers, c.QPS, c.Burst, c.CRTTL = cfg.Workers, float32(cfg.QPS), cfg.Burst, cfg.Retention.Duration
 	p.engine, err = propeller.New(propeller.Options{
-		Config: c, RESTConfig: kube, Cluster: cfg.Cluster, Blobs: objects, Gate: gate, Log: log, Plugins: builtins(cfg),
+		Config: c, RESTConfig: kube, Cluster: cfg.Cluster, Blobs: blobs, Gate: gate, Log: log, Plugins: builtins(cfg),
 	})
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "start the engine of cluster %s", cfg.Cluster)
@@ -137,7 +137,8 @@ func builtins(cfg config.Propeller) func(propeller.Clients) ([]plugins.Plugin, p
 	c := builtin.Default()
 	c.Container.Defaults = container.ResourceConfig{CPU: cfg.Tasks.DefaultCPU, Memory: cfg.Tasks.DefaultMemory}
 	c.Container.Limits = container.ResourceConfig{CPU: cfg.Tasks.LimitCPU, Memory: cfg.Tasks.LimitMemory}
-	c.Container.CopilotImage, c.Container.DefaultEnv = cfg.Pods.CopilotImage, cfg.Pods.Env
+	c.Container.CopilotImage, c.Container.CopilotStore = cfg.Pods.CopilotImage, copilotStore(cfg.ObjectStore)
+	c.Container.DefaultEnv = podEnv(cfg)
 	if cfg.Pods.StoreHostPath {
 		c.Container.StoreHostPath = cfg.ObjectStore.Root
 	}

@@ -39,6 +39,9 @@ type Flyte struct {
 	GRPC      string `json:"grpc"`      // address of Flyte's gRPC services
 	HTTP      string `json:"http"`      // address of the REST gateway and of uploads
 	PublicURL string `json:"publicURL"` // base of signed URLs, as clients reach it
+	// PublicStoreURL is the S3 server in signed URLs, as clients reach it;
+	// empty: objectStore.endpoint.
+	PublicStoreURL string `json:"publicStoreURL"`
 	// Origins are those whose pages may call the REST API from a browser; "*"
 	// lets any page call it.
 	Origins []string `json:"origins"`
@@ -71,9 +74,14 @@ type Database struct {
 	MaxConns int    `json:"maxConns"`
 }
 
-// Store is where bytes are kept: a bare absolute folder, or a bucket's URL.
+// Store is where bytes are kept: a bare absolute folder, or s3://bucket/prefix.
+// The others are for buckets; credentials come from where the AWS SDK looks.
 type Store struct {
-	Root string `json:"root"`
+	Root      string   `json:"root"`
+	Endpoint  string   `json:"endpoint"`  // URL of the S3 server; empty: AWS's
+	Region    string   `json:"region"`    // empty: AWS_REGION
+	PathStyle bool     `json:"pathStyle"` // the bucket is in the path, not in the host name
+	Timeout   Duration `json:"timeout"`   // how long the server may be silent within one try
 }
 
 // Keys are mounted files that all replicas share.
@@ -114,6 +122,7 @@ func DefaultAdmin() Admin {
 		Ops:         Listener{Listen: "127.0.0.1:10254"},
 		Raft:        Raft{Listen: "127.0.0.1:8300", Heartbeat: Seconds(0.7), Election: Seconds(0.7), Lease: Seconds(0.35)},
 		Database:    Database{MaxConns: 32},
+		ObjectStore: Store{Timeout: Seconds(10)},
 		Projects:    []string{"flytesnacks"},
 		Domains:     []string{"development", "staging", "production"},
 		Scheduler:   Scheduling{Suspect: Seconds(5), Lease: Seconds(30)},
@@ -137,7 +146,10 @@ func (a *Admin) Validate() error {
 	c.address("ops.listen", a.Ops.Listen)
 	c.address("raft.listen", a.Raft.Listen)
 	c.required("database.url", a.Database.URL.Reveal())
-	c.required("objectStore.root", a.ObjectStore.Root)
+	c.store(a.ObjectStore)
+	if a.Flyte.PublicStoreURL != "" {
+		c.url("flyte.publicStoreURL", a.Flyte.PublicStoreURL)
+	}
 	for key, path := range map[string]string{"keys.caCert": a.Keys.CACert, "keys.caKey": a.Keys.CAKey,
 		"keys.uploadHMAC": a.Keys.UploadHMAC, "keys.operatorToken": a.Keys.OperatorToken} {
 		c.folder(key, path)
@@ -187,6 +199,16 @@ func (c *checker) address(key, value string) {
 func (c *checker) url(key, value string) {
 	if u, err := url.Parse(value); err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http") {
 		c.add("%s: %q is not an http(s) URL", key, value)
+	}
+}
+
+func (c *checker) store(s Store) {
+	c.required("objectStore.root", s.Root)
+	if s.Endpoint != "" {
+		c.url("objectStore.endpoint", s.Endpoint)
+	}
+	if s.Timeout.Duration <= 0 {
+		c.add("objectStore.timeout: must be above 0, got %s", s.Timeout)
 	}
 }
 

@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // PropellerPrefix begins every environment variable that skein-propeller reads.
 const PropellerPrefix = "SKEIN_PROPELLER_"
@@ -35,14 +38,15 @@ type Pods struct {
 // DefaultPropeller is the configuration before file, environment and flags.
 func DefaultPropeller() Propeller {
 	return Propeller{
-		Ops:       Listener{Listen: "127.0.0.1:10255"},
-		Workers:   20,
-		QPS:       400,
-		Burst:     800,
-		Retention: Seconds(24 * 3600),
-		Tasks:     DefaultAdmin().Tasks,
-		Pods:      Pods{CopilotImage: "skein-propeller"},
-		Telemetry: Telemetry{Level: "info", Format: "text"},
+		Ops:         Listener{Listen: "127.0.0.1:10255"},
+		Workers:     20,
+		QPS:         400,
+		Burst:       800,
+		Retention:   Seconds(24 * 3600),
+		Tasks:       DefaultAdmin().Tasks,
+		ObjectStore: DefaultAdmin().ObjectStore,
+		Pods:        Pods{CopilotImage: "skein-propeller"},
+		Telemetry:   Telemetry{Level: "info", Format: "text"},
 	}
 }
 
@@ -53,7 +57,10 @@ func (p *Propeller) Validate() error {
 	c.label("instance", p.Instance)
 	c.folder("state", p.State)
 	c.folder("ca", p.CA)
-	c.required("objectStore.root", p.ObjectStore.Root)
+	c.store(p.ObjectStore)
+	if p.Pods.StoreHostPath && strings.HasPrefix(p.ObjectStore.Root, "s3://") {
+		c.add("pods.storeHostPath: objectStore.root (%s) is no folder that could be mounted", p.ObjectStore.Root)
+	}
 	c.address("ops.listen", p.Ops.Listen)
 	if p.Kubeconfig != "" {
 		c.folder("kubeconfig", p.Kubeconfig)

@@ -21,9 +21,9 @@ const (
 	outputBytes   = 2000 // of a failed build's output in an error
 )
 
-// buildFlags are in the cache folder's name. The version is set by the linker: without it, all programs report one
-// that clients cannot parse. The commit is the module's version, since the module proxy knows no other.
-func buildFlags() []string {
+// kubeFlags set the version by the linker: without it, all programs report one that clients cannot parse. The commit is
+// the module's version, since the module proxy knows no other.
+func kubeFlags() []string {
 	const pkg = "k8s.io/component-base/version."
 	flags := []string{"-s", "-w"}
 	for _, field := range []string{
@@ -56,11 +56,11 @@ func findGo(ctx context.Context, work string) (string, error) {
 }
 
 // build builds one program and moves it to its place.
-func build(ctx context.Context, log func(string), work, dir string, p program) error {
+func build(ctx context.Context, log func(string), m module, work, dir string, p program) error {
 	log(fmt.Sprintf("building %s once, from its Go module (about %s on two cores)", p.name, p.estimate))
 	temporary := filepath.Join(dir, fmt.Sprintf(".%s.%d", p.name, os.Getpid()))
 	defer os.Remove(temporary)
-	args := append([]string{"build", "-o", temporary}, buildFlags()...)
+	args := append([]string{"build", "-o", temporary}, m.flags...)
 	started := time.Now()
 	out, err := run(ctx, goCommand(work, append(args, p.pkg)...), func() {
 		log(fmt.Sprintf("building %s: %s of about %s", p.name, time.Since(started).Round(time.Second), p.estimate))
@@ -106,7 +106,7 @@ func run(ctx context.Context, cmd *exec.Cmd, tick func()) ([]byte, error) {
 // explain turns a failure of the go toolchain into what to do about it.
 func explain(err error, out []byte) error {
 	if errors.Is(err, exec.ErrNotFound) {
-		return errors.New("no Go toolchain: Kubernetes is built from source, so install Go 1.26 or newer and put `go` on PATH")
+		return errors.New("no Go toolchain: programs are built from source, so install Go 1.26 or newer and put `go` on PATH")
 	}
 	text := strings.TrimSpace(string(out))
 	text = text[max(0, len(text)-outputBytes):]

@@ -21,9 +21,25 @@ const CacheVariable = "SKEIN_CACHE"
 
 var (
 	//go:embed kube/go.mod.txt
-	goMod string
+	kubeMod string
 	//go:embed kube/go.sum.txt
-	goSum string
+	kubeSum string
+	//go:embed s3/go.mod.txt
+	s3Mod string
+	//go:embed s3/go.sum.txt
+	s3Sum string
+)
+
+// module is what a group of programs is built from.
+type module struct {
+	name, version string
+	mod, sum      string
+	flags         []string // in the cache folder's name
+}
+
+var (
+	kube = module{"kube", Version, kubeMod, kubeSum, kubeFlags()}
+	s3   = module{"s3", S3Version, s3Mod, s3Sum, []string{"-trimpath", "-mod=readonly", "-ldflags=-s -w -X main.Version=" + S3Version}}
 )
 
 // CacheRoot returns the folder for all that can be made anew: ${SKEIN_CACHE}, else skein in the user's cache folder.
@@ -39,25 +55,25 @@ func CacheRoot() (string, error) {
 }
 
 // cacheDir returns the folder of exactly this module, these flags and this Go version.
-func cacheDir(goVersion string) (string, error) {
+func (m module) cacheDir(goVersion string) (string, error) {
 	root, err := CacheRoot()
 	if err != nil {
 		return "", err
 	}
-	inputs := []string{goMod, goSum, strings.Join(buildFlags(), " "), goVersion, runtime.GOOS, runtime.GOARCH}
+	inputs := []string{m.mod, m.sum, strings.Join(m.flags, " "), goVersion, runtime.GOOS, runtime.GOARCH}
 	sum := sha256.Sum256([]byte(strings.Join(inputs, "\x00")))
-	return filepath.Join(root, "kube", Version+"-"+hex.EncodeToString(sum[:6])), nil
+	return filepath.Join(root, m.name, m.version+"-"+hex.EncodeToString(sum[:6])), nil
 }
 
-// writeModule writes the embedded module into a temporary folder.
-func writeModule() (string, error) {
-	dir, err := os.MkdirTemp("", "skein-kube-")
+// write writes the embedded module into a temporary folder.
+func (m module) write() (string, error) {
+	dir, err := os.MkdirTemp("", "skein-"+m.name+"-")
 	if err != nil {
 		return "", err
 	}
 	return dir, errors.Join(
-		os.WriteFile(filepath.Join(dir, "go.mod"), []byte(goMod), 0o644),
-		os.WriteFile(filepath.Join(dir, "go.sum"), []byte(goSum), 0o644))
+		os.WriteFile(filepath.Join(dir, "go.mod"), []byte(m.mod), 0o644),
+		os.WriteFile(filepath.Join(dir, "go.sum"), []byte(m.sum), 0o644))
 }
 
 // lock takes the folder's lock, waiting for another process if need be, and says so.
@@ -80,7 +96,7 @@ func lock(ctx context.Context, dir string, log func(string)) (unlock func(), err
 		}
 		if time.Since(said) >= progressEvery {
 			said = time.Now()
-			log(fmt.Sprintf("process %s builds the Kubernetes programs: waiting for it since %s",
+			log(fmt.Sprintf("process %s builds programs there: waiting for it since %s",
 				holder(file), time.Since(started).Round(time.Second)))
 		}
 		select {

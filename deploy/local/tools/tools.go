@@ -1,10 +1,10 @@
-// Package tools provides the Kubernetes programs that a local cluster needs, built from their Go modules: etcd and
-// kube-apiserver, and the parts of a real node.
+// Package tools provides the programs that a local set-up needs, built from their Go modules: etcd and
+// kube-apiserver, the parts of a real node, and an S3 server.
 //
-// It downloads no binaries and needs no container runtime: only a Go toolchain and its module proxy. The module that
-// pins them is embedded (kube/go.mod.txt and kube/go.sum.txt; the names keep it from being a module of its own, which
-// embedding could not reach into), so a built binary can do this without the clone. To change a version, copy the two
-// to a folder without the .txt, edit, `go mod tidy`, copy them back.
+// It downloads no binaries and needs no container runtime: only a Go toolchain and its module proxy. The modules that
+// pin them are embedded (kube/go.mod.txt and kube/go.sum.txt, and the same in s3; the names keep them from being
+// modules of their own, which embedding could not reach into), so a built binary can do this without the clone. To
+// change a version, copy the two to a folder without the .txt, edit, `go mod tidy`, copy them back.
 //
 // Invariant: a program under its final name in the cache is whole and was built from exactly this module, these flags
 // and this Go version, since all three are in the folder's name and a program arrives there by rename. Builds of one
@@ -21,6 +21,9 @@ import (
 
 // Version is the Kubernetes version that is built.
 const Version = "v1.37.2"
+
+// S3Version is the version of versitygw, the S3 server, that is built.
+const S3Version = "v1.8.0"
 
 // Tools are the paths of the programs of a control plane.
 type Tools struct{ Etcd, APIServer string }
@@ -40,12 +43,13 @@ var (
 	controllerManager = program{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 2 * time.Minute}
 	scheduler         = program{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler", time.Minute}
 	kubelet           = program{"kubelet", "k8s.io/kubernetes/cmd/kubelet", 2 * time.Minute}
+	versitygw         = program{"versitygw", "github.com/versity/versitygw/cmd/versitygw", 3 * time.Minute}
 )
 
 // Ensure returns etcd and kube-apiserver, building what the cache lacks. It reports progress through log and may be
 // called by many processes at once: one builds, the others wait.
 func Ensure(ctx context.Context, log func(string)) (Tools, error) {
-	paths, err := ensure(ctx, log, etcd, apiServer)
+	paths, err := ensure(ctx, log, kube, etcd, apiServer)
 	if err != nil {
 		return Tools{}, err
 	}
@@ -54,22 +58,31 @@ func Ensure(ctx context.Context, log func(string)) (Tools, error) {
 
 // EnsureNode is Ensure for the programs of a cluster with a real node.
 func EnsureNode(ctx context.Context, log func(string)) (NodeTools, error) {
-	paths, err := ensure(ctx, log, controllerManager, scheduler, kubelet)
+	paths, err := ensure(ctx, log, kube, controllerManager, scheduler, kubelet)
 	if err != nil {
 		return NodeTools{}, err
 	}
 	return NodeTools{ControllerManager: paths[0], Scheduler: paths[1], Kubelet: paths[2]}, nil
 }
 
-// ensure returns the programs' paths, in order.
-func ensure(ctx context.Context, log func(string), programs ...program) ([]string, error) {
-	work, err := writeModule()
+// EnsureS3 is Ensure for the S3 server; it returns its path.
+func EnsureS3(ctx context.Context, log func(string)) (string, error) {
+	paths, err := ensure(ctx, log, s3, versitygw)
 	if err != nil {
-		return nil, fmt.Errorf("write the Kubernetes module: %w", err)
+		return "", err
+	}
+	return paths[0], nil
+}
+
+// ensure returns the programs' paths, in order.
+func ensure(ctx context.Context, log func(string), m module, programs ...program) ([]string, error) {
+	work, err := m.write()
+	if err != nil {
+		return nil, fmt.Errorf("write the module of %s: %w", m.name, err)
 	}
 	defer os.RemoveAll(work)
 	goVersion, goErr := findGo(ctx, work)
-	dir, err := cacheDir(goVersion)
+	dir, err := m.cacheDir(goVersion)
 	if err != nil {
 		return nil, fmt.Errorf("find the cache folder: %w", err)
 	}
@@ -89,7 +102,7 @@ func ensure(ctx context.Context, log func(string), programs ...program) ([]strin
 	}
 	defer unlock()
 	for _, p := range missing(dir, programs) { // again: another process may have built them meanwhile
-		if err := build(ctx, log, work, dir, p); err != nil {
+		if err := build(ctx, log, m, work, dir, p); err != nil {
 			return nil, fmt.Errorf("build %s: %w", p.name, err)
 		}
 	}

@@ -22,7 +22,7 @@ func fakeGo(t *testing.T, script string) {
 }
 
 // builder answers `go env GOVERSION` and writes whatever it is asked to build.
-const builder = `case "$1" in env) echo go1.26.0;; build) grep -q k8s.io/kubernetes go.mod && echo "$@" > "$3";; esac`
+const builder = `case "$1" in env) echo go1.26.0;; build) for p; do :; done; grep -q "$p" go.mod && echo "$@" > "$3";; esac`
 
 func TestRealProgramsReportTheirVersion(t *testing.T) {
 	if testing.Short() {
@@ -32,7 +32,11 @@ func TestRealProgramsReportTheirVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for program, want := range map[string]string{found.APIServer: "Kubernetes " + Version, found.Etcd: "etcd Version: 3.7.3"} {
+	s3, err := EnsureS3(t.Context(), func(text string) { t.Log(text) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for program, want := range map[string]string{found.APIServer: "Kubernetes " + Version, found.Etcd: "etcd Version: 3.7.3", s3: S3Version} {
 		out, err := exec.Command(program, "--version").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), want) {
 			t.Errorf("%s --version: %s (%v), want %s", program, out, err, want)
@@ -68,7 +72,7 @@ func TestEnsureBuildsOnceAndTellsProgress(t *testing.T) {
 
 func TestEnsureWaitsForAnotherBuilderAndSaysSo(t *testing.T) {
 	fakeGo(t, builder)
-	dir, err := cacheDir("go1.26.0")
+	dir, err := kube.cacheDir("go1.26.0")
 	if err != nil {
 		t.Fatal(err)
 	}

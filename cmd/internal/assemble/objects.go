@@ -1,0 +1,45 @@
+package assemble
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/skein-project/skein/cmd/internal/config"
+	"github.com/skein-project/skein/plugins/blob"
+)
+
+// endpointVariable is where flytekit finds the S3 server.
+const endpointVariable = "FLYTE_AWS_ENDPOINT"
+
+// objects is where the object store lies; public is the server as clients
+// reach it, if that is another way.
+func objects(c config.Store, public string) blob.Config {
+	return blob.Config{Root: c.Root, S3: blob.S3{Endpoint: c.Endpoint, PublicEndpoint: public, Region: c.Region,
+		PathStyle: c.PathStyle, Timeout: c.Timeout.Duration}}
+}
+
+// copilotStore tells the programs beside raw containers where the store lies.
+func copilotStore(c config.Store) []string {
+	flags := []string{"--store", c.Root}
+	if c.Endpoint != "" {
+		flags = append(flags, "--store-endpoint", c.Endpoint)
+	}
+	if c.Region != "" {
+		flags = append(flags, "--store-region", c.Region)
+	}
+	if c.PathStyle {
+		flags = append(flags, "--store-path-style")
+	}
+	return flags
+}
+
+// podEnv is what containers find in their environment: the operator's word
+// comes before ours.
+func podEnv(cfg config.Propeller) map[string]string {
+	env := map[string]string{}
+	if cfg.ObjectStore.Endpoint != "" && strings.HasPrefix(cfg.ObjectStore.Root, "s3://") {
+		env[endpointVariable] = cfg.ObjectStore.Endpoint
+	}
+	maps.Copy(env, cfg.Pods.Env)
+	return env
+}
