@@ -60,11 +60,7 @@ func (s refSet) sorted() []*core.Identifier {
 func walkAll(template *core.WorkflowTemplate, subs []*core.WorkflowTemplate, visit func(*core.WorkflowTemplate, *core.Node)) {
 	all := append([]*core.WorkflowTemplate{template}, subs...)
 	for _, t := range all {
-		each := func(n *core.Node) { visit(t, n) }
-		for _, n := range t.GetNodes() {
-			walk(n, each)
-		}
-		walk(t.GetFailureNode(), each)
+		Walk(t, func(n *core.Node) { visit(t, n) })
 	}
 }
 
@@ -74,14 +70,23 @@ func walk(n *core.Node, visit func(*core.Node)) {
 	}
 	visit(n)
 	walk(n.GetArrayNode().GetNode(), visit)
-	for _, inner := range branchNodes(n) {
+	for _, inner := range Cases(n) {
 		walk(inner, visit)
 	}
 }
 
-// branchNodes lists the nodes that a branch node chooses from, in order; those
-// that are missing are nil.
-func branchNodes(n *core.Node) []*core.Node {
+// Walk visits every node of a template, nested ones after their parent, and
+// the failure node last.
+func Walk(t *core.WorkflowTemplate, visit func(*core.Node)) {
+	for _, n := range t.GetNodes() {
+		walk(n, visit)
+	}
+	walk(t.GetFailureNode(), visit)
+}
+
+// Cases lists the nodes that a branch node chooses from, in order, the else
+// last; those that are missing are nil. Other nodes have none.
+func Cases(n *core.Node) []*core.Node {
 	ifElse := n.GetBranchNode().GetIfElse()
 	if ifElse == nil {
 		return nil
@@ -136,8 +141,6 @@ func UnsupportedTemplate(template *core.WorkflowTemplate, subs []*core.WorkflowT
 
 func unsupportedKind(n *core.Node) string {
 	switch target := n.GetTarget().(type) {
-	case *core.Node_BranchNode:
-		return "a branch node"
 	case *core.Node_GateNode:
 		return "a gate node"
 	case *core.Node_ArrayNode:

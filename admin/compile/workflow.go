@@ -148,7 +148,7 @@ func (s *scope) collect(p *core.Node, parent *node) {
 		s.nodes[p.GetId()] = n
 		s.order = append(s.order, n)
 	}
-	for _, inner := range branchNodes(p) {
+	for _, inner := range Cases(p) {
 		if inner != nil {
 			s.collect(inner, n)
 		}

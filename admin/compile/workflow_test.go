@@ -199,13 +199,15 @@ func TestUnsupported(t *testing.T) {
 	}{
 		{"tasks and sub-workflows run", nodes(run("n0", "void"), call("n1", "sub")), []*core.WorkflowTemplate{nodes(run("n0", "void"))}, ""},
 		{"nothing at all is supported", nil, nil, ""},
-		{"a branch", nodes(branch("n7", nil)), nil, "branch node"},
+		{"branches run", nodes(branch("n0", orElse(&core.IfElseBlock{Case: when("a", 1, run("n0", "void"))}, call("n1", "sub")))), nil, ""},
+		{"a gate in a case", nodes(branch("n0", orFail(&core.IfElseBlock{Case: when("a", 1, approve("n7", "s"))}))), nil, "gate node"},
+		{"an array in the else of a case", nodes(branch("n0", orFail(&core.IfElseBlock{Case: when("a", 1, branch("n1", orElse(&core.IfElseBlock{}, array("n7", nil))))}))), nil, "array node"},
 		{"a gate", nodes(approve("n7", "s")), nil, "gate node"},
 		{"an array", nodes(array("n7", run("x", "void"))), nil, "array node"},
 		{"a launch plan", nodes(launch("n7", "plan")), nil, "launch-plan node"},
 		{"failure nodes run", &core.WorkflowTemplate{FailureNode: run("n7", "void")}, []*core.WorkflowTemplate{{FailureNode: call("n7", "sub")}}, ""},
 		{"a failure node that launches", &core.WorkflowTemplate{FailureNode: launch("n7", "plan")}, nil, "launch-plan node"},
-		{"a branch in a sub-workflow", nodes(call("n0", "sub")), []*core.WorkflowTemplate{nodes(branch("n7", nil))}, "branch node"},
+		{"a launch plan in a case in a sub-workflow", nodes(call("n0", "sub")), []*core.WorkflowTemplate{nodes(branch("n0", orFail(&core.IfElseBlock{Case: when("a", 1, launch("n7", "plan"))})))}, "launch-plan node"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := UnsupportedTemplate(test.t, test.subs)

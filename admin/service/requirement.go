@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/skein-project/skein/admin/compile"
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/admin"
@@ -79,12 +80,16 @@ func (d *demand) workflow(w *core.CompiledWorkflow) (flow.Resources, error) {
 		sums[at] = sum(sums[at], demand)
 		peak = peak.Max(sums[at])
 	}
-	return peak, nil
+	failure, err := d.node(w.GetTemplate().GetFailureNode()) // runs when all else has ended
+	return peak.Max(failure), err
 }
 
 func (d *demand) node(n *core.Node) (flow.Resources, error) {
 	if t := n.GetTaskNode(); t != nil {
 		return d.task(d.tasks[fromIdentifier(t.GetReferenceId()).String()], t.GetOverrides())
+	}
+	if n.GetBranchNode() != nil {
+		return d.branch(n)
 	}
 	ref := n.GetWorkflowNode().GetSubWorkflowRef()
 	if ref == nil {
@@ -98,6 +103,20 @@ func (d *demand) node(n *core.Node) (flow.Resources, error) {
 	peak, err := d.workflow(d.subs[key])
 	d.peaks[key] = peak
 	return peak, err
+}
+
+// branch is the most that one of its cases asks for: only one runs, but the
+// cluster must be able to run any.
+func (d *demand) branch(n *core.Node) (flow.Resources, error) {
+	var peak flow.Resources
+	for _, inner := range compile.Cases(n) {
+		demand, err := d.node(inner)
+		if err != nil {
+			return peak, err
+		}
+		peak = peak.Max(demand)
+	}
+	return peak, nil
 }
 
 // task is one pod of a task: what it asks for, else the defaults, cut to the

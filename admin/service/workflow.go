@@ -51,9 +51,7 @@ func (s *Service) CreateWorkflow(ctx context.Context, req *admin.WorkflowCreateR
 // flytekit sends them in another order each time; the digest must not see it.
 func inOrder(template *core.WorkflowTemplate) *core.WorkflowTemplate {
 	template = clone(template)
-	for _, n := range template.GetNodes() {
-		slices.Sort(n.GetUpstreamNodeIds())
-	}
+	compile.Walk(template, func(n *core.Node) { slices.Sort(n.GetUpstreamNodeIds()) })
 	return template
 }
 

@@ -159,6 +159,48 @@ func inMsgpack(raw msgpack.RawMessage, path []*core.PromiseAttribute) (*core.Lit
 	return scalar(&core.Scalar{Value: &core.Scalar_Binary{Binary: &core.Binary{Value: raw, Tag: tagMsgpack}}}), nil
 }
 
+// comparable makes a primitive of a msgpack value that is one, since what a
+// condition compares is not decoded by any task. Other literals stay.
+func (r *reader) comparable(ctx context.Context, l *core.Literal, want *core.LiteralType) (*core.Literal, error) {
+	open, err := r.open(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	b := open.GetScalar().GetBinary()
+	if b == nil || b.GetTag() != tagMsgpack {
+		return l, nil
+	}
+	v, err := msgpack.NewDecoder(bytes.NewReader(b.GetValue())).DecodeInterfaceLoose()
+	if err != nil {
+		return nil, unreachable("the msgpack value cannot be read: %v", err)
+	}
+	switch v := v.(type) {
+	case nil:
+		return scalar(&core.Scalar{Value: &core.Scalar_NoneType{NoneType: &core.Void{}}}), nil
+	case bool:
+		return primitive(&core.Primitive{Value: &core.Primitive_Boolean{Boolean: v}}), nil
+	case string:
+		return primitive(&core.Primitive{Value: &core.Primitive_StringValue{StringValue: v}}), nil
+	case float64:
+		return primitive(&core.Primitive{Value: &core.Primitive_FloatValue{FloatValue: v}}), nil
+	case int64:
+		return number(v, want), nil
+	case uint64:
+		if v <= math.MaxInt64 {
+			return number(int64(v), want), nil
+		}
+	}
+	return l, nil
+}
+
+// number is an integer, or a float where one is wanted: Python keeps 1 for 1.0.
+func number(n int64, want *core.LiteralType) *core.Literal {
+	if takes(want, core.SimpleType_FLOAT) {
+		return primitive(&core.Primitive{Value: &core.Primitive_FloatValue{FloatValue: float64(n)}})
+	}
+	return primitive(&core.Primitive{Value: &core.Primitive_Integer{Integer: n}})
+}
+
 func msgpackChild(raw msgpack.RawMessage, step *core.PromiseAttribute) (msgpack.RawMessage, error) {
 	d := msgpack.NewDecoder(bytes.NewReader(raw))
 	code, err := d.PeekCode()

@@ -23,7 +23,11 @@ type reader struct {
 func (r *reader) inputs(ctx context.Context, in workflow.Inputs) (*core.LiteralMap, []byte, error) {
 	out := &core.LiteralMap{Literals: make(map[string]*core.Literal, len(in.Bindings))}
 	for _, b := range in.Bindings {
-		v, err := r.data(ctx, in, b.GetBinding(), in.Declared[b.GetVar()].GetType())
+		want := in.Declared[b.GetVar()].GetType()
+		v, err := r.data(ctx, in, b.GetBinding(), want)
+		if err == nil && in.Compared {
+			v, err = r.comparable(ctx, v, want)
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("resolve input %s: %w", b.GetVar(), err)
 		}

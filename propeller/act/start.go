@@ -18,11 +18,11 @@ import (
 
 // resolve makes the inputs of a node and writes them.
 func (t *turn) resolve(ctx context.Context, in workflow.Inputs) (workflow.Result, error) {
-	_, err := t.inputs(ctx, in)
+	values, err := t.inputs(ctx, in)
 	if err != nil {
 		return workflow.Result{Inputs: true}, err
 	}
-	return workflow.Result{Done: true}, nil
+	return workflow.Result{Done: true, Values: values.GetLiterals()}, nil
 }
 
 func (t *turn) inputs(ctx context.Context, in workflow.Inputs) (*core.LiteralMap, error) {

@@ -135,6 +135,8 @@ func (a *advance) finish(c scope) {
 			if st.Phase == nodeRunning {
 				a.finish(a.child(c, n))
 			}
+		case KindBranch:
+			a.finish(a.cases(c, n))
 		case KindEnd:
 			a.finishFailing(id)
 		}
@@ -153,9 +155,7 @@ func nodesOf(c scope) []*Node {
 func (a *advance) decide(c scope) outcome {
 	a.open(c)
 	for _, n := range c.Nodes {
-		if n.Kind == KindSubWorkflow {
-			a.decideSub(c, n)
-		}
+		a.decideInner(c, n)
 	}
 	failed := a.firstFailed(c)
 	if failed != nil && c.FailAtOnce {

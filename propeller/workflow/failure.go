@@ -12,8 +12,8 @@ import (
 func (a *advance) handled(c scope, failed *Node, err *v1alpha1.Error) bool {
 	n := c.Failure
 	st, there := a.node(c.id(n.ID))
-	if there && n.Kind == KindSubWorkflow {
-		a.decideSub(c, n)
+	if there {
+		a.decideInner(c, n)
 		st, _ = a.node(c.id(n.ID))
 	}
 	switch {

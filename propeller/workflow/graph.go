@@ -23,6 +23,7 @@ const (
 	KindEnd
 	KindTask
 	KindSubWorkflow
+	KindBranch
 )
 
 // Graph indexes a compiled workflow with all that it runs. It is immutable and
@@ -40,7 +41,7 @@ type Template struct {
 	Interface     *core.TypedInterface
 	FailAtOnce    bool // false: nodes that can still run do so first
 	Interruptible bool
-	Nodes         []*Node // in topological order
+	Nodes         []*Node // in topological order; of a branch node, its cases
 	Failure       *Node   // runs after a failure; may be nil
 }
 
@@ -51,8 +52,11 @@ type Node struct {
 	Spec    *core.Node
 	Task    *core.TaskTemplate // of KindTask
 	Sub     *Template          // of KindSubWorkflow
-	Up      []*Node
-	aliases map[string]string // alias → output variable
+	Cases   *Template          // of KindBranch: one of its nodes runs
+	Up      []*Node            // of the same Template; for a case, nodes around the branch node
+	aliases map[string]string  // alias → output variable
+
+	operands map[string]*core.Variable // of KindBranch: inputs that are compared with constants
 }
 
 // NewGraph indexes a closure. It refuses one that names what it does not hold,
@@ -88,13 +92,16 @@ func Ref(id *core.Identifier) v1alpha1.EntityRef {
 	return v1alpha1.EntityRef{Project: id.GetProject(), Domain: id.GetDomain(), Name: id.GetName(), Version: id.GetVersion()}
 }
 
-// Inputs are the declared inputs of what the node runs; nil for a start node.
+// Inputs are the declared inputs of what the node runs or compares; nil for a
+// start node.
 func (n *Node) Inputs() map[string]*core.Variable {
 	switch n.Kind {
 	case KindTask:
 		return n.Task.GetInterface().GetInputs().GetVariables()
 	case KindSubWorkflow:
 		return n.Sub.Interface.GetInputs().GetVariables()
+	case KindBranch:
+		return n.operands
 	}
 	return nil
 }
@@ -118,7 +125,7 @@ func (g *Graph) build(w *core.CompiledWorkflow) (*Template, error) {
 	g.templates[t.ID] = nil // being built: met again, it is a circle
 	byID := map[string]*Node{}
 	for _, n := range withEnds(spec) {
-		node, err := g.node(n)
+		node, err := g.node(t, n)
 		if err != nil {
 			return nil, fmt.Errorf("workflow %s: node %s: %w", t.ID.Name, n.GetId(), err)
 		}
@@ -126,7 +133,7 @@ func (g *Graph) build(w *core.CompiledWorkflow) (*Template, error) {
 		t.Nodes = append(t.Nodes, node)
 	}
 	if f := spec.GetFailureNode(); f != nil {
-		node, err := g.node(f)
+		node, err := g.node(t, f)
 		if err != nil {
 			return nil, fmt.Errorf("workflow %s: failure node: %w", t.ID.Name, err)
 		}
@@ -160,7 +167,7 @@ func withEnds(spec *core.WorkflowTemplate) []*core.Node {
 	return nodes
 }
 
-func (g *Graph) node(spec *core.Node) (*Node, error) {
+func (g *Graph) node(t *Template, spec *core.Node) (*Node, error) {
 	n := &Node{ID: spec.GetId(), Spec: spec}
 	for _, a := range spec.GetOutputAliases() {
 		if n.aliases == nil {
@@ -186,6 +193,11 @@ func (g *Graph) node(spec *core.Node) (*Node, error) {
 			return nil, err
 		}
 		n.Sub = sub
+	case spec.GetBranchNode() != nil:
+		n.Kind = KindBranch
+		if err := g.branch(t, n); err != nil {
+			return nil, err
+		}
 	}
 	return n, nil
 }

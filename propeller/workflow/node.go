@@ -20,6 +20,8 @@ func (a *advance) startNode(c scope, n *Node) {
 		a.record(c, n, nodeQueued)
 		a.acting[c.id(n.ID)] = true
 		a.Enters = append(a.Enters, Enter{Node: c.id(n.ID), Inputs: a.inputs(c, n)})
+	case KindBranch:
+		a.startBranch(c, n)
 	case KindEnd:
 		a.startEnd(c, n)
 	default:
@@ -32,8 +34,21 @@ func (a *advance) startNode(c scope, n *Node) {
 
 // continueNode does what a node that has begun waits for.
 func (a *advance) continueNode(c scope, n *Node, st v1alpha1.NodeStatus) {
-	if n.Kind == KindTask {
+	switch n.Kind {
+	case KindTask:
 		a.continueTask(c, n, st)
+	case KindBranch:
+		a.continueBranch(c, n, st)
+	}
+}
+
+// decideInner lets what runs inside a node go on, and ends the node with it.
+func (a *advance) decideInner(c scope, n *Node) {
+	switch n.Kind {
+	case KindSubWorkflow:
+		a.decideSub(c, n)
+	case KindBranch:
+		a.decideBranch(c, n)
 	}
 }
 
@@ -136,6 +151,11 @@ func (a *advance) stopNode(c scope, n *Node) int {
 			live += a.stopNode(child, child.Failure)
 		}
 		if live > 0 {
+			return live
+		}
+	}
+	if n.Kind == KindBranch {
+		if live := a.stop(a.cases(c, n)); live > 0 {
 			return live
 		}
 	}

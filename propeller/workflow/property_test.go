@@ -13,7 +13,29 @@ import (
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
+// drawBranches draws conditionals on x and y, of which the second may contain
+// the first, and either may run sub-workflows.
+func drawBranches(t *rapid.T, subs []string) branches {
+	b := branches{}
+	for i, name := range []string{"p", "q"} {
+		var cases []string
+		for k := range rapid.IntRange(1, 3).Draw(t, name+" cases") {
+			line := fmt.Sprintf("%s == %d : n%d retries=%d", rapid.SampledFrom([]string{"x", "y"}).Draw(t, "variable"), k, k, rapid.IntRange(0, 1).Draw(t, "retries"))
+			switch kind := rapid.IntRange(0, 4).Draw(t, "case"); {
+			case kind == 0 && i > 0:
+				line += " branch=p"
+			case kind == 1 && len(subs) > 0:
+				line += " sub=" + rapid.SampledFrom(subs).Draw(t, "sub")
+			}
+			cases = append(cases, line)
+		}
+		b.define(name, append(cases, rapid.SampledFrom([]string{"else : n9", "else fail : no"}).Draw(t, "else")))
+	}
+	return b
+}
+
 func drawWorkflow(t *rapid.T, name string, subs []string) *core.CompiledWorkflow {
+	conditionals := drawBranches(t, subs)
 	var lines []string
 	n := rapid.IntRange(1, 6).Draw(t, name+" nodes")
 	for i := range n {
@@ -24,15 +46,18 @@ func drawWorkflow(t *rapid.T, name string, subs []string) *core.CompiledWorkflow
 			}
 		}
 		line := fmt.Sprintf("n%d<%s retries=%d", i, strings.Join(ups, ","), rapid.IntRange(0, 2).Draw(t, "retries"))
-		if len(subs) > 0 && rapid.Bool().Draw(t, "sub?") {
+		switch kind := rapid.IntRange(0, 5).Draw(t, "kind"); {
+		case kind < 2 && len(subs) > 0:
 			line += " sub=" + rapid.SampledFrom(subs).Draw(t, "sub")
+		case kind == 2:
+			line += " branch=" + rapid.SampledFrom([]string{"p", "q"}).Draw(t, "branch")
 		}
 		lines = append(lines, line)
 	}
 	if rapid.Bool().Draw(t, "on failure?") {
 		lines = append(lines, "on-failure efn")
 	}
-	return compiled(name, rapid.SampledFrom([]string{"after", "at once"}).Draw(t, "policy"), lines)
+	return conditionals.compiled(name, rapid.SampledFrom([]string{"after", "at once"}).Draw(t, "policy"), lines)
 }
 
 // TestEveryRunKeepsThePromises drives random workflows through random fates,
@@ -92,6 +117,9 @@ func fate(t *rapid.T, w *world) {
 			delete(w.attempts, at)
 		}
 	}
+	for _, name := range []string{"x", "y"} { // as it is when a case is chosen, and never again
+		w.values[name] = plainLiteral(fmt.Sprint(rapid.IntRange(0, 3).Draw(t, name)))
+	}
 	w.view.MayStart = rapid.IntRange(0, 4).Draw(t, "lease") > 0
 	w.lost = map[string]bool{fmt.Sprintf("n%d", rapid.IntRange(0, 12).Draw(t, "lost")): true}
 	w.view.Now = w.view.Now.Add(time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds")) * time.Second)
@@ -123,9 +151,34 @@ func checked(t *rapid.T, w *world) {
 		t.Fatalf("%d nodes run, %d may", busy, limit)
 	}
 	alive(t, w)
+	chosen(t, w)
 	was, is := Phase(before.Phase), Phase(w.view.Status.Phase)
 	if was.Terminal() && was != is || before.Sequence > w.view.Status.Sequence {
 		t.Fatalf("from %s to %s", was, is)
+	}
+}
+
+// chosen: of the cases of a branch node at most one ever runs, and the node
+// ends as its case does.
+func chosen(t *rapid.T, w *world) {
+	nodes := w.view.Status.Nodes
+	taken := map[string]string{}
+	for id, n := range nodes {
+		if parent := nodes[n.Parent]; n.Parent == "" || parent.Target != nil || n.Phase == nodeSkipped {
+			continue // not a case, or one that is not taken
+		}
+		if other, twice := taken[n.Parent]; twice {
+			t.Fatalf("%s runs %s and %s", n.Parent, other, id)
+		}
+		taken[n.Parent] = id
+	}
+	for id, n := range nodes {
+		if !n.IsParent || n.Target != nil || n.Phase != nodeSucceeded {
+			continue // not a branch node that went well
+		}
+		if c := nodes[taken[id]]; c.Phase != nodeSucceeded || c.OutputURI != n.OutputURI {
+			t.Fatalf("%s succeeded with %s, its case is %v", id, n.OutputURI, c)
+		}
 	}
 }
 

@@ -9,13 +9,22 @@ import (
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
-// scope is one run of a template: the execution's own, or that of one attempt
-// of a sub-workflow's node.
+// scope is one run of a template: the execution's own, that of one attempt of
+// a sub-workflow's node, or the cases of a branch node.
 type scope struct {
 	*Template
-	parent  string // unique id of the sub-workflow's node; empty at the top
+	parent  string // unique id of the sub-workflow's or branch node; empty at the top
 	attempt int    // of that node
 	dir     string // the execution's folder, or the parent attempt's output folder
+	around  *scope // of a branch node's cases: the scope whose nodes they read
+}
+
+// home is the scope whose nodes the bindings of this one's nodes name.
+func (c scope) home() scope {
+	for c.around != nil {
+		c = *c.around
+	}
+	return c
 }
 
 func (c scope) id(node string) string {
@@ -41,7 +50,7 @@ func (c scope) outputs(node string, attempt int) string {
 func (s *Step) record(c scope, n *Node, phase int32) *v1alpha1.NodeStatus {
 	id := c.id(n.ID)
 	r := &v1alpha1.NodeStatus{Sequence: s.seq, Phase: phase, Name: n.Spec.GetMetadata().GetName(),
-		Parent: c.parent, QueuedAt: &s.now, IsParent: n.Kind == KindSubWorkflow}
+		Parent: c.parent, QueuedAt: &s.now, IsParent: n.Kind == KindSubWorkflow || n.Kind == KindBranch}
 	if id != n.ID {
 		r.SpecID = n.ID
 	}
@@ -65,9 +74,10 @@ func (s *Step) record(c scope, n *Node, phase int32) *v1alpha1.NodeStatus {
 // inputs says how the inputs of a node come about.
 func (s *Step) inputs(c scope, n *Node) Inputs {
 	in := Inputs{URI: c.folder(n.ID) + "/inputs.pb", Bindings: n.Spec.GetInputs(),
-		Declared: n.Inputs(), Sources: map[string]Source{}}
+		Declared: n.Inputs(), Sources: map[string]Source{}, Compared: n.Kind == KindBranch}
+	home := c.home()
 	add := func(id string, aliases map[string]string) {
-		up, _ := s.node(c.id(id))
+		up, _ := s.node(home.id(id))
 		in.Sources[id] = Source{URI: up.OutputURI, Aliases: aliases}
 	}
 	for _, up := range n.Up {

@@ -18,20 +18,23 @@ import (
 //
 //	workflow [policy=after]   one node a line; replaces the world
 //	sub name=x [policy=after] a sub-workflow for the next workflow
+//	branch name=x             a conditional for what follows; see define
+//	given x=1                 what conditions compare
 //	step [n=1]                rounds; prints actions and what changed
 //	is node attempt phase [code=] [system] [retryable] [doomed]
 //	set [abort] [start=false] [parallel=2] [sticky] [lose=node] [find=node]
 //	tick 10s
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		s := &script{}
+		s := &script{branches: branches{}}
 		datadriven.RunTest(t, path, s.run)
 	})
 }
 
 type script struct {
-	w    *world
-	subs []*core.CompiledWorkflow
+	w        *world
+	subs     []*core.CompiledWorkflow
+	branches branches
 }
 
 func lines(d *datadriven.TestData) []string {
@@ -45,11 +48,21 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "sub":
 		var name string
 		d.ScanArgs(t, "name", &name)
-		s.subs = append(s.subs, compiled(name, policy, lines(d)))
+		s.subs = append(s.subs, s.branches.compiled(name, policy, lines(d)))
+		return ""
+	case "branch":
+		var name string
+		d.ScanArgs(t, "name", &name)
+		s.branches.define(name, lines(d))
+		return ""
+	case "given":
+		for _, a := range d.CmdArgs {
+			s.w.values[a.Key] = plainLiteral(a.Vals[0])
+		}
 		return ""
 	case "workflow":
 		var err error
-		s.w, err = newWorld(&core.CompiledWorkflowClosure{Primary: compiled("wf", policy, lines(d)), SubWorkflows: s.subs,
+		s.w, err = newWorld(&core.CompiledWorkflowClosure{Primary: s.branches.compiled("wf", policy, lines(d)), SubWorkflows: s.subs,
 			Tasks: []*core.CompiledTask{{Template: &core.TaskTemplate{Id: ident("task"), Type: "container"}}}})
 		s.subs = nil
 		if err != nil {

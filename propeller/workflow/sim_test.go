@@ -17,9 +17,12 @@ func ident(name string) *core.Identifier {
 	return &core.Identifier{Project: "p", Domain: "d", Name: name, Version: "v"}
 }
 
+// branches are the conditionals that nodes may name, as they were read last.
+type branches map[string]*core.IfElseBlock
+
 // nodeSpec reads "id", "id<up,up", with options "retries=1", "timeout=10s",
-// "sub=name" after blanks.
-func nodeSpec(line string) *core.Node {
+// "sub=name", "branch=name" after blanks.
+func (branches branches) nodeSpec(line string) *core.Node {
 	words := strings.Fields(line)
 	id, ups, _ := strings.Cut(words[0], "<")
 	n := &core.Node{Id: id, Metadata: &core.NodeMetadata{}}
@@ -39,6 +42,12 @@ func nodeSpec(line string) *core.Node {
 			n.Metadata.Timeout = durationpb.New(d)
 		case "sub":
 			n.Target = &core.Node_WorkflowNode{WorkflowNode: &core.WorkflowNode{Reference: &core.WorkflowNode_SubWorkflowRef{SubWorkflowRef: ident(v)}}}
+		case "branch":
+			n.Target = &core.Node_BranchNode{BranchNode: &core.BranchNode{IfElse: within(id, branches[v])}}
+			for name := range variables(branches[v]) {
+				n.Inputs = append(n.Inputs, &core.Binding{Var: name, Binding: &core.BindingData{Value: &core.BindingData_Promise{
+					Promise: &core.OutputReference{NodeId: StartNode, Var: name}}}})
+			}
 		case "gate":
 			n.Target = &core.Node_GateNode{GateNode: &core.GateNode{}}
 		}
@@ -47,6 +56,10 @@ func nodeSpec(line string) *core.Node {
 }
 
 func compiled(name, policy string, lines []string) *core.CompiledWorkflow {
+	return branches{}.compiled(name, policy, lines)
+}
+
+func (branches branches) compiled(name, policy string, lines []string) *core.CompiledWorkflow {
 	t := &core.WorkflowTemplate{Id: ident(name), Metadata: &core.WorkflowMetadata{}, Interface: &core.TypedInterface{Outputs: &core.VariableMap{
 		Variables: map[string]*core.Variable{"o0": {Type: &core.LiteralType{Type: &core.LiteralType_Simple{Simple: core.SimpleType_INTEGER}}}}}}}
 	if policy == "after" {
@@ -54,10 +67,10 @@ func compiled(name, policy string, lines []string) *core.CompiledWorkflow {
 	}
 	for _, line := range lines {
 		if rest, ok := strings.CutPrefix(line, "on-failure "); ok {
-			t.FailureNode = nodeSpec(rest)
+			t.FailureNode = branches.nodeSpec(rest)
 			continue
 		}
-		t.Nodes = append(t.Nodes, nodeSpec(line))
+		t.Nodes = append(t.Nodes, branches.nodeSpec(line))
 	}
 	return &core.CompiledWorkflow{Template: t}
 }
@@ -67,13 +80,14 @@ type world struct {
 	view     View
 	attempts map[Attempt]*Observation // that exist
 	started  map[Attempt]int
-	lost     map[string]bool // nodes whose next start is lost on the way
-	sticky   bool            // aborts take a round
+	lost     map[string]bool          // nodes whose next start is lost on the way
+	sticky   bool                     // aborts take a round
+	values   map[string]*core.Literal // what conditions compare
 }
 
 func newWorld(closure *core.CompiledWorkflowClosure) (*world, error) {
 	g, err := NewGraph(closure)
-	w := &world{attempts: map[Attempt]*Observation{}, started: map[Attempt]int{}, lost: map[string]bool{}}
+	w := &world{attempts: map[Attempt]*Observation{}, started: map[Attempt]int{}, lost: map[string]bool{}, values: map[string]*core.Literal{}}
 	w.view = View{Graph: g, Execution: flow.ExecutionID{Project: "p", Domain: "d", Name: "ex"}, Epoch: flow.Epoch{Era: 1, N: 1},
 		Data: "s3://b/ex", Raw: "s3://b/raw", MayStart: true, Policy: DefaultPolicy(), Now: time.Unix(1000, 0).UTC()}
 	return w, err
@@ -95,8 +109,8 @@ func (w *world) advance() Step {
 func (w *world) perform(s *Step) {
 	r := Results{Enters: make([]Result, len(s.Enters)), Starts: make([]Result, len(s.Starts)),
 		Ends: make([]Result, len(s.Ends)), Aborts: make([]Result, len(s.Aborts))}
-	for i := range s.Enters {
-		r.Enters[i].Done = true
+	for i, e := range s.Enters {
+		r.Enters[i] = Result{Done: !w.lost[e.Node], Values: w.values}
 	}
 	for i := range s.Ends {
 		r.Ends[i].Done = true

@@ -43,6 +43,7 @@ type Inputs struct {
 	Sources  map[string]Source // by node id within the scope
 	Declared map[string]*core.Variable
 	Err      *core.Error // of a failure node: why the workflow failed
+	Compared bool        // conditions compare them: what can be a primitive is made one
 }
 
 // Source is where the outputs of a node lie.
@@ -51,10 +52,14 @@ type Source struct {
 	Aliases map[string]string // alias → output variable
 }
 
-// Enter writes the inputs of a sub-workflow's node.
+// Enter writes the inputs of a sub-workflow's or branch node. The values that
+// they have choose the case of a branch node.
 type Enter struct {
 	Node   string
 	Inputs Inputs
+
+	choice *Node // the branch node; nil: a sub-workflow's
+	cases  scope
 }
 
 // Start makes one attempt of a task run.
@@ -96,6 +101,8 @@ type Result struct {
 	Failure *Failure // it can never be done
 	Inputs  bool     // the Failure is that inputs or outputs cannot be resolved
 	Plugin  string   // that runs a started attempt
+	// Values of an Enter are what was written as inputs.
+	Values map[string]*core.Literal
 }
 
 // Results holds a Result for each action of a Step, in the same order.
@@ -133,6 +140,9 @@ func (s *Step) settleEnter(e Enter, r Result) {
 		s.failing(n, r.Failure)
 	case r.Done:
 		n.Phase, n.InputURI, n.StartedAt, n.Sequence = nodeRunning, e.Inputs.URI, &s.now, s.seq
+		if e.choice != nil {
+			s.settleChoice(e, r.Values)
+		}
 	default:
 		delete(s.Nodes, e.Node)
 	}

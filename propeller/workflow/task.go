@@ -116,7 +116,8 @@ func (a *advance) ours(c scope, n *Node, at v1alpha1.AttemptStatus, o Observatio
 	if o.Failure == nil || o.Failure.Code != Deleted {
 		return o
 	}
-	stopping := a.v.Abort || a.v.Status.Phase == flow.ExecutionFailing.String() || c.FailAtOnce && a.firstFailed(c) != nil
+	home := c.home()
+	stopping := a.v.Abort || a.v.Status.Phase == flow.ExecutionFailing.String() || home.FailAtOnce && a.firstFailed(home) != nil
 	switch {
 	case stopping && o.Phase.Rank() == flow.TaskAborted.Rank():
 		o.Phase, o.Failure = flow.TaskAborted, &Failure{Code: "NodeAborted", Message: a.reason()}
