@@ -7,7 +7,6 @@ var cases = []testCase{
 	{"two editions run, each its own code", 0, (*suite).editions},
 	{"registering the same again is no error", 0, (*suite).again},
 	{"registering other code as the same version is refused", 0, (*suite).changed},
-	{"a conditional is refused by name", 0, (*suite).branching},
 	{"what is not built is refused by name", 0, (*suite).refused},
 
 	{"values of each type go round", kubelet | s3, (*suite).typed},

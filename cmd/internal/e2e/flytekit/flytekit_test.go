@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/skein-project/skein/cmd/internal/local"
@@ -61,7 +62,7 @@ func (g ground) run(t *testing.T) {
 		return
 	}
 	t.Run("side by side", func(t *testing.T) {
-		for _, c := range cases {
+		for _, c := range slices.Concat(cases, conditionals) {
 			if g.on == 0 || c.on&g.on != 0 {
 				t.Run(c.name, func(t *testing.T) { t.Parallel(); s.try(t, c) })
 			}

@@ -55,38 +55,29 @@ func (s *suite) changed(t *testing.T) {
 	}
 }
 
-// branching registers a conditional by the command.
-func (s *suite) branching(t *testing.T) {
-	refused, err := filepath.Abs(filepath.Join("testdata", "refused"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := s.pyflyte(t, refused, slices.Concat([]string{"register"}, target, []string{"-v", "one", "branching.py"})...)
-	if err == nil {
-		t.Fatalf("a conditional was registered\n%s", out)
-	}
-	if !strings.Contains(out, `node "n0" of workflow "branching.choose" is a branch node`) {
-		t.Errorf("the message does not name the node and its kind\n%s", out)
-	}
-}
-
 // refused registers nodes of each kind that is not built.
 func (s *suite) refused(t *testing.T) {
-	refused, err := filepath.Abs(filepath.Join("testdata", "refused"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	kinds := map[string]string{
 		"mapped": "is an array node", "approved": "is a gate node", "asked": "is a gate node", "slept": "is a gate node",
 		"parent": "is a launch-plan node",
 	}
-	var said map[string]string
-	s.driver.ask(t, "refusals", map[string]any{"folder": refused, "names": slices.Sorted(maps.Keys(kinds))}, &said)
+	said := s.refusals(t, kinds)
 	for name, kind := range kinds {
 		if !strings.Contains(said[name], `of workflow "others.`+name+`" `+kind) || !strings.Contains(said[name], "UNIMPLEMENTED") {
 			t.Errorf("%s: %q, want it refused because it %s", name, said[name], kind)
 		}
 	}
+}
+
+// refusals registers workflows of others.py, and returns what was said of each.
+func (s *suite) refusals(t *testing.T, of map[string]string) (said map[string]string) {
+	t.Helper()
+	folder, err := filepath.Abs(filepath.Join("testdata", "refused"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.driver.ask(t, "refusals", map[string]any{"folder": folder, "names": slices.Sorted(maps.Keys(of))}, &said)
+	return said
 }
 
 // untouched looks for traces of the project where tasks and clients live.
@@ -96,10 +87,8 @@ func (s *suite) untouched(t *testing.T) {
 		homes = append(homes, home)
 	}
 	for _, home := range homes {
-		for _, name := range []string{"textkit", "branching.py"} {
-			if _, err := os.Lstat(filepath.Join(home, name)); err == nil {
-				t.Errorf("%s was written into %s", name, home)
-			}
+		if _, err := os.Lstat(filepath.Join(home, "textkit")); err == nil {
+			t.Errorf("textkit was written into %s", home)
 		}
 	}
 	left, err := os.ReadDir(s.home)

@@ -1,9 +1,9 @@
-"""Workflows of the other kinds that are not built yet."""
+"""Workflows of kinds that are not built yet, and conditionals that are wrong."""
 
 from datetime import timedelta
 from typing import List
 
-from flytekit import LaunchPlan, approve, map_task, sleep, task, wait_for_input, workflow
+from flytekit import LaunchPlan, approve, conditional, map_task, sleep, task, wait_for_input, workflow
 
 
 @task
@@ -52,3 +52,33 @@ plan = LaunchPlan.get_or_create(workflow=child, name="others.plan")
 def parent(n: int) -> int:
     """Runs another by its launch plan."""
     return plan(n=n)
+
+
+@task
+def word(n: int) -> str:
+    """Gives something else than the other task."""
+    return str(n)
+
+
+@workflow
+def mixed(n: int) -> int:
+    """Compares an integer with a string."""
+    return conditional("mixed").if_(n == 1).then(one(n=n)).elif_(n == "two").then(one(n=n)).else_().fail("neither")
+
+
+@workflow
+def ordered(yes: bool) -> int:
+    """Orders booleans."""
+    return conditional("ordered").if_(yes > False).then(one(n=1)).else_().then(one(n=2))
+
+
+@workflow
+def uneven(n: int) -> None:
+    """Gives one thing or another."""
+    conditional("uneven").if_(n == 1).then(one(n=n)).else_().then(word(n=n))
+
+
+@workflow
+def waits(n: int) -> int:
+    """Runs a node of a kind that is not built in one case."""
+    return conditional("waits").if_(n == 1).then(plan(n=n)).else_().then(one(n=n))
