@@ -34,12 +34,6 @@ def shape(corners: int) -> Shape:
     return Shape("made", corners, [1.0])
 
 
-@task
-def perhaps(n: Optional[int]) -> Optional[int]:
-    """Passes on what may be nothing."""
-    return n
-
-
 @workflow
 def band(n: int) -> str:
     """Compares an integer with constants."""
@@ -59,18 +53,28 @@ def kinds(
     text: str, yes: bool, real: float, when: datetime, span: timedelta, color: Color, other: int, n: int,
     maybe: Optional[int] = None,
 ) -> str:  # fmt: skip
-    """Compares a value of each kind, with constants and with each other."""
-    words = [
-        conditional("text").if_(text == "yes").then(say(word="text")).else_().then(say(word="-")),
-        conditional("yes").if_(yes.is_true()).then(say(word="bool")).else_().then(say(word="-")),
-        conditional("real").if_((real > 0.1) & (real <= 0.5)).then(say(word="float")).else_().then(say(word="-")),
-        conditional("when").if_(when < datetime(2025, 1, 1)).then(say(word="datetime")).else_().then(say(word="-")),
-        conditional("span").if_(span >= timedelta(hours=1)).then(say(word="duration")).else_().then(say(word="-")),
-        conditional("color").if_(color == Color.RED).then(say(word="enum")).else_().then(say(word="-")),
-        conditional("maybe").if_(maybe.is_none()).then(say(word="none")).else_().then(say(word="-")),
-        conditional("pair").if_((n == other) | (n > other)).then(say(word="pair")).else_().then(say(word="-")),
-    ]
-    return listing(words=words)
+    """Compares a value of each kind, with constants and with each other; says the first that is odd."""
+    return (
+        conditional("kinds")
+        .if_(text != "yes")
+        .then(say(word="text"))
+        .elif_(yes.is_false())
+        .then(say(word="yes"))
+        .elif_((real <= 0.1) | (real > 0.5))
+        .then(say(word="real"))
+        .elif_(when >= datetime(2025, 1, 1))
+        .then(say(word="when"))
+        .elif_(span < timedelta(hours=1))
+        .then(say(word="span"))
+        .elif_(color == Color.GREEN)
+        .then(say(word="color"))
+        .elif_((n != other) & (n <= other))
+        .then(say(word="pair"))
+        .elif_(maybe.is_none())
+        .then(say(word="maybe"))
+        .else_()
+        .then(say(word="none is odd"))
+    )
 
 
 @workflow
@@ -133,26 +137,30 @@ def within(n: int) -> str:
 def fields(corners: int, given: Shape) -> str:
     """Compares parts of structured values: of an input, and of a task's output."""
     made = shape(corners=corners)
-    return listing(
-        words=[
-            conditional("input").if_(given.corners > 3).then(say(word="many")).else_().then(say(word="few")),
-            conditional("output").if_(made.corners == 4).then(say(word="square")).else_().then(say(word="odd")),
-            conditional("name").if_(given.name == "tri").then(say(word="tri")).else_().then(say(word="other")),
-            conditional("parent").if_(given.parent.is_none()).then(say(word="orphan")).else_().then(say(word="child")),
-        ]
+    return (
+        conditional("fields")
+        .if_(made.corners != 4)
+        .then(say(word="made"))
+        .elif_(given.corners == 300)
+        .then(
+            conditional("name")
+            .if_(given.name == "tri")
+            .then(conditional("parent").if_(given.parent.is_none()).then(say(word="orphan")).else_().fail("a parent"))
+            .else_()
+            .fail("another name")
+        )
+        .else_()
+        .fail("another number of corners")
     )
 
 
 @workflow
 def optional(n: Optional[int] = None) -> str:
     """Asks whether there is a value before it compares it."""
-    value = perhaps(n=n)
     return (
         conditional("optional")
-        .if_(value.is_none())
-        .then(say(word="nothing"))
-        .elif_(value > 3)
-        .then(say(word="much"))
+        .if_(n.is_none() | (n > 3))
+        .then(say(word="nothing or much"))
         .else_()
         .then(say(word="little"))
     )
