@@ -57,9 +57,10 @@ func New(cfg Config) *Interceptors {
 	return &Interceptors{log: log, metrics: newMetrics(cfg.Registerer)}
 }
 
-// ServerOptions installs the interceptors in a gRPC server.
+// ServerOptions installs the interceptors, and the codec that Registrar needs,
+// in a gRPC server.
 func (i *Interceptors) ServerOptions() []grpc.ServerOption {
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(i.Unary), grpc.ChainStreamInterceptor(i.Stream)}
+	return []grpc.ServerOption{grpc.ForceServerCodecV2(newCodec()), grpc.ChainUnaryInterceptor(i.Unary), grpc.ChainStreamInterceptor(i.Stream)}
 }
 
 // Unary is the interceptor of calls.
@@ -92,6 +93,9 @@ type serverStream struct {
 }
 
 func (s *serverStream) Context() context.Context { return s.ctx }
+
+// RecvMsg tells of a message that cannot be read as the caller's fault.
+func (s *serverStream) RecvMsg(m any) error { return read(m, s.ServerStream.RecvMsg) }
 
 // call is one RPC on its way through.
 type call struct {

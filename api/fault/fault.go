@@ -9,6 +9,8 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // Kind classifies a failure by what the caller can do about it.
@@ -147,4 +149,16 @@ func Of(err error) Kind {
 func Is(err error, kind Kind) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Kind == kind
+}
+
+// longestQuote is how much of a caller's text a message repeats, in bytes.
+const longestQuote = 100
+
+// Quote shows a caller's text in a message, in quotes and escaped; of a long
+// one its beginning, so that no message grows with what it is about.
+func Quote(s string) string {
+	if len(s) <= longestQuote {
+		return strconv.Quote(s)
+	}
+	return strconv.Quote(strings.ToValidUTF8(s[:longestQuote], "")) + "… (" + strconv.Itoa(len(s)) + " bytes)"
 }

@@ -67,14 +67,16 @@ func (a *Admin) serve(ctx context.Context, group *errgroup.Group) error {
 	guard := identity.Guard{TrustDomain: a.cfg.TrustDomain, Operator: a.operator}
 
 	flyte := grpc.NewServer(append(serverOptions(interceptors), keepalives...)...)
-	a.service.RegisterFlyte(flyte)
-	flyteservice.RegisterDataProxyServiceServer(flyte, a.proxy)
+	calls := middleware.Registrar(flyte)
+	a.service.RegisterFlyte(calls)
+	flyteservice.RegisterDataProxyServiceServer(calls, a.proxy)
 	own := grpc.NewServer(append(append(serverOptions(interceptors), keepalives...),
 		grpc.Creds(credentials.NewTLS(identity.ServerTLS(a.cert.source, a.ca.Pool()))),
 		grpc.ChainUnaryInterceptor(guard.Unary), grpc.ChainStreamInterceptor(guard.Stream))...)
-	a.service.RegisterSkein(own)
-	a.hub.Register(own)
-	skeinv1.RegisterPeerServiceServer(own, peerServer{scheduler: a.scheduler, hub: a.hub})
+	calls = middleware.Registrar(own)
+	a.service.RegisterSkein(calls)
+	a.hub.Register(calls)
+	skeinv1.RegisterPeerServiceServer(calls, peerServer{scheduler: a.scheduler, hub: a.hub})
 	for _, s := range []*grpc.Server{flyte, own} {
 		addProbes(s)
 	}
