@@ -28,6 +28,7 @@ func typedInterface(i *core.TypedInterface) *iface {
 // node whose interface is unknown keeps a nil one.
 func (s *scope) checkNode(n *node) {
 	checkDuration(&s.found, n.at, "metadata.timeout", n.GetMetadata().GetTimeout())
+	checkRetries(&s.found, n.at, n.GetMetadata().GetRetries())
 	switch target := n.GetTarget().(type) {
 	case *core.Node_TaskNode:
 		n.iface = s.taskInterface(n.at, target.TaskNode)

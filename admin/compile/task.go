@@ -7,7 +7,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
@@ -44,6 +46,7 @@ func checkTask(found *problemList, t *core.TaskTemplate) {
 		if t.GetContainer().GetImage() == "" {
 			found.add(at, ValueRequired, "the container has no image")
 		}
+		checkEnv(found, at, t.GetContainer().GetEnv())
 		checkResources(found, at, "container", t.GetContainer().GetResources())
 	}
 	checkSharedMemory(found, at, t.GetExtendedResources())
@@ -63,6 +66,26 @@ func checkTaskMetadata(found *problemList, at place, m *core.TaskMetadata) {
 		}
 	}
 	checkDuration(found, at, "metadata.timeout", m.GetTimeout())
+	checkRetries(found, at, m.GetRetries())
+}
+
+// MaxRetries bounds the retries of a node or task: each attempt is kept in the
+// status of its workflow.
+const MaxRetries = 10_000
+
+func checkRetries(found *problemList, at place, r *core.RetryStrategy) {
+	if r.GetRetries() > MaxRetries {
+		found.add(at, InvalidValue, "metadata.retries is %d, at most %d are made", r.GetRetries(), MaxRetries)
+	}
+}
+
+// checkEnv checks that Kubernetes would take a container's variables.
+func checkEnv(found *problemList, at place, envs []*core.KeyValuePair) {
+	for _, e := range envs {
+		if problems := validation.IsRelaxedEnvVarName(e.GetKey()); len(problems) > 0 {
+			found.add(at, InvalidValue, "container env: %s cannot name a variable: %s", fault.Quote(e.GetKey()), problems[0])
+		}
+	}
 }
 
 // checkVariables checks one side of an interface: names are not empty, types
@@ -145,7 +168,7 @@ func quantities(found *problemList, at place, what string, entries []*core.Resou
 		}
 		q, ok := quantity(e.GetValue())
 		if !ok || q.Sign() < 0 {
-			found.add(at, InvalidValue, "%s: %s %q is not a quantity such as 500m, 2 or 1Gi", what, resourceName(name), e.GetValue())
+			found.add(at, InvalidValue, "%s: %s %s is not a quantity such as 500m, 2 or 1Gi", what, resourceName(name), fault.Quote(e.GetValue()))
 			continue
 		}
 		if name == core.Resources_GPU && q.MilliValue()%1000 != 0 {

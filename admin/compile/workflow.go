@@ -2,6 +2,7 @@ package compile
 
 import (
 	"strings"
+	"unicode"
 
 	"google.golang.org/protobuf/proto"
 
@@ -165,12 +166,17 @@ func (s *scope) newNode(p *core.Node, parent *node) *node {
 	return n
 }
 
+// maxNodeID bounds the id of a node, in bytes: it is part of keys.
+const maxNodeID = 255
+
 func (s *scope) checkID(n *node) bool {
 	switch id := n.GetId(); {
 	case id == "":
 		s.found.add(n.at, ValueRequired, "node %d has no id", n.at.position)
 	case id == StartNode || id == EndNode:
 		s.found.add(n.at, DuplicateID, "%s is added by the compiler: rename the node", id)
+	case len(id) > maxNodeID || strings.ContainsFunc(id, unicode.IsControl):
+		s.found.add(n.at, InvalidValue, "a node's id has at most %d bytes and no control characters", maxNodeID)
 	case s.nodes[id] != nil:
 		s.found.add(n.at, DuplicateID, "another node has this id")
 	default:

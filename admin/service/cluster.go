@@ -47,7 +47,7 @@ func (c clusterServer) RegisterCluster(ctx context.Context, req *skeinv1.Registe
 func fromRegistration(req *skeinv1.RegisterClusterRequest) (flow.Cluster, time.Duration, error) {
 	row := flow.Cluster{Name: req.GetName(), Labels: req.GetLabels(), Health: flow.HealthUnknown}
 	if !dnsLabel.MatchString(row.Name) {
-		return row, 0, fault.Field("name", "%q is not a DNS label (lower-case letters, digits and -, at most 63)", row.Name)
+		return row, 0, fault.Field("name", "%s is not a DNS label (lower-case letters, digits and -, at most 63)", fault.Quote(row.Name))
 	}
 	if err := checkLabels("labels", row.Labels); err != nil {
 		return row, 0, err
@@ -60,7 +60,7 @@ func fromRegistration(req *skeinv1.RegisterClusterRequest) (flow.Cluster, time.D
 		switch taint.Effect {
 		case flow.NoSchedule, flow.PreferNoSchedule, flow.NoExecute:
 		default:
-			return row, 0, fault.Field("taints", "effect %q is not NoSchedule, PreferNoSchedule or NoExecute", taint.Effect)
+			return row, 0, fault.Field("taints", "effect %s is not NoSchedule, PreferNoSchedule or NoExecute", fault.Quote(t.GetEffect()))
 		}
 		row.Taints = append(row.Taints, taint)
 	}

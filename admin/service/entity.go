@@ -100,6 +100,9 @@ func (s *Service) UpdateNamedEntity(ctx context.Context, req *admin.NamedEntityU
 	if len(req.GetMetadata().GetDescription()) > MaxCause {
 		return nil, fault.Field("metadata.description", "is longer than %d bytes", MaxCause)
 	}
+	if err := prose("metadata.description", req.GetMetadata().GetDescription()); err != nil {
+		return nil, err
+	}
 	e.Description, e.State = req.GetMetadata().GetDescription(), int32(state)
 	return &admin.NamedEntityUpdateResponse{}, s.deps.Named.UpdateNamedEntity(ctx, e)
 }

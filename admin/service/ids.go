@@ -31,6 +31,15 @@ func text(field, value string) error {
 	return nil
 }
 
+// prose checks free text that may be left out and may have several lines: what
+// no database and no variable of a process can hold is a NUL.
+func prose(field, value string) error {
+	if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+		return fault.Field(field, "must be valid UTF-8 without control characters such as NUL")
+	}
+	return nil
+}
+
 // texts checks several required fields, given as name, value, name, value….
 func texts(pairs ...string) error {
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -117,7 +126,7 @@ func toNamedID(e flow.NamedEntity) *admin.NamedEntityIdentifier {
 // checkExecutionName checks a name that a caller chose.
 func checkExecutionName(name string) error {
 	if len(name) > MaxExecutionName {
-		return fault.Field("name", "%q is %d characters long, at most %d can name an execution", name, len(name), MaxExecutionName)
+		return fault.Field("name", "%s is %d characters long, at most %d can name an execution", fault.Quote(name), len(name), MaxExecutionName)
 	}
 	if !executionName.MatchString(name) {
 		return fault.Field("name", "%q must begin with a lower-case letter and hold only lower-case letters, digits and -", name)

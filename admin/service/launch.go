@@ -259,6 +259,9 @@ func (s *Service) TerminateExecution(ctx context.Context, req *admin.ExecutionTe
 		return nil, err
 	}
 	cause := req.GetCause()
+	if err := prose("cause", cause); err != nil {
+		return nil, err
+	}
 	if len(cause) > MaxCause {
 		cause = validPrefix(cause, MaxCause)
 	}

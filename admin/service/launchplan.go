@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 	"slices"
+	"strings"
 
+	"github.com/robfig/cron/v3"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-project/skein/api/fault"
@@ -55,6 +57,9 @@ func (s *Service) registerPlan(ctx context.Context, id flow.EntityID, spec *admi
 	if err != nil {
 		return err
 	}
+	if err := checkKickoff(spec.GetEntityMetadata().GetSchedule(), spec, iface.GetInputs(), expected); err != nil {
+		return err
+	}
 	workflow := fromIdentifier(spec.GetWorkflowId())
 	spec = clone(spec)
 	spec.WorkflowId = toIdentifier(flow.KindWorkflow, workflow)
@@ -84,6 +89,9 @@ func checkPlanSpec(spec *admin.LaunchPlanSpec) error {
 	if err := checkAnnotations("spec.annotations", spec.GetAnnotations().GetValues()); err != nil {
 		return err
 	}
+	if err := checkEnvs("spec.envs", spec.GetEnvs().GetValues()); err != nil {
+		return err
+	}
 	return checkSchedule(spec.GetEntityMetadata().GetSchedule())
 }
 
@@ -91,8 +99,55 @@ func checkSchedule(schedule *admin.Schedule) error {
 	if rate := schedule.GetRate(); rate != nil && rate.GetValue() == 0 {
 		return fault.Field("spec.entity_metadata.schedule.rate.value", "must be above 0")
 	}
-	if cron := schedule.GetCronSchedule(); cron != nil && cron.GetSchedule() == "" {
-		return fault.Field("spec.entity_metadata.schedule.cron_schedule.schedule", "must be set")
+	if s := schedule.GetCronSchedule(); s != nil {
+		return checkCron("spec.entity_metadata.schedule.cron_schedule.schedule", s.GetSchedule())
+	}
+	return nil
+}
+
+// checkCron checks that an expression has five fields, or is one of the names
+// such as @daily, which clients spell without the @ as well.
+func checkCron(field, expression string) error {
+	if expression == "" {
+		return fault.Field(field, "must be set")
+	}
+	if zone := strings.HasPrefix(expression, "TZ=") || strings.HasPrefix(expression, "CRON_TZ="); zone && !strings.Contains(expression, " ") {
+		return fault.Field(field, "%s names a time zone and no time", fault.Quote(expression)) // the parser panics
+	}
+	_, err := cron.ParseStandard(expression)
+	if err != nil && !strings.ContainsAny(expression, "@ ") {
+		_, err = cron.ParseStandard("@" + expression)
+	}
+	if err != nil {
+		return fault.Field(field, "%s is neither five cron fields such as \"0 6 * * *\" nor @hourly, @daily, @weekly, @monthly or @yearly: %.200s",
+			fault.Quote(expression), err)
+	}
+	return nil
+}
+
+// checkKickoff checks that a schedule can launch by itself: every input is
+// given, but for the one that takes the time (contract 5.3).
+func checkKickoff(schedule *admin.Schedule, spec *admin.LaunchPlanSpec, inputs *core.VariableMap, expected *core.ParameterMap) error {
+	if schedule.GetScheduleExpression() == nil {
+		return nil
+	}
+	const at = "spec.entity_metadata.schedule.kickoff_time_input_arg"
+	kickoff := schedule.GetKickoffTimeInputArg()
+	if kickoff != "" {
+		_, fixed := spec.GetFixedInputs().GetLiterals()[kickoff]
+		switch v := inputs.GetVariables()[kickoff]; {
+		case v == nil:
+			return fault.Field(at, "the workflow has no input %s", fault.Quote(kickoff))
+		case v.GetType().GetSimple() != core.SimpleType_DATETIME:
+			return fault.Field(at, "input %s must be a datetime", fault.Quote(kickoff))
+		case fixed:
+			return fault.Field(at, "input %s is fixed", fault.Quote(kickoff))
+		}
+	}
+	for _, name := range sortedKeys(expected.GetParameters()) {
+		if expected.GetParameters()[name].GetRequired() && name != kickoff {
+			return fault.Field("spec.entity_metadata.schedule", "nothing gives input %s: a schedule needs a default or a fixed value for it", fault.Quote(name))
+		}
 	}
 	return nil
 }

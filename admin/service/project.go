@@ -62,7 +62,11 @@ func (s *Service) RegisterProject(ctx context.Context, req *admin.ProjectRegiste
 	}
 	row := fromProject(p)
 	row.CreatedAt = s.now()
-	return &admin.ProjectRegisterResponse{}, s.deps.Projects.CreateProject(ctx, row)
+	err := s.deps.Projects.CreateProject(ctx, row)
+	if fault.Is(err, fault.Conflict) {
+		err = fault.E(fault.Conflict, "project %s exists already; UpdateProject changes it", row.ID)
+	}
+	return &admin.ProjectRegisterResponse{}, err
 }
 
 // UpdateProject sets name, description, labels and state; fields that are not
@@ -145,13 +149,18 @@ func (s *Service) domains() []*admin.Domain {
 func checkProject(at string, p *admin.Project) error {
 	switch {
 	case !dnsLabel.MatchString(p.GetId()):
-		return fault.Field(at+"id", "%q is not a DNS label (lower-case letters, digits and -, at most 63)", p.GetId())
+		return fault.Field(at+"id", "%s is not a DNS label (lower-case letters, digits and -, at most 63)", fault.Quote(p.GetId()))
 	case len([]rune(p.GetName())) > maxProjectName:
 		return fault.Field(at+"name", "is longer than %d characters", maxProjectName)
 	case len([]rune(p.GetDescription())) > maxProjectDescription:
 		return fault.Field(at+"description", "is longer than %d characters", maxProjectDescription)
 	case len(p.GetLabels().GetValues()) > maxProjectLabels:
 		return fault.Field(at+"labels", "are more than %d", maxProjectLabels)
+	}
+	for field, value := range map[string]string{"name": p.GetName(), "description": p.GetDescription()} {
+		if err := prose(at+field, value); err != nil {
+			return err
+		}
 	}
 	if _, ok := admin.Project_ProjectState_name[int32(p.GetState())]; !ok {
 		return fault.Field(at+"state", "%d is not a state", p.GetState())
@@ -163,10 +172,10 @@ func checkProject(at string, p *admin.Project) error {
 func checkLabels(field string, labels map[string]string) error {
 	for k, v := range labels {
 		if problems := validation.IsQualifiedName(k); len(problems) > 0 {
-			return fault.Field(field, "key %q: %s", k, problems[0])
+			return fault.Field(field, "key %s: %s", fault.Quote(k), problems[0])
 		}
 		if problems := validation.IsValidLabelValue(v); len(problems) > 0 {
-			return fault.Field(field, "value %q of %s: %s", v, k, problems[0])
+			return fault.Field(field, "value %s of %s: %s", fault.Quote(v), fault.Quote(k), problems[0])
 		}
 	}
 	return nil

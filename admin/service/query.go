@@ -48,7 +48,7 @@ func offsetOf(token string) (int, error) {
 	}
 	offset, err := strconv.Atoi(token)
 	if err != nil || offset < 0 || offset > 1<<31-1 {
-		return 0, fault.Field("token", "%q is not a decimal offset", token)
+		return 0, fault.Field("token", "%s is not a decimal offset", fault.Quote(token))
 	}
 	return offset, nil
 }
@@ -61,30 +61,43 @@ func nextToken(q flow.Query, got int) string {
 	return strconv.Itoa(q.Offset + got)
 }
 
+// What one list may be asked for: a statement has a bounded number of
+// parameters.
+const (
+	maxFilters      = 50
+	maxFilterValues = 1000
+)
+
 var operators = []flow.Op{flow.OpEqual, flow.OpNotEqual, flow.OpGreater, flow.OpAtLeast, flow.OpLess,
 	flow.OpAtMost, flow.OpContains, flow.OpNotLike, flow.OpIn, flow.OpNotIn}
 
 // parseFilters reads fn(field,value) expressions joined by +. A + within a
 // value is kept: it joins only where the next operator follows.
 func parseFilters(s, noun string) ([]flow.Filter, error) {
+	if err := prose("filters", s); err != nil {
+		return nil, err
+	}
 	var filters []flow.Filter
 	for s = strings.TrimSpace(s); s != ""; {
 		name, rest, ok := strings.Cut(s, "(")
 		op := flow.Op(strings.TrimSpace(name))
 		if !ok || !slices.Contains(operators, op) {
-			return nil, fault.Field("filters", "%q does not begin with a function such as eq(field,value)", s)
+			return nil, fault.Field("filters", "%s does not begin with a function such as eq(field,value)", fault.Quote(s))
 		}
 		end := expressionEnd(rest)
 		if end < 0 {
-			return nil, fault.Field("filters", "%q has no closing parenthesis", s)
+			return nil, fault.Field("filters", "%s has no closing parenthesis", fault.Quote(s))
 		}
 		field, value, ok := strings.Cut(rest[:end], ",")
 		if field = strings.TrimSpace(field); !ok || field == "" {
-			return nil, fault.Field("filters", "%q is not of the form %s(field,value)", s, op)
+			return nil, fault.Field("filters", "%s is not of the form %s(field,value)", fault.Quote(s), op)
 		}
 		f := flow.Filter{Field: ownField(field, noun), Op: op, Values: []string{strings.TrimPrefix(value, " ")}}
 		if op == flow.OpIn || op == flow.OpNotIn {
 			f.Values = strings.Split(f.Values[0], ";")
+		}
+		if len(f.Values) > maxFilterValues || len(filters) == maxFilters {
+			return nil, fault.Field("filters", "there are too many: at most %d fit in one request, with at most %d values each", maxFilters, maxFilterValues)
 		}
 		filters = append(filters, f)
 		s = strings.TrimLeft(rest[end+1:], "+ ")

@@ -25,6 +25,12 @@ func checkSpec(spec *admin.ExecutionSpec) error {
 	if err := checkAnnotations("spec.annotations", spec.GetAnnotations().GetValues()); err != nil {
 		return err
 	}
+	if err := checkEnvs("spec.envs", spec.GetEnvs().GetValues()); err != nil {
+		return err
+	}
+	if err := checkAccount("spec.security_context.run_as.k8s_service_account", spec.GetSecurityContext().GetRunAs().GetK8SServiceAccount()); err != nil {
+		return err
+	}
 	if pool := spec.GetClusterAssignment().GetClusterPoolName(); pool != "" {
 		return fault.Field("spec.cluster_assignment.cluster_pool_name",
 			"no pool %q is configured; choose clusters by spec.execution_cluster_label, a label selector", pool)
@@ -32,9 +38,15 @@ func checkSpec(spec *admin.ExecutionSpec) error {
 	if _, ok := admin.ExecutionMetadata_ExecutionMode_name[int32(spec.GetMetadata().GetMode())]; !ok {
 		return fault.Field("spec.metadata.mode", "%d is not a mode", spec.GetMetadata().GetMode())
 	}
+	if err := prose("spec.metadata.principal", spec.GetMetadata().GetPrincipal()); err != nil {
+		return err
+	}
 	if prefix := spec.GetRawOutputDataConfig().GetOutputLocationPrefix(); prefix != "" {
 		if !strings.HasPrefix(prefix, "/") && !strings.Contains(prefix, "://") {
-			return fault.Field("spec.raw_output_data_config.output_location_prefix", "%q is neither an absolute path nor a URI", prefix)
+			return fault.Field("spec.raw_output_data_config.output_location_prefix", "%s is neither an absolute path nor a URI", fault.Quote(prefix))
+		}
+		if err := prose("spec.raw_output_data_config.output_location_prefix", prefix); err != nil {
+			return err
 		}
 	}
 	for _, n := range spec.GetNotifications().GetNotifications() {
@@ -72,8 +84,29 @@ func checkParallelism(field string, n int32) error {
 func checkAnnotations(field string, annotations map[string]string) error {
 	for k := range annotations {
 		if problems := validation.IsQualifiedName(strings.ToLower(k)); len(problems) > 0 {
-			return fault.Field(field, "key %q: %s", k, problems[0])
+			return fault.Field(field, "key %s: %s", fault.Quote(k), problems[0])
 		}
+	}
+	return nil
+}
+
+// checkEnvs checks that Kubernetes, and a process, would take the variables.
+func checkEnvs(field string, envs []*core.KeyValuePair) error {
+	for _, e := range envs {
+		if problems := validation.IsRelaxedEnvVarName(e.GetKey()); len(problems) > 0 {
+			return fault.Field(field, "%s cannot name a variable: %s", fault.Quote(e.GetKey()), problems[0])
+		}
+		if err := prose(field+"."+e.GetKey(), e.GetValue()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAccount checks that a service account could have the name.
+func checkAccount(field, name string) error {
+	if problems := validation.IsDNS1123Subdomain(name); name != "" && len(problems) > 0 {
+		return fault.Field(field, "%s: %s", fault.Quote(name), problems[0])
 	}
 	return nil
 }

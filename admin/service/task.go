@@ -24,6 +24,9 @@ func (s *Service) CreateTask(ctx context.Context, req *admin.TaskCreateRequest) 
 	if req.GetSpec().GetTemplate() == nil {
 		return nil, fault.Field("spec.template", "must be set")
 	}
+	if err := prose("spec.template.type", req.GetSpec().GetTemplate().GetType()); err != nil {
+		return nil, err
+	}
 	template := clone(req.GetSpec().GetTemplate())
 	template.Id = toIdentifier(flow.KindTask, id)
 	compiled, err := compile.Task(template)
