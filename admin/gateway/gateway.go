@@ -53,7 +53,7 @@ func newAPI(ctx context.Context, conn grpc.ClientConnInterface) (http.Handler, e
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newJSON()),
 		// The console speaks raw protobuf.
-		runtime.WithMarshalerOption(octets, &runtime.ProtoMarshaller{}),
+		runtime.WithMarshalerOption(octets, octetBodies{&runtime.ProtoMarshaller{}}),
 		// Names are free text; one with a slash can be read over gRPC only.
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
 		runtime.WithIncomingHeaderMatcher(incoming),
@@ -80,7 +80,7 @@ func newAPI(ctx context.Context, conn grpc.ClientConnInterface) (http.Handler, e
 			return nil, fault.Wrap(fault.Internal, err, "register the REST API")
 		}
 	}
-	return mux, nil
+	return readable(mux), nil
 }
 
 // incoming passes on the request's id, trace and credential besides the usual headers.

@@ -2,6 +2,10 @@ package gateway
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc/codes"
@@ -23,6 +27,33 @@ func newJSON() *jsonBodies {
 		MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true},
 		UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
 	}}
+}
+
+// NewDecoder reads bodies, and says what is wrong with one.
+func (j *jsonBodies) NewDecoder(r io.Reader) runtime.Decoder {
+	return decoder("JSON", j.JSONPb.NewDecoder(r))
+}
+
+// octetBodies reads and writes raw protobuf.
+type octetBodies struct{ *runtime.ProtoMarshaller }
+
+// NewDecoder reads bodies, and says what is wrong with one.
+func (o octetBodies) NewDecoder(r io.Reader) runtime.Decoder {
+	return decoder("protobuf", o.ProtoMarshaller.NewDecoder(r))
+}
+
+func decoder(kind string, inner runtime.Decoder) runtime.Decoder {
+	return runtime.DecoderFunc(func(into any) error {
+		err := inner.Decode(into)
+		var large *http.MaxBytesError
+		switch {
+		case err == nil || errors.Is(err, io.EOF):
+			return err
+		case errors.As(err, &large):
+			return fmt.Errorf("body: is larger than %d bytes, the most that is taken", large.Limit)
+		}
+		return fmt.Errorf("body: is not the %s of this call, which GET /api/v1/openapi describes: %w", kind, err)
+	})
 }
 
 // errorBody is google.rpc.Status, of which no package of ours needs to know more.

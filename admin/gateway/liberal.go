@@ -1,9 +1,16 @@
 package gateway
 
 import (
+	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // liberal takes what clients send beside the letter: HEAD for what can be got,
@@ -18,6 +25,29 @@ func liberal(next http.Handler) http.Handler {
 		r.URL.RawQuery = escapeStray(r.URL.RawQuery)
 		accept(r.Header)
 		next.ServeHTTP(w, r)
+	})
+}
+
+// readable refuses what no message can hold: paths and queries that are not
+// UTF-8, and bodies that say that they are too large.
+func readable(mux *runtime.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse := func(code int, message string) {
+			_, out := runtime.MarshalerForRequest(mux, r)
+			st := status.New(codes.InvalidArgument, message)
+			runtime.HTTPError(r.Context(), mux, out, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: st.Err()})
+		}
+		query, err := url.QueryUnescape(r.URL.RawQuery)
+		switch {
+		case err != nil || !utf8.ValidString(query):
+			refuse(http.StatusBadRequest, "query: must be valid UTF-8, escaped as in URLs")
+		case !utf8.ValidString(r.URL.Path):
+			refuse(http.StatusBadRequest, "path: must be valid UTF-8, escaped as in URLs")
+		case r.ContentLength > MaxBody:
+			refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("body: has %d bytes, at most %d are taken", r.ContentLength, MaxBody))
+		default:
+			mux.ServeHTTP(w, r)
+		}
 	})
 }
 
