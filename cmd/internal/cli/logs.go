@@ -13,7 +13,7 @@ import (
 
 func logsCommand(s *session) *cobra.Command {
 	var node, container string
-	var attempt int32
+	var attempt uint32
 	var tail int64
 	cmd := &cobra.Command{
 		Use:   "logs EXECUTION",
@@ -31,9 +31,8 @@ printed as it is, whatever --output says.`,
 			}
 			defer conn.Close()
 			request := &skeinv1.GetLogsRequest{Execution: s.ref(args[0]), Node: node, Container: container, TailLines: tail}
-			if attempt >= 0 {
-				a := uint32(attempt)
-				request.Attempt = &a
+			if cmd.Flags().Changed("attempt") {
+				request.Attempt = &attempt
 			}
 			stream, err := skeinv1.NewPlacementServiceClient(conn).GetLogs(cmd.Context(), request)
 			if err != nil {
@@ -45,7 +44,7 @@ printed as it is, whatever --output says.`,
 	flags := cmd.Flags()
 	flags.StringVar(&node, "node", "", "node id (may be left out if there is only one)")
 	flags.StringVarP(&container, "container", "c", "", "container (default: the task's own)")
-	flags.Int32Var(&attempt, "attempt", -1, "attempt (default: the newest)")
+	flags.Uint32Var(&attempt, "attempt", 0, "attempt (left out: the newest)")
 	flags.Int64Var(&tail, "tail", 0, "only so many of the last lines")
 	return cmd
 }

@@ -53,9 +53,34 @@ func loadFile(into any, path string) error {
 		return fmt.Errorf("file %s cannot be read: %w", path, errors.Unwrap(err))
 	}
 	if err := yaml.UnmarshalStrict(raw, into); err != nil {
+		if key := badDuration(into, raw); key != "" {
+			path += ", " + key // the parser does not say where
+		}
 		return fmt.Errorf("file %s: %s", path, strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "))
 	}
 	return nil
+}
+
+// badDuration is the key of the first duration in a file that is none.
+func badDuration(into any, raw []byte) string {
+	var whole map[string]any
+	if yaml.Unmarshal(raw, &whole) != nil {
+		return ""
+	}
+	for _, f := range Fields(into) {
+		if f.value.Type() != reflect.TypeFor[Duration]() {
+			continue
+		}
+		var found any = whole
+		for part := range strings.SplitSeq(f.Key, ".") {
+			inner, _ := found.(map[string]any)
+			found = inner[part]
+		}
+		if text, isText := found.(string); found != nil && (!isText || new(Duration).set(text) != nil) {
+			return f.Key
+		}
+	}
+	return ""
 }
 
 func loadEnviron(fields []Field, prefix string, environ []string) []error {

@@ -108,6 +108,7 @@ func (w *Workflow) check(p *problems, tasks map[string]Task) {
 	for i, n := range w.Nodes {
 		w.checkNode(p, fmt.Sprintf("workflow.nodes[%d]", i), n, nodes, tasks)
 	}
+	w.checkCircles(p)
 	for _, name := range slices.Sorted(maps.Keys(w.Outputs)) {
 		at := "workflow.outputs." + name
 		if _, _, ok := reference(w.Outputs[name]); !ok {
@@ -146,6 +147,32 @@ func (w *Workflow) checkNode(p *problems, at string, n Node, nodes map[string]st
 		if _, given := n.Inputs[name]; !given {
 			p.add("%s.inputs.%s: must be set: task %q needs it", at, name, n.Task)
 		}
+	}
+}
+
+// checkCircles says which nodes wait for one another, before anything of the
+// file is registered.
+func (w *Workflow) checkCircles(p *problems) {
+	waits := map[string][]string{}
+	for _, n := range w.Nodes {
+		waits[n.ID] = append(waits[n.ID], n.After...)
+		for _, name := range slices.Sorted(maps.Keys(n.Inputs)) {
+			if node, _, ok := reference(n.Inputs[name]); ok && node != "" {
+				waits[n.ID] = append(waits[n.ID], node)
+			}
+		}
+	}
+	for round := true; round; { // what waits for nothing that is left cannot be part of a circle
+		round = false
+		for id, list := range waits {
+			if !slices.ContainsFunc(list, func(other string) bool { _, left := waits[other]; return left }) {
+				delete(waits, id)
+				round = true
+			}
+		}
+	}
+	if len(waits) > 0 {
+		p.add("workflow.nodes: nodes wait for one another in a circle, or for such nodes: %s", keys(waits))
 	}
 }
 
