@@ -20,7 +20,6 @@ func TestFaults(t *testing.T) {
 		{"a run outlives its propeller", propellerDies},
 		{"a run outlives the database's restart", databaseRestarts},
 		{"a cluster that falls silent keeps its work", clusterLapses},
-		{"bad input is named and leaves nothing", badInputs},
 	} {
 		if !t.Run(c.name, func(t *testing.T) { c.run(t, r) }) {
 			t.Fatalf("the federation may not be whole after this")
