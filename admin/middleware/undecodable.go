@@ -74,7 +74,7 @@ func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	reading.Methods = make([]grpc.MethodDesc, len(desc.Methods))
 	for i, m := range desc.Methods {
 		handle := m.Handler
-		m.Handler = func(srv any, ctx context.Context, receive func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // gRPC's order
+		m.Handler = func(srv any, ctx context.Context, receive func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
 			return handle(srv, ctx, func(into any) error { return read(into, receive) }, intercept)
 		}
 		reading.Methods[i] = m
