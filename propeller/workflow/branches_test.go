@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
@@ -132,4 +135,66 @@ func variables(block *core.IfElseBlock) map[string]bool {
 		walk(b.GetCondition())
 	}
 	return found
+}
+
+// TestACaseIsANodeOfItsBranch, with ids, folders and a parent of its own; but
+// it reads the nodes around the branch node, however deep it lies.
+func TestACaseIsANodeOfItsBranch(t *testing.T) {
+	b := branches{}
+	b.define("inner", []string{"x == 1 : n0", "else : n1"})
+	b.define("outer", []string{"x == 1 : n0 branch=inner", "else : n1"})
+	sub := b.compiled("flow", "", []string{"n0", "n1<n0 branch=outer"})
+	sub.Template.MetadataDefaults = &core.WorkflowMetadataDefaults{Interruptible: true}
+	innermost := sub.GetTemplate().GetNodes()[1].GetBranchNode().GetIfElse().GetCase().GetThenNode().GetBranchNode().GetIfElse().GetCase().GetThenNode()
+	for _, from := range []string{"n0", StartNode} {
+		innermost.Inputs = append(innermost.Inputs, &core.Binding{Var: from, Binding: &core.BindingData{Value: &core.BindingData_Promise{
+			Promise: &core.OutputReference{NodeId: from, Var: "o0"}}}})
+	}
+	w, err := newWorld(&core.CompiledWorkflowClosure{Primary: b.compiled("wf", "", []string{"n5 sub=flow"}), SubWorkflows: []*core.CompiledWorkflow{sub},
+		Tasks: []*core.CompiledTask{{Template: &core.TaskTemplate{Id: ident("task"), Type: "container"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.values["x"] = plainLiteral("1")
+	var entered []Enter
+	var started Start
+	for range 6 {
+		s := w.round()
+		entered = append(entered, s.Enters...)
+		for _, e := range s.Starts {
+			started = e
+			w.attempts[e.Attempt] = &Observation{Phase: flow.TaskSucceeded, OutputURI: "out of " + e.Node}
+		}
+	}
+	const outer, inner = "n5-0-n1", "n5-0-n1-0-n1-n0"
+	leaf := UniqueNodeID(inner, 0, "n1-n0-n0") // too long: a hash
+	if started.Node != leaf || started.OutputPrefix != "s3://b/ex/n5/data/0/n1/0/n1-n0/0/n1-n0-n0/0" || !started.Interruptible {
+		t.Errorf("started %+v", started)
+	}
+	sources := map[string]string{}
+	for id, s := range started.Inputs.Sources {
+		sources[id] = s.URI
+	}
+	if diff := cmp.Diff(map[string]string{"n0": "out of n5-0-n0", StartNode: "s3://b/ex/n5/data/inputs.pb"}, sources); diff != "" {
+		t.Errorf("the case reads -want +got\n%s", diff)
+	}
+	var compared []bool // the sub-workflow's inputs are not
+	for _, e := range entered {
+		compared = append(compared, e.Inputs.Compared)
+	}
+	if diff := cmp.Diff([]bool{false, true, true}, compared); diff != "" {
+		t.Errorf("inputs that conditions compare: -want +got\n%s", diff)
+	}
+	type place struct {
+		Parent, RetryGroup, SpecID string
+		IsParent                   bool
+	}
+	got := map[string]place{}
+	for _, id := range []string{outer, inner, leaf} {
+		n := w.view.Status.Nodes[id]
+		got[id] = place{n.Parent, n.RetryGroup, n.SpecID, n.IsParent}
+	}
+	if diff := cmp.Diff(map[string]place{outer: {"n5", "0", "n1", true}, inner: {outer, "0", "n1-n0", true}, leaf: {inner, "0", "n1-n0-n0", false}}, got); diff != "" {
+		t.Errorf("nodes -want +got\n%s", diff)
+	}
 }
