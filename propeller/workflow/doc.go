@@ -10,7 +10,8 @@
 //	    │          │         ├─ last attempt failed for good ─► FAILED
 //	    │          │         ├─ retryable, budget left ─► next attempt
 //	    │          └─────────┴─ workflow stops ─► ABORTED
-//	    └─ an upstream node failed or was skipped ─► SKIPPED
+//	    └─ an upstream node failed or was skipped, or it is a case that was
+//	       not taken ─► SKIPPED
 //
 // What a caller owes: View.Status.Nodes is decoded and is not changed while
 // Advance runs; an Observation is never older than one given before it for the
@@ -18,5 +19,6 @@
 //
 // Invariants: a terminal phase never changes; phases of one attempt never go
 // backwards; a node has at most one attempt that is not terminal, and it is the
-// last; a new attempt starts only when the one before it is recorded as ended.
+// last; a new attempt starts only when the one before it is recorded as ended;
+// of the cases of a branch node one is not skipped, and no other ever runs.
 package workflow
