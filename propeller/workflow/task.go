@@ -111,17 +111,21 @@ func (a *advance) soon(at v1alpha1.AttemptStatus, o Observation) bool {
 const Deleted = "UnexpectedObjectDeletion"
 
 // ours puts right an observation of an attempt that ended because we stopped
-// it: between its end and its removal nothing tells who did.
+// it: while we do, and until that is recorded, nothing tells who did.
 func (a *advance) ours(c scope, n *Node, at v1alpha1.AttemptStatus, o Observation) Observation {
-	if o.Failure == nil || o.Failure.Code != Deleted {
+	gone := o.Missing && at.Phase != taskQueued && at.Phase != taskWaiting
+	if !gone && (o.Failure == nil || o.Failure.Code != Deleted) {
 		return o
 	}
 	home := c.home()
 	stopping := a.v.Abort || a.v.Status.Phase == flow.ExecutionFailing.String() || home.FailAtOnce && a.firstFailed(home) != nil
 	switch {
-	case stopping && o.Phase.Rank() == flow.TaskAborted.Rank():
-		o.Phase, o.Failure = flow.TaskAborted, &Failure{Code: "NodeAborted", Message: a.reason()}
+	case stopping && (gone || o.Phase.Rank() == flow.TaskAborted.Rank()):
+		o.Missing, o.Phase, o.Failure = false, flow.TaskAborted, &Failure{Code: "NodeAborted", Message: a.reason()}
 	case a.overdue(n, at):
+		if gone {
+			o.Missing, o.Phase = false, flow.TaskRetryableFailed
+		}
 		o.Failure = a.expired(n)
 	}
 	return o
