@@ -40,8 +40,8 @@ func startDriver(t *testing.T, s *suite) *driver {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(filepath.Join(s.venv, "python"), filepath.Join("testdata", "driver.py"))
-	cmd.Env, cmd.Stderr = s.environment(), log
+	cmd := exec.Command(filepath.Join(s.venv, "python"), filepath.Join("testdata", "driver"))
+	cmd.Env, cmd.Stderr = s.env(), log
 	if d.in, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}

@@ -23,28 +23,32 @@ func (s *suite) failure(t *testing.T) {
 	}
 }
 
-// patient fails by an exit code and by a timeout, while a third node, which
-// waits for neither, succeeds.
-func (s *suite) patient(t *testing.T) {
-	e := s.wait(t, launch{Name: "patient", Inputs: map[string]any{}})
-	want(t, "phase", e.Phase, "FAILED")
-	for id, c := range map[string]struct{ phase, says string }{
-		"n0": {"FAILED", "exit code (3)"}, "n1": {"FAILED", "timeout [1s] expired"}, "n2": {"SUCCEEDED", ""},
-	} {
-		n := e.Nodes[id]
-		want(t, id, n.Phase, c.phase)
-		if len(n.Tasks) != 1 || !strings.Contains(n.Tasks[0].Error, c.says) {
-			t.Errorf("%s: task executions %v, want one that says %q", id, n.Tasks, c.says)
+// patient is a case for one node of a workflow that fails by an exit code and
+// by a timeout, while a third node, which waits for neither, succeeds.
+func patient(node, phase, says string) func(*suite, *testing.T) {
+	return func(s *suite, t *testing.T) {
+		e := once(t, s, "patient", func() (e execution, err error) {
+			return e, s.driver.try("run", launch{Name: "patient"}.full(), &e)
+		})
+		want(t, "phase", e.Phase, "FAILED")
+		n := e.Nodes[node]
+		want(t, node, n.Phase, phase)
+		if len(n.Tasks) != 1 || !strings.Contains(n.Tasks[0].Error, says) {
+			t.Errorf("%s: task executions %v, want one that says %q", node, n.Tasks, says)
 		}
 	}
 }
 
-// dynamic runs what makes a workflow at run time.
-func (s *suite) dynamic(t *testing.T) {
-	e := s.wait(t, launch{Name: "growing", Inputs: map[string]any{"n": 2}})
-	want(t, "phase", e.Phase, "FAILED")
-	if !strings.Contains(e.Code+e.Error, "DynamicNotSupported") {
-		t.Errorf("error %s %s, want DynamicNotSupported", e.Code, e.Error)
+// failing is a case for an error that the client is told.
+func failing(workflow string, inputs values, says ...string) func(*suite, *testing.T) {
+	return func(s *suite, t *testing.T) {
+		e := s.wait(t, launch{Name: workflow, Inputs: inputs})
+		want(t, "phase", e.Phase, "FAILED")
+		for _, what := range says {
+			if !strings.Contains(e.Code+" "+e.Error, what) {
+				t.Errorf("error %s %s, want %q in it", e.Code, e.Error, what)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package flytekit
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +18,17 @@ func (s *suite) single(t *testing.T) {
 	want(t, "entity", e.Entity, "textkit.tasks.add")
 	want(t, "outputs", e.Outputs, map[string]any{"o0": 42})
 	want(t, "nodes", len(e.Nodes), 1)
+}
+
+// fetched runs a task that FlyteRemote has fetched, without a name for the
+// execution.
+func (s *suite) fetched(t *testing.T) {
+	e := s.wait(t, launch{Task: "textkit.tasks.add", Inputs: values{"a": 1, "b": 2}})
+	e.succeeded(t)
+	want(t, "outputs", e.Outputs, values{"o0": 3})
+	if !regexp.MustCompile(`^a[a-z0-9]{19}$`).MatchString(e.Name) {
+		t.Errorf("execution %q, want a generated name", e.Name)
+	}
 }
 
 // nowhere waits in the queue, as any client expects, until it is ended.
@@ -48,51 +60,15 @@ func (s *suite) terminated(t *testing.T) {
 	eventually(t, "the node is aborted", func() bool { return s.show(t, "holding").Nodes["n0"].Phase == "ABORTED" })
 }
 
-// plan uses a launch plan with a default and a fixed input, first by its name
-// on the command line.
-func (s *suite) plan(t *testing.T) {
-	s.must(t, s.dir, slices.Concat([]string{"run", "--remote", "--wait", "--poll-interval", "1", "--name", "greet",
-		"--envvars", "PUNCTUATION=!"}, target, []string{"remote-launchplan", "textkit.greet_twice:one"})...)
-	e := s.show(t, "greet")
-	e.succeeded(t)
-	want(t, "output", e.Outputs["o0"], "hello Ada hello Ada!")
-	var got map[string]any
-	s.driver.ask(t, "get", map[string]any{"url": "flyte://v1/flytesnacks/development/greet/n0/i",
-		"types": map[string]string{"name": "str", "times": "int"}}, &got)
-	want(t, "inputs by address", got, map[string]any{"name": "Ada", "times": 2})
-	var deck string
-	s.driver.ask(t, "deck", map[string]any{"execution": "greet", "node": "n0"}, &deck)
-	if !strings.Contains(deck, "<b>Ada</b>") {
-		t.Errorf("deck %q, want the task's", deck)
-	}
-	var versions map[string]string
-	s.driver.ask(t, "newest", map[string]any{"name": "textkit.workflows.which"}, &versions)
-	want(t, "active version", versions["active"], "one")
-	l := launch{Name: "greet", Plan: "textkit.greet_twice", Inputs: map[string]any{"times": 3}}
-	if err := s.driver.try("run", l.full(), &e); err == nil || !strings.Contains(err.Error(), "times") {
-		t.Errorf("a fixed input was overridden: %v", err)
-	}
-	out, err := s.pyflyte(t, s.dir, slices.Concat([]string{"execution"}, target, []string{"--execution-id", "greet", "relaunch"})...)
-	if err != nil {
-		t.Fatalf("relaunch: %v\n%s", err, out)
-	}
-	_, name, _ := strings.Cut(out, "ex:flytesnacks:development:")
-	e = s.show(t, strings.TrimSpace(name))
-	e.succeeded(t)
-	want(t, "output of the relaunch", e.Outputs["o0"], "hello Ada hello Ada!")
-}
-
 // twice uses a name twice: flytekit takes the second for the first.
 func (s *suite) twice(t *testing.T) {
-	for _, a := range []string{"1", "2"} {
-		out, err := s.run(t, "twice", "tasks.py", "add", nil, "--a", a, "--b", "1")
-		if err != nil || !strings.Contains(out, "twice has succeeded") {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	for _, a := range []int{1, 2} {
+		e := s.wait(t, launch{Name: "inner", Execution: "twice", Inputs: values{"a": a}})
+		e.succeeded(t)
+		want(t, "outputs", e.Outputs, map[string]any{"o0": 2})
 	}
-	want(t, "outputs", s.show(t, "twice").Outputs, map[string]any{"o0": 2})
 	var recent []string
-	s.driver.ask(t, "recent", map[string]any{"limit": 50}, &recent)
+	s.driver.ask(t, "recent", map[string]any{"limit": 100}, &recent)
 	count := 0
 	for _, name := range recent {
 		if name == "twice" {
@@ -100,4 +76,55 @@ func (s *suite) twice(t *testing.T) {
 		}
 	}
 	want(t, "executions of that name", count, 1)
+}
+
+// greeted is an execution of a launch plan by its name on the command line.
+func (s *suite) greeted(t *testing.T) execution {
+	t.Helper()
+	return once(t, s, "greeted", func() (e execution, err error) {
+		if _, err = s.pyflyte(t, s.dir, slices.Concat([]string{"run", "--remote", "--wait", "--poll-interval", "1", "--name", "greet",
+			"--envvars", "PUNCTUATION=!"}, target, []string{"remote-launchplan", "textkit.greet_twice:one"})...); err == nil {
+			err = s.driver.try("show", map[string]any{"execution": "greet"}, &e)
+		}
+		return e, err
+	})
+}
+
+// greeting takes a default and a fixed input from the plan.
+func (s *suite) greeting(t *testing.T) {
+	e := s.greeted(t)
+	e.succeeded(t)
+	want(t, "output", e.Outputs["o0"], "hello Ada hello Ada!")
+}
+
+// address reads by a flyte:// address.
+func (s *suite) address(t *testing.T) {
+	s.greeted(t)
+	var got map[string]any
+	s.driver.ask(t, "get", map[string]any{"url": "flyte://v1/flytesnacks/development/greet/n0/i",
+		"types": map[string]string{"name": "str", "times": "int"}}, &got)
+	want(t, "inputs by address", got, map[string]any{"name": "Ada", "times": 2})
+}
+
+// deck is what a task shows of itself.
+func (s *suite) deck(t *testing.T) {
+	s.greeted(t)
+	var deck string
+	s.driver.ask(t, "deck", map[string]any{"execution": "greet", "node": "n0"}, &deck)
+	if !strings.Contains(deck, "<b>Ada</b>") {
+		t.Errorf("deck %q, want the task's", deck)
+	}
+}
+
+// relaunched runs an execution again, by the command.
+func (s *suite) relaunched(t *testing.T) {
+	s.greeted(t)
+	out, err := s.pyflyte(t, s.dir, slices.Concat([]string{"execution"}, target, []string{"--execution-id", "greet", "relaunch"})...)
+	if err != nil {
+		t.Fatalf("relaunch: %v\n%s", err, out)
+	}
+	_, name, _ := strings.Cut(out, "ex:flytesnacks:development:")
+	e := s.show(t, strings.TrimSpace(name))
+	e.succeeded(t)
+	want(t, "output of the relaunch", e.Outputs["o0"], "hello Ada hello Ada!")
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -23,8 +25,14 @@ type execution struct {
 	Nodes   map[string]node `json:"nodes"`
 
 	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
 	Tags        []string          `json:"tags"`
 	Parallelism int               `json:"parallelism"`
+	Interrupt   bool              `json:"interruptible"`
+	Overwrite   bool              `json:"overwrite"`
+	Account     string            `json:"account"`
+	Raw         string            `json:"raw"`
+	Envs        map[string]string `json:"envs"`
 }
 
 type node struct {
@@ -62,6 +70,14 @@ func want(t *testing.T, what string, got, want any) {
 	}
 }
 
+// wantError compares an error with its Python class and a word that it holds.
+func wantError(t *testing.T, err error, class, word string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), class) || !strings.Contains(err.Error(), word) {
+		t.Errorf("got %v, want %s with %q", err, class, word)
+	}
+}
+
 // show asks for an execution once it has ended.
 func (s *suite) show(t *testing.T, name string) execution {
 	t.Helper()
@@ -70,14 +86,29 @@ func (s *suite) show(t *testing.T, name string) execution {
 	return e
 }
 
-// launch are the arguments of the driver's launch and run.
+// launch are the arguments of the driver's launch and run: those of flytekit.
 type launch struct {
-	Name      string         `json:"name"`
-	Version   string         `json:"version"`
-	Inputs    map[string]any `json:"inputs"`
-	Plan      string         `json:"plan,omitempty"`
-	Label     string         `json:"label,omitempty"`
-	Execution string         `json:"execution,omitempty"`
+	Name      string            `json:"name"` // below textkit; of a workflow, without its module if that is workflows
+	Version   string            `json:"version"`
+	Inputs    map[string]any    `json:"inputs"`
+	Plan      string            `json:"plan,omitempty"`
+	Task      string            `json:"task,omitempty"`
+	Label     string            `json:"label,omitempty"`
+	Execution string            `json:"execution,omitempty"`
+	Prefix    string            `json:"prefix,omitempty"`
+	Envs      map[string]string `json:"envs,omitempty"`
+	Tags      []string          `json:"tags,omitempty"`
+	Options   options           `json:"options"`
+	Interrupt bool              `json:"interruptible,omitempty"`
+	Overwrite bool              `json:"overwrite_cache,omitempty"`
+}
+
+type options struct {
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Account     string            `json:"account,omitempty"`
+	Raw         string            `json:"raw,omitempty"`
+	Parallelism int               `json:"parallelism,omitempty"`
 }
 
 // wait launches a workflow of the project and returns it when it has ended.
@@ -89,11 +120,29 @@ func (s *suite) wait(t *testing.T, l launch) execution {
 }
 
 func (l launch) full() launch {
-	l.Name = "textkit.workflows." + l.Name
+	if !strings.Contains(l.Name, ".") {
+		l.Name = "workflows." + l.Name
+	}
+	l.Name = "textkit." + l.Name
 	if l.Version == "" {
 		l.Version = "one"
 	}
 	return l
+}
+
+// outcome is what several cases look at.
+type outcome[T any] func() (T, error)
+
+// once does something for the first case that asks, and gives all that ask by
+// the same key what came out. What it does must not end the test.
+func once[T any](t *testing.T, s *suite, key string, do outcome[T]) T {
+	t.Helper()
+	kept, _ := s.outcomes.LoadOrStore(key, outcome[T](sync.OnceValues(do)))
+	got, err := kept.(outcome[T])()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
 }
 
 // pid is what a task that runs has written into its folder, or 0.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,6 +37,8 @@ type suite struct {
 	two    string // the project in another edition
 	driver *driver
 	passed atomic.Int32 // cases
+
+	outcomes sync.Map // of once
 }
 
 // start starts a federation and a client, or skips where there is no Python.
@@ -82,8 +85,8 @@ func (s *suite) project(t *testing.T, dir, edition string) {
 	}
 }
 
-// environment is what Python gets: nothing of the user's own.
-func (s *suite) environment() []string {
+// env is what Python gets: nothing of the user's own.
+func (s *suite) env() []string {
 	return append([]string{
 		"HOME=" + s.home, "PATH=" + s.venv + string(os.PathListSeparator) + os.Getenv("PATH"), "LANG=C.UTF-8",
 		"TMPDIR=" + s.dir, "COLUMNS=1000", "NO_COLOR=1", "PYTHONDONTWRITEBYTECODE=1",
@@ -98,7 +101,7 @@ func (s *suite) pyflyte(t *testing.T, dir string, args ...string) (string, error
 	defer cancel()
 	began := time.Now()
 	cmd := exec.CommandContext(ctx, filepath.Join(s.venv, "pyflyte"), append([]string{"--config", s.fed.Flyte}, args...)...)
-	cmd.Dir, cmd.Env = dir, s.environment()
+	cmd.Dir, cmd.Env = dir, s.env()
 	raw, err := cmd.CombinedOutput()
 	t.Logf("%5.1fs  pyflyte %s (%v)", time.Since(began).Seconds(), strings.Join(args, " "), err)
 	return string(raw), err

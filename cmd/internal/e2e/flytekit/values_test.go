@@ -1,70 +1,99 @@
 package flytekit
 
 import (
-	"os"
-	"path/filepath"
+	"fmt"
 	"testing"
 )
 
-// parcel sends what is stored beside literals.
-func (s *suite) parcel(t *testing.T) {
-	var e struct {
-		execution
-		Texts  map[string]string `json:"texts"`
-		Counts map[string]int    `json:"counts"`
-		Frame  map[string]any    `json:"frame"`
-	}
-	s.driver.ask(t, "parcel", map[string]any{"version": "one", "folder": s.shared(t)}, &e)
-	e.succeeded(t)
-	want(t, "texts", e.Texts, map[string]string{"a.txt": "a++", "deep/b.txt": "bb", "file": "file++"})
-	want(t, "pickle", e.Counts, map[string]int{"sent": 1, "carried": 2})
-	want(t, "dataframe", e.Frame, map[string]any{"word": []string{"x", "y"}, "n": []int{3, 4}})
+// typed is a workflow with a value of each simple type, sent by the command
+// line with every setting that it takes. Many cases look at it.
+func (s *suite) typed(t *testing.T) execution {
+	t.Helper()
+	return once(t, s, "typed", func() (execution, error) {
+		out, err := s.run(t, "typed", "workflows.py", "typed", []string{"--execution-cluster-label", "region=us-east",
+			"--labels", "team=looms", "--annotations", "why=because", "--tag", "blue", "--max-parallelism", "7",
+			"--service-account", "weaver", "--overwrite-cache", "--interruptible", "true"},
+			"--whole", "41", "--real", "1.5", "--yes", "--when", "2024-02-29T10:00:00", "--span", "2h", "--color", "red",
+			"--numbers", "[1,2,3]", "--nested", `[{"a":1}]`, "--table", `{"k":"v"}`, "--either", "word",
+			"--shape", `{"name":"tri","corners":3,"sides":[1.0,2.0],"notes":{"k":"v"}}`)
+		var e execution
+		if err != nil {
+			return e, fmt.Errorf("%w\n%s", err, out)
+		}
+		err = s.driver.try("show", map[string]any{"execution": "typed"}, &e)
+		return e, err
+	})
 }
 
-// typed sends a value of each kind by the command line.
-func (s *suite) typed(t *testing.T) {
-	out, err := s.run(t, "typed", "workflows.py", "typed", []string{"--execution-cluster-label", "region=us-east",
-		"--labels", "team=looms", "--tag", "blue", "--max-parallelism", "7"},
-		"--whole", "41", "--real", "1.5", "--yes", "--when", "2024-02-29T10:00:00", "--span", "2h", "--color", "red",
-		"--numbers", "[1,2,3]", "--nested", `[{"a":1}]`, "--table", `{"k":"v"}`, "--either", "word",
-		"--shape", `{"name":"tri","corners":3,"sides":[1.0,2.0],"notes":{"k":"v"}}`)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	e := s.show(t, "typed")
-	e.succeeded(t)
-	want(t, "cluster", e.Cluster, "us-1")
-	want(t, "labels", e.Labels["team"], "looms")
-	want(t, "tags", e.Tags, []string{"blue"})
-	want(t, "parallelism", e.Parallelism, 7)
-	for name, value := range map[string]any{
-		"whole": 42, "real": 3, "yes": false, "text": "by default!", "when": "2024-02-29 12:00:00+00:00", "span": "4:00:00",
-		"color": "green", "numbers": []int{3, 2, 1}, "nested": []any{map[string]int{"a": 1}, map[string]int{"more": 1}},
-		"table": map[string]string{"v": "k"}, "maybe": nil, "either": "word?",
-	} {
+// kind is a case for one type: the output of its name in typed.
+func kind(name string, value any) func(*suite, *testing.T) {
+	return func(s *suite, t *testing.T) {
+		e := s.typed(t)
+		e.succeeded(t)
 		want(t, name, e.Outputs[name], value)
 	}
-	shape, _ := e.Outputs["shape"].(map[string]any)
-	want(t, "shape", shape, map[string]any{"name": "tris", "corners": 4, "sides": []float64{1, 2, 0.5},
-		"notes": map[string]string{"k": "v", "seen": "yes"}, "parent": "tri"})
-	n := e.Nodes["n0"]
+}
+
+// shape is a dataclass on its way.
+var shape = map[string]any{"name": "tris", "corners": 4, "sides": []float64{1, 2, 0.5},
+	"notes": map[string]string{"k": "v", "seen": "yes"}, "parent": "tri"}
+
+// settings are those of the command line that show in the execution.
+func (s *suite) settings(t *testing.T) {
+	e := s.typed(t)
+	e.succeeded(t)
+	for what, pair := range map[string][2]any{
+		"labels": {e.Labels["team"], "looms"}, "annotations": {e.Annotations["why"], "because"},
+		"tags": {e.Tags, []string{"blue"}}, "parallelism": {e.Parallelism, 7}, "account": {e.Account, "weaver"},
+		"overwriting the cache": {e.Overwrite, true}, "interruptible": {e.Interrupt, true},
+	} {
+		want(t, what, pair[0], pair[1])
+	}
+}
+
+// labelled runs where the label says.
+func (s *suite) labelled(t *testing.T) {
+	want(t, "cluster", s.typed(t).Cluster, "us-1")
+}
+
+// nodeValues are the inputs and outputs of the node, beside the execution's.
+func (s *suite) nodeValues(t *testing.T) {
+	n := s.typed(t).Nodes["n0"]
 	want(t, "node's input", n.Inputs["whole"], 41)
 	want(t, "node's output", n.Outputs["whole"], 42)
 }
 
-// files sends paths by pyflyte itself.
-func (s *suite) files(t *testing.T) {
-	dir := s.shared(t)
-	for _, name := range []string{"x.txt", "y.txt"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("sent"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+// structured is a case for one of the structured values that flytekit sends
+// as objects, and reads in the same types.
+func structured(name string, value any) func(*suite, *testing.T) {
+	return func(s *suite, t *testing.T) {
+		e := once(t, s, "structured", func() (e execution, err error) {
+			return e, s.driver.try("structured", map[string]any{"version": "one"}, &e)
+		})
+		e.succeeded(t)
+		want(t, name, e.Outputs[name], value)
 	}
-	frame := filepath.Join(s.dir, "frame.parquet")
-	s.driver.ask(t, "frame", map[string]any{"path": frame}, nil)
-	out, err := s.run(t, "files", "tasks.py", "size", nil, "--file", filepath.Join(dir, "x.txt"), "--folder", dir, "--frame", frame)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+}
+
+type values = map[string]any
+
+var (
+	person = values{"name": "Ada", "address": values{"street": "Main", "number": 5}, "age": nil, "nicknames": []string{}, "favourite": "red"}
+	older  = values{"name": "Ada", "address": values{"street": "Main", "number": 5}, "age": 1, "nicknames": []string{"Al"}, "favourite": "green"}
+	first  = values{"n": 1, "notes": values{"k": "v"}}
+	tree   = values{
+		"leaf":   values{"n": 2, "notes": values{"k": "v", "seen": "yes"}},
+		"leaves": []any{values{"n": 2, "notes": values{}}, first}, "named": values{"A": values{"n": 3, "notes": values{}}},
+		"color": "green", "when": "2024-02-29 10:00:00+00:00", "maybe": first,
 	}
-	want(t, "output", s.show(t, "files").Outputs["o0"], "sent ['x.txt', 'y.txt'] [1, 2]")
+	anything = values{"x": []any{1, values{"y": nil}}, "pi": 3.5, "more": values{"list": []any{1, 2.5, nil, true}}}
+)
+
+// output is a case for a workflow whose outputs are its only point.
+func output(workflow string, inputs, outputs values) func(*suite, *testing.T) {
+	return func(s *suite, t *testing.T) {
+		e := s.wait(t, launch{Name: workflow, Inputs: inputs})
+		e.succeeded(t)
+		want(t, "outputs", e.Outputs, outputs)
+	}
 }
