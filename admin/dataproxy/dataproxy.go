@@ -1,6 +1,7 @@
-// Package dataproxy answers Flyte's DataProxyService and serves the signed
-// links that it hands out: clients move bytes over our own HTTP handler and
-// need no credential for the object store.
+// Package dataproxy answers Flyte's DataProxyService: it hands out signed links
+// by which clients move bytes and need no credential for the object store. A
+// bucket's server takes links that the store signs (docs/adr/0014); for a
+// folder the package signs them itself and serves them over HTTP.
 //
 // It does not decide who may ask for a link (middleware does), keeps no list
 // of links, and holds nothing in memory: a link carries all that is needed to
@@ -8,7 +9,8 @@
 //
 // Invariants: a link grants one method on one object until it expires; an
 // uploaded object appears whole or not at all, under a name that ends in the
-// file name asked for, and is never replaced by other content.
+// file name asked for; where a digest is given, with the content of that digest.
+// In a folder it is never replaced by other content.
 package dataproxy
 
 import (
@@ -49,7 +51,17 @@ type Objects interface {
 	// Create writes an object that appears at Close, unless ctx is cancelled
 	// before; with once an existing object gives fault.Conflict.
 	Create(ctx context.Context, uri string, once bool) (io.WriteCloser, error)
-	Exists(ctx context.Context, uri string) (bool, error)
+	// Attributes gives an object's size and, if the store keeps one, its md5.
+	Attributes(ctx context.Context, uri string) (size int64, md5 []byte, err error)
+}
+
+// Signer is an object store whose server takes signed links: clients read and
+// write there, and our handler is not in the way.
+type Signer interface {
+	SignGet(ctx context.Context, uri string, life time.Duration) (link string, err error)
+	// SignPut binds the link to the digest, if there is one; whoever writes has
+	// to send the headers that it gives.
+	SignPut(ctx context.Context, uri string, md5 []byte, metadata map[string]string, life time.Duration) (link string, headers map[string]string, err error)
 }
 
 // Data is the part of AdminService that links and flyte:// addresses lead to;
@@ -77,6 +89,7 @@ type Config struct {
 // Deps are what the proxy stands on.
 type Deps struct {
 	Objects Objects
+	Signer  Signer // nil: the proxy signs its own links, for Handler
 	Data    Data
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: slog.Default
@@ -127,11 +140,6 @@ func (p *Proxy) expiry(in *durationpb.Duration) (time.Time, error) {
 	return p.deps.Now().Add(life).Truncate(time.Second), nil
 }
 
-// link signs one method on one object.
-func (p *Proxy) link(method, key string, expires time.Time, md5 string) string {
-	return p.cfg.PublicURL + Prefix + escape(key) + "?" + p.signer.sign(grant{Method: method, Key: key, Expires: expires, MD5: md5}).Encode()
-}
-
 // uri is the object store's name of a key.
 func (p *Proxy) uri(key string) string { return p.deps.Objects.Root() + "/" + key }
 
@@ -140,6 +148,9 @@ func (p *Proxy) keyOf(uri string) (string, error) {
 	key, ok := strings.CutPrefix(strings.TrimPrefix(uri, "file://"), p.deps.Objects.Root()+"/")
 	if !ok {
 		return "", fault.E(fault.NotFound, "%s does not lie in the control plane's object store", uri)
+	}
+	if p.deps.Signer != nil {
+		return key, nil // tasks named it, and its store knows what it takes
 	}
 	return key, checkKey(key)
 }

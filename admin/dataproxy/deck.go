@@ -2,7 +2,6 @@ package dataproxy
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -27,7 +26,9 @@ func (p *Proxy) deck(ctx context.Context, id *core.NodeExecutionIdentifier, expi
 	if err != nil {
 		return nil, err
 	}
-	return &service.PreSignedURLs{
-		SignedUrl: []string{p.link(http.MethodGet, key, expires, "")}, ExpiresAt: timestamppb.New(expires),
-	}, nil
+	link, err := p.getLink(ctx, key, expires)
+	if err != nil {
+		return nil, err
+	}
+	return &service.PreSignedURLs{SignedUrl: []string{link}, ExpiresAt: timestamppb.New(expires)}, nil
 }

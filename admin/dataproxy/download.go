@@ -2,7 +2,6 @@ package dataproxy
 
 import (
 	"context"
-	"net/http"
 	"regexp"
 	"strconv"
 
@@ -31,9 +30,11 @@ func (p *Proxy) CreateDownloadLocation(ctx context.Context, req *service.CreateD
 	if err != nil {
 		return nil, err
 	}
-	return &service.CreateDownloadLocationResponse{
-		SignedUrl: p.link(http.MethodGet, key, expires, ""), ExpiresAt: timestamppb.New(expires),
-	}, nil
+	link, err := p.getLink(ctx, key, expires)
+	if err != nil {
+		return nil, err
+	}
+	return &service.CreateDownloadLocationResponse{SignedUrl: link, ExpiresAt: timestamppb.New(expires)}, nil
 }
 
 // CreateDownloadLink signs a link for a node's deck (contract 9.3).
@@ -62,10 +63,7 @@ func (p *Proxy) existing(ctx context.Context, uri string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	exists, err := p.deps.Objects.Exists(ctx, p.uri(key))
-	if err == nil && !exists {
-		err = fault.E(fault.NotFound, "no object %s", uri)
-	}
+	_, _, err = p.deps.Objects.Attributes(ctx, p.uri(key))
 	return key, err
 }
 

@@ -39,9 +39,12 @@ func (f folder) Reader(_ context.Context, uri string) (io.ReadCloser, error) {
 	return file, err
 }
 
-func (f folder) Exists(_ context.Context, uri string) (bool, error) {
-	_, err := os.Stat(uri)
-	return err == nil, nil
+func (f folder) Attributes(_ context.Context, uri string) (int64, []byte, error) {
+	info, err := os.Stat(uri)
+	if err != nil {
+		return 0, nil, fault.E(fault.NotFound, "no object %s", uri)
+	}
+	return info.Size(), nil, nil
 }
 
 func (f folder) Create(ctx context.Context, uri string, _ bool) (io.WriteCloser, error) {

@@ -252,7 +252,7 @@ func TestSignedLinks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if headers["Content-MD5"] == "" || headers["X-Amz-Meta-Note"] != "kept" || len(headers) != 2 {
+		if headers["Content-MD5"] == "" || headers["x-amz-meta-note"] != "kept" || len(headers) != 2 {
 			t.Errorf("headers = %v", headers)
 		}
 		if code := send(t, http.MethodPut, link, headers, []byte("other content")); code != http.StatusBadRequest {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/textproto"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -77,7 +78,7 @@ func mustSend(signed http.Header) map[string]string {
 		case "Content-Md5":
 			headers["Content-MD5"] = values[0]
 		default:
-			headers[name] = values[0]
+			headers[strings.ToLower(name)] = values[0]
 		}
 	}
 	return headers

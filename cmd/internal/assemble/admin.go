@@ -204,8 +204,7 @@ func (a *Admin) openService(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.proxy, err = dataproxy.New(dataproxy.Config{PublicURL: a.cfg.Flyte.PublicURL, Key: key},
-		dataproxy.Deps{Objects: a.objects, Data: a.service, Log: a.log})
+	a.proxy, err = newProxy(dataproxy.Config{PublicURL: a.cfg.Flyte.PublicURL, Key: key}, a.objects, a.service, a.log)
 	return err
 }
 

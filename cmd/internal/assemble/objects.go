@@ -1,9 +1,11 @@
 package assemble
 
 import (
+	"log/slog"
 	"maps"
 	"strings"
 
+	"github.com/skein-project/skein/admin/dataproxy"
 	"github.com/skein-project/skein/cmd/internal/config"
 	"github.com/skein-project/skein/plugins/blob"
 )
@@ -16,6 +18,15 @@ const endpointVariable = "FLYTE_AWS_ENDPOINT"
 func objects(c config.Store, public string) blob.Config {
 	return blob.Config{Root: c.Root, S3: blob.S3{Endpoint: c.Endpoint, PublicEndpoint: public, Region: c.Region,
 		PathStyle: c.PathStyle, Timeout: c.Timeout.Duration}}
+}
+
+// newProxy lets a store that signs links sign them.
+func newProxy(c dataproxy.Config, store *blob.Store, data dataproxy.Data, log *slog.Logger) (*dataproxy.Proxy, error) {
+	deps := dataproxy.Deps{Objects: store, Data: data, Log: log}
+	if store.Signs() {
+		deps.Signer = store
+	}
+	return dataproxy.New(c, deps)
 }
 
 // copilotStore tells the programs beside raw containers where the store lies.

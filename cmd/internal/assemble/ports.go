@@ -1,11 +1,13 @@
 package assemble
 
 import (
+	"github.com/skein-project/skein/admin/dataproxy"
 	"github.com/skein-project/skein/admin/ingest"
 	"github.com/skein-project/skein/admin/service"
 	"github.com/skein-project/skein/admin/store"
 	"github.com/skein-project/skein/federation/hub"
 	"github.com/skein-project/skein/federation/join"
+	"github.com/skein-project/skein/plugins/blob"
 	"github.com/skein-project/skein/scheduler/commit"
 	"github.com/skein-project/skein/scheduler/election"
 	"github.com/skein-project/skein/scheduler/snapshot"
@@ -34,4 +36,6 @@ var (
 	_ snapshot.Fleet        = (*store.Store)(nil)
 	_ commit.Ledger         = (*store.Store)(nil)
 	_ service.Joiner        = joiner{}
+	_ dataproxy.Objects     = (*blob.Store)(nil)
+	_ dataproxy.Signer      = (*blob.Store)(nil)
 )
