@@ -1,6 +1,6 @@
 // Package dataproxy answers Flyte's DataProxyService: it hands out signed links
 // by which clients move bytes and need no credential for the object store. A
-// bucket's server takes links that the store signs (docs/adr/0014); for a
+// bucket's server takes links that the store signs (docs/adr/0015); for a
 // folder the package signs them itself and serves them over HTTP.
 //
 // It does not decide who may ask for a link (middleware does), keeps no list

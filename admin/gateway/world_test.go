@@ -60,9 +60,9 @@ func (o *objects) Write(_ context.Context, uri string, data []byte) error {
 	return nil
 }
 
-func (o *objects) Exists(ctx context.Context, uri string) (bool, error) {
-	_, err := o.Read(ctx, uri)
-	return err == nil, nil
+func (o *objects) Attributes(ctx context.Context, uri string) (int64, []byte, error) {
+	data, err := o.Read(ctx, uri)
+	return int64(len(data)), nil, err
 }
 
 func (o *objects) Reader(ctx context.Context, uri string) (io.ReadCloser, error) {

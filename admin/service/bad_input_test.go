@@ -151,6 +151,9 @@ var badInputs = []badInput{
 	badLaunch("launch with a spec that no cluster's API server takes", codes.InvalidArgument, "environment variables", func(q *admin.ExecutionCreateRequest) {
 		q.Spec.Envs = &admin.Envs{Values: []*core.KeyValuePair{{Key: "LARGE", Value: strings.Repeat("x", service.MaxSpec)}}}
 	}),
+	badLaunch("launch with a raw prefix of no bucket", codes.InvalidArgument, "spec.raw_output_data_config.output_location_prefix", func(q *admin.ExecutionCreateRequest) {
+		q.Spec.RawOutputDataConfig = &admin.RawOutputDataConfig{OutputLocationPrefix: "s3:///prefix"}
+	}),
 	badLaunch("launch with a relative raw prefix", codes.InvalidArgument, "spec.raw_output_data_config.output_location_prefix", func(q *admin.ExecutionCreateRequest) {
 		q.Spec.RawOutputDataConfig = &admin.RawOutputDataConfig{OutputLocationPrefix: "here"}
 	}),

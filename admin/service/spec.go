@@ -41,13 +41,8 @@ func checkSpec(spec *admin.ExecutionSpec) error {
 	if err := prose("spec.metadata.principal", spec.GetMetadata().GetPrincipal()); err != nil {
 		return err
 	}
-	if prefix := spec.GetRawOutputDataConfig().GetOutputLocationPrefix(); prefix != "" {
-		if !strings.HasPrefix(prefix, "/") && !strings.Contains(prefix, "://") {
-			return fault.Field("spec.raw_output_data_config.output_location_prefix", "%s is neither an absolute path nor a URI", fault.Quote(prefix))
-		}
-		if err := prose("spec.raw_output_data_config.output_location_prefix", prefix); err != nil {
-			return err
-		}
+	if err := checkRawPrefix(spec.GetRawOutputDataConfig().GetOutputLocationPrefix()); err != nil {
+		return err
 	}
 	for _, n := range spec.GetNotifications().GetNotifications() {
 		if err := checkNotification(n); err != nil {
@@ -56,6 +51,22 @@ func checkSpec(spec *admin.ExecutionSpec) error {
 	}
 	_, err := parseSelector(spec.GetExecutionClusterLabel().GetValue())
 	return err
+}
+
+// checkRawPrefix wants a place that could be one. Only tasks write there, with
+// credentials of their own: whether they can is for them to find out.
+func checkRawPrefix(prefix string) error {
+	const at = "spec.raw_output_data_config.output_location_prefix"
+	scheme, rest, isURI := strings.Cut(prefix, "://")
+	switch {
+	case prefix == "":
+		return nil
+	case !strings.HasPrefix(prefix, "/") && (!isURI || scheme == ""):
+		return fault.Field(at, "%s is neither an absolute path nor a URI", fault.Quote(prefix))
+	case isURI && scheme != "file" && (rest == "" || strings.HasPrefix(rest, "/")):
+		return fault.Field(at, "%s names no bucket; it should read s3://bucket/prefix", fault.Quote(prefix))
+	}
+	return prose(at, prefix)
 }
 
 func checkNotification(n *admin.Notification) error {

@@ -90,9 +90,7 @@ func (f *Federation) writeConfigs(grpc, api string) error {
 	if err := os.WriteFile(f.Config, raw, 0o600); err != nil {
 		return err
 	}
-	f.Flyte = filepath.Join(f.folder.Path, "flyte-config.yaml")
-	text := fmt.Sprintf("admin:\n  endpoint: dns:///%s\n  insecure: true\n  authType: Pkce\n", grpc)
-	return os.WriteFile(f.Flyte, []byte(text), 0o600)
+	return f.writeFlyteConfig(grpc)
 }
 
 // environment is what children get: ours, less our own processes' settings,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -13,8 +12,10 @@ import (
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/cmd/internal/client"
+	"github.com/skein-project/skein/cmd/internal/config"
 	"github.com/skein-project/skein/deploy/local/database"
 	"github.com/skein-project/skein/deploy/local/forward"
+	"github.com/skein-project/skein/deploy/local/objectstore"
 	"github.com/skein-project/skein/deploy/local/ports"
 	"github.com/skein-project/skein/deploy/local/proc"
 	"github.com/skein-project/skein/deploy/local/state"
@@ -35,10 +36,12 @@ type Federation struct {
 	Database *database.Database
 	Replicas []*Replica
 	Planes   []*Plane
-	Store    string // the object store's folder
-	Config   string // path of the CLI's configuration
-	Flyte    string // path of the configuration for Flyte's own clients
+	Objects  *objectstore.Server // nil where objects lie in a folder
+	Store    string              // root of the object store: a folder, or s3://bucket/prefix
+	Config   string              // path of the CLI's configuration
+	Flyte    string              // path of the configuration for Flyte's own clients
 
+	store config.Store // as everything is told where objects lie
 	doors []*forward.Forwarder
 	ready *readiness
 }
@@ -82,14 +85,11 @@ func (f *Federation) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if f.Store, err = f.folder.Sub("objects", false); err != nil {
-		return err
-	}
-	if err := os.Chmod(f.Store, 0o755); err != nil {
-		return err
-	}
 	f.progress("Kubernetes tools")
 	if f.tools, err = tools.Ensure(ctx, f.opts.Progress); err != nil {
+		return err
+	}
+	if err := f.startStore(ctx); err != nil {
 		return err
 	}
 	// API servers take longest to come up and need nothing: they start beside

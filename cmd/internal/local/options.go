@@ -32,14 +32,17 @@ const (
 	SimulatedNodes = "simulated" // they end by rule and nothing runs; for benches
 )
 
-// FolderStore keeps objects in one folder of this machine.
-const FolderStore = "folder"
+// Kinds of object stores.
+const (
+	FolderStore = "folder" // one folder of this machine
+	S3Store     = "s3"     // a bucket of an S3 server that runs here
+)
 
 // What Start takes as Options.Nodes and Options.ObjectStore; the first of each
 // is the default.
 var (
 	NodeKinds  = []string{ProcessNodes, SimulatedNodes}
-	StoreKinds = []string{FolderStore}
+	StoreKinds = []string{FolderStore, S3Store}
 )
 
 // Options say what to start. Zero ports are chosen and remembered.
@@ -61,6 +64,9 @@ type Options struct {
 
 	// ObjectStore is one of StoreKinds.
 	ObjectStore string
+	// StoreFront puts something before the S3 server: given the server's URL,
+	// it returns the one that everything else is told. It may be nil.
+	StoreFront func(endpoint string) (string, error)
 
 	// APIServerArgs are appended to the flags of every kube-apiserver.
 	APIServerArgs []string

@@ -104,8 +104,11 @@ func (f *Federation) nodeArgs(p *Plane) ([]string, error) {
 	if f.opts.Nodes == SimulatedNodes {
 		return append(args, "--simulated"), nil
 	}
+	if f.Objects == nil {
+		args = append(args, "--store", f.Store)
+	}
 	cert, err := p.Server.ServerCert("node")
-	return append(args, "--dir", filepath.Join(p.dir, "node"), "--bin-dir", f.opts.BinDir, "--store", f.Store,
+	return append(args, "--dir", filepath.Join(p.dir, "node"), "--bin-dir", f.opts.BinDir,
 		"--client-ca", p.Server.NodeClientCAFile(), "--venv-bin", f.opts.VenvBin, "--cert", cert.Cert, "--key", cert.Key), err
 }
 
@@ -120,7 +123,7 @@ func (f *Federation) startPropeller(ctx context.Context, p *Plane) error {
 	}
 	p.Propeller, err = f.group.Start(ctx, proc.Spec{
 		Name: p.Name + "-propeller", Path: filepath.Join(f.opts.BinDir, "skein-propeller"), Args: []string{"run", "--config", path},
-		Env: f.environment(), Log: f.log(p.Name + "-propeller"), Grace: 10 * time.Second,
+		Env: f.withKeys(f.environment()), Log: f.log(p.Name + "-propeller"), Grace: 10 * time.Second,
 		Ready:        func(ctx context.Context) error { return get(ctx, "http://"+c.Ops.Listen+"/readyz", nil) },
 		ReadyTimeout: joinTime,
 	})
@@ -145,7 +148,8 @@ func (f *Federation) propellerConfig(ctx context.Context, p *Plane) (config.Prop
 	}
 	c.Cluster = p.Name
 	c.Instance, c.Kubeconfig, c.Ops.Listen = p.Name+"-0", kubeconfig, fmt.Sprintf("127.0.0.1:%d", ops)
-	c.CA, c.ObjectStore.Root, c.Pods.StoreHostPath = filepath.Join(f.folder.Path, "keys", "ca.crt"), f.Store, true
+	c.CA, c.ObjectStore = filepath.Join(f.folder.Path, "keys", "ca.crt"), f.store
+	c.Pods.StoreHostPath, c.Pods.Env = f.Objects == nil, f.keys()
 	c.Tasks = f.Replicas[0].config.Tasks
 	for _, r := range f.Replicas {
 		c.Hubs = append(c.Hubs, r.config.Federation.Listen)

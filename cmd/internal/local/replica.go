@@ -57,7 +57,7 @@ func (f *Federation) replicaConfigs() ([]config.Admin, error) {
 			return nil, err
 		}
 		c := config.DefaultAdmin()
-		c.Replica, c.State, c.ObjectStore.Root = name, dir, f.Store
+		c.Replica, c.State, c.ObjectStore = name, dir, f.store
 		c.Database.URL = config.Secret(f.Database.URL)
 		c.Keys = config.Keys{CACert: filepath.Join(keys, "ca.crt"), CAKey: filepath.Join(keys, "ca.key"),
 			UploadHMAC: filepath.Join(keys, "upload.hmac"), OperatorToken: filepath.Join(keys, "operator.token")}
@@ -91,7 +91,7 @@ func (f *Federation) startReplica(ctx context.Context, c config.Admin) (*Replica
 	}
 	process, err := f.group.Start(ctx, proc.Spec{
 		Name: c.Replica, Path: filepath.Join(f.opts.BinDir, "skein-admin"), Args: []string{"run", "--config", path},
-		Env: f.environment(), Log: f.log(c.Replica), Grace: 10 * time.Second,
+		Env: f.withKeys(f.environment()), Log: f.log(c.Replica), Grace: 10 * time.Second,
 		Ready: func(ctx context.Context) error { return get(ctx, "http://"+c.Ops.Listen+"/readyz", nil) }, ReadyTimeout: 60 * time.Second,
 	})
 	return &Replica{Process: process, Name: c.Replica, config: c}, err
