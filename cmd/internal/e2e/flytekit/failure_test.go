@@ -61,7 +61,7 @@ func (s *suite) retry(t *testing.T, good int, phase string) {
 		attempts = append(attempts, task.Attempt)
 	}
 	slices.Sort(attempts)
-	want(t, "attempts", attempts, []int{0, 1, 2})
+	want(t, "attempts", attempts, []int{0, 1, 2}[:min(good, 3)])
 	if phase == "FAILED" && !strings.Contains(e.Error, "attempt 3 is not good") {
 		t.Errorf("error %q, want the last attempt's", e.Error)
 	}

@@ -19,6 +19,23 @@ func (s *suite) subworkflows(t *testing.T) {
 	want(t, "the node of a chosen name", e.Nodes["sum"].Phase, "SUCCEEDED")
 }
 
+// halves passes outputs on by their names.
+func (s *suite) halves(t *testing.T) execution {
+	t.Helper()
+	e := once(t, s, "halves", func() (e execution, err error) {
+		return e, s.driver.try("run", launch{Name: "runs.halves", Inputs: values{"text": "abcd"}}.full(), &e)
+	})
+	e.succeeded(t)
+	return e
+}
+
+// named outputs come by their names.
+func (s *suite) named(t *testing.T) {
+	e := s.halves(t)
+	want(t, "outputs", e.Outputs, values{"first": "cd", "second": "ab"})
+	want(t, "outputs of the first node", e.Nodes["n0"].Outputs, values{"first": "ab", "second": "cd"})
+}
+
 // order has a task wait for one that gives it nothing.
 func (s *suite) order(t *testing.T) {
 	e := s.wait(t, launch{Name: "ordered", Inputs: map[string]any{"folder": s.shared(t)}})

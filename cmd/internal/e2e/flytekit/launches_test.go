@@ -1,6 +1,8 @@
 package flytekit
 
 import (
+	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,6 +60,25 @@ func (s *suite) terminated(t *testing.T) {
 	want(t, "cause", e.Cause, "seen enough")
 	eventually(t, "the process is gone", func() bool { return syscall.Kill(pid(t, folder), 0) == syscall.ESRCH })
 	eventually(t, "the node is aborted", func() bool { return s.show(t, "holding").Nodes["n0"].Phase == "ABORTED" })
+}
+
+// pool asks for what no federation of ours has.
+func (s *suite) pool(t *testing.T) {
+	err := s.driver.try("launch", launch{Name: "inner", Pool: "gpus", Inputs: values{"a": 1}}.full(), nil)
+	wantError(t, err, "FlyteInvalidInputException", "cluster_pool_name")
+}
+
+// parallelism of one has nodes that wait for none run one after another.
+func (s *suite) parallelism(t *testing.T) {
+	e := s.wait(t, launch{Name: "runs.rowing", Options: options{Parallelism: 1}})
+	e.succeeded(t)
+	nodes := slices.SortedFunc(maps.Values(e.Nodes), func(a, b node) int { return cmp.Compare(a.Started, b.Started) })
+	want(t, "nodes", len(nodes), 3)
+	for i, n := range nodes[1:] {
+		if end := nodes[i].Started + nodes[i].Seconds; n.Started < end {
+			t.Errorf("%s started at %f, before %s ended at %f", n.ID, n.Started, nodes[i].ID, end)
+		}
+	}
 }
 
 // twice uses a name twice: flytekit takes the second for the first.

@@ -153,8 +153,7 @@ func (s *suite) recent(t *testing.T) {
 
 // nodePages walks the nodes of an execution one by one.
 func (s *suite) nodePages(t *testing.T) {
-	e := s.wait(t, launch{Name: "runs.halves", Inputs: values{}})
-	e.succeeded(t)
+	e := s.halves(t)
 	var pages [][]string
 	s.driver.ask(t, "nodes", map[string]any{"execution": e.Name, "limit": 1}, &pages)
 	want(t, "pages", len(pages) >= len(e.Nodes), true)

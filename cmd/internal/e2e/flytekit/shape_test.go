@@ -40,6 +40,8 @@ type node struct {
 	Spec     string          `json:"spec"`
 	Parent   bool            `json:"parent"`
 	Phase    string          `json:"phase"`
+	Started  float64         `json:"started"` // seconds of Unix
+	Seconds  float64         `json:"seconds"`
 	Inputs   map[string]any  `json:"inputs"`
 	Outputs  map[string]any  `json:"outputs"`
 	Tasks    []task          `json:"tasks"`
@@ -96,6 +98,7 @@ type launch struct {
 	Label     string            `json:"label,omitempty"`
 	Execution string            `json:"execution,omitempty"`
 	Prefix    string            `json:"prefix,omitempty"`
+	Pool      string            `json:"cluster_pool,omitempty"`
 	Envs      map[string]string `json:"envs,omitempty"`
 	Tags      []string          `json:"tags,omitempty"`
 	Options   options           `json:"options"`

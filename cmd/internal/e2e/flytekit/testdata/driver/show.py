@@ -53,6 +53,8 @@ def node(execution):
         "spec": execution.metadata.spec_node_id,
         "parent": bool(execution.metadata.is_parent_node),
         "phase": NodeExecutionPhase.enum_to_string(closure.phase),
+        "started": closure.started_at.timestamp() if closure.started_at else 0,
+        "seconds": closure.duration.total_seconds() if closure.duration else 0,
         "inputs": values(execution.inputs) if execution._interface else {},
         "outputs": values(execution.outputs) if execution.is_done and not execution.error and execution._interface else {},
         "tasks": tasks,

@@ -84,6 +84,8 @@ sleeper = ContainerTask(
     requests=Resources(cpu="150m", mem="64Mi"),
 )
 
+rower = ContainerTask(name="textkit.runs.rower", image="example.com/rower:1", command=["sleep", "0.2"])
+
 shouter = ContainerTask(
     name="textkit.runs.shouter",
     image="example.com/shouter:1",
@@ -152,6 +154,14 @@ def shouting(text: str, times: int) -> str:
 def sleeping() -> None:
     """Runs for long."""
     sleeper()
+
+
+@workflow
+def rowing() -> None:
+    """Has three nodes that wait for none."""
+    rower()
+    rower()
+    rower()
 
 
 @workflow
