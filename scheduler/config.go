@@ -14,7 +14,7 @@ import (
 // Config is all of the scheduler that an operator can turn.
 type Config struct {
 	Sweep        time.Duration // a cycle at least so often, nudged or not
-	Batch        time.Duration // after a nudge, wait so long for others
+	Batch        time.Duration // a nudge begins no cycle sooner than so long after the last one began
 	BatchSize    int           // placements in one transaction
 	PendingLimit int           // pending executions looked at in one cycle
 	Timeout      time.Duration // of one round of reads, and of one transaction

@@ -76,6 +76,7 @@ func (s *Scheduler) cycles(ctx context.Context, r *reign) error {
 	sweep := time.NewTicker(s.cfg.Sweep)
 	defer sweep.Stop()
 	for {
+		began := time.Now()
 		if err := s.cycle(ctx, r); err != nil {
 			return err
 		}
@@ -84,16 +85,19 @@ func (s *Scheduler) cycles(ctx context.Context, r *reign) error {
 			return ctx.Err()
 		case <-sweep.C:
 		case <-s.nudge:
-			s.gatherMore(ctx)
+			s.gatherMore(ctx, time.Until(began.Add(s.cfg.Batch)))
 		}
 	}
 }
 
-// gatherMore lets a burst of nudges become one batch.
-func (s *Scheduler) gatherMore(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(s.cfg.Batch):
+// gatherMore lets a burst of nudges become few batches: the first nudge after a
+// pause is served at once, and those that follow one window after it.
+func (s *Scheduler) gatherMore(ctx context.Context, left time.Duration) {
+	if left > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(left):
+		}
 	}
 	select { // the nudges that came meanwhile are served by the cycle that follows
 	case <-s.nudge:

@@ -8,8 +8,8 @@
 //
 // The leader's cycle:
 //
-//  1. Wake by a nudge, or a second after the last cycle began. After a nudge,
-//     wait 50 ms for others.
+//  1. Wake by a nudge, or a second after the last cycle began; but not within
+//     50 ms of that, so that a burst of nudges becomes few batches.
 //  2. Gather: clusters, members, live placements, pending executions, joined
 //     with the heartbeats heard in this term.
 //  3. Judge each cluster's health, and store those that changed.

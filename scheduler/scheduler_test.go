@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -257,5 +258,40 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 		if !strings.HasPrefix(f.GetName(), "skein_scheduler_") {
 			t.Errorf("metric %s", f.GetName())
 		}
+	}
+}
+
+// TestALoneLaunchIsPlacedAtOnceAndABurstInFewBatches: the window costs nothing
+// where nobody else waits.
+func TestALoneLaunchIsPlacedAtOnceAndABurstInFewBatches(t *testing.T) {
+	const window = 400 * time.Millisecond
+	w := newWorld()
+	member := w.cluster("c")
+	s := runWith(t, w, func(c *Config) { c.Sweep, c.Batch = 4*time.Second, window })
+	lead(t, s, w)
+	if _, err := s.Beat(context.Background(), "hub", []flow.Beat{beat(member, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	s.Nudge()
+	eventually(t, "healthy", func() bool { return w.health("c") == flow.HealthHealthy })
+	time.Sleep(window + window/4) // nothing goes on; what is tested is the clock
+	began := time.Now()
+	x := w.launch("x", "")
+	s.Nudge()
+	eventually(t, "the lone launch is placed", func() bool { return w.placedOn(x) == "c" })
+	if took := time.Since(began); took > window/2 {
+		t.Errorf("the lone launch was placed after %s, though nothing else waited", took)
+	}
+	plans := func() (n int) { w.locked(func() { n = w.plans }); return n }
+	before := plans()
+	var last flow.ExecutionID
+	for i := range 40 {
+		last = w.launch(fmt.Sprintf("y%d", i), "")
+		s.Nudge()
+		time.Sleep(time.Millisecond)
+	}
+	eventually(t, "the burst is placed", func() bool { return w.placedOn(last) == "c" })
+	if n := plans() - before; n > 3 {
+		t.Errorf("a burst of 40 launches took %d transactions", n)
 	}
 }

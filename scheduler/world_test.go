@@ -31,6 +31,7 @@ type world struct {
 	failNext error // of the next lease transaction, which commits nevertheless
 	observed flow.Fence
 	woken    []string
+	plans    int // transactions that placed something
 
 	terms chan election.Term
 	ends  chan error
@@ -105,6 +106,9 @@ func (w *world) CommitPlan(_ context.Context, f flow.Fence, placements []flow.Pl
 	next, err := w.write(f)
 	if err != nil {
 		return f, nil, err
+	}
+	if len(placements) > 0 {
+		w.plans++
 	}
 	var ids []flow.ExecutionID
 	for _, p := range placements {
@@ -193,8 +197,13 @@ func (w *world) placedOn(id flow.ExecutionID) (out string) {
 // run starts a scheduler over the world, with cycles every 20 ms.
 func run(t *testing.T, w *world) *Scheduler {
 	t.Helper()
+	return runWith(t, w, func(c *Config) { c.Sweep, c.Batch = 20*time.Millisecond, time.Millisecond })
+}
+
+func runWith(t *testing.T, w *world, change func(*Config)) *Scheduler {
+	t.Helper()
 	cfg := Default()
-	cfg.Sweep, cfg.Batch = 20*time.Millisecond, time.Millisecond
+	change(&cfg)
 	s, err := New(cfg, Deps{Elector: w, Ledger: w, Fleet: w, Commit: w, Now: w.Now,
 		Woken: func(c []string) { w.locked(func() { w.woken = append(w.woken, c...) }) }})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
@@ -14,14 +15,14 @@ import (
 
 // launch is one execution on its way into the store.
 type launch struct {
-	id       flow.ExecutionID
-	named    bool // by the caller
-	spec     *admin.ExecutionSpec
-	inputs   *core.LiteralMap // as the caller gave them
-	task     flow.EntityID    // of a single-task execution
-	planID   flow.EntityID
-	plan     *admin.LaunchPlan
-	workflow *core.CompiledWorkflowClosure
+	id      flow.ExecutionID
+	named   bool // by the caller
+	inScope bool // the project was looked at, and takes launches
+	spec    *admin.ExecutionSpec
+	inputs  *core.LiteralMap // as the caller gave them
+	task    flow.EntityID    // of a single-task execution
+	planID  flow.EntityID
+	launchable
 }
 
 // CreateExecution stores an execution and returns. It never waits for a
@@ -76,9 +77,33 @@ func (s *Service) RecoverExecution(context.Context, *admin.ExecutionRecoverReque
 	return nil, fault.E(fault.Unsupported, "recovery from an earlier execution's nodes is not built yet; relaunch runs everything again")
 }
 
-// launch follows the order of checks of contract section 6.1.
+// launch follows the order of checks of contract section 6.1, but for the
+// project: the statement that stores the row checks it, so that a launch of what
+// was launched before is one round trip. Who is refused is told of the project
+// first all the same.
 func (s *Service) launch(ctx context.Context, l *launch) (*admin.ExecutionCreateResponse, error) {
-	if err := s.checkLaunch(ctx, l); err != nil {
+	answer, err := s.tryLaunch(ctx, l)
+	if err == nil || l.inScope || texts("project", l.id.Project, "domain", l.id.Domain) != nil {
+		return answer, err
+	}
+	if scope := s.checkScope(ctx, l.id.Project, l.id.Domain); scope != nil && !fault.Is(scope, fault.Unavailable) {
+		return nil, scope
+	}
+	return nil, err
+}
+
+// scope checks the project now, before anything but the row is written.
+func (s *Service) scope(ctx context.Context, l *launch) error {
+	if l.inScope {
+		return nil
+	}
+	err := s.checkScope(ctx, l.id.Project, l.id.Domain)
+	l.inScope = err == nil
+	return err
+}
+
+func (s *Service) tryLaunch(ctx context.Context, l *launch) (*admin.ExecutionCreateResponse, error) {
+	if err := s.checkLaunch(l); err != nil {
 		return nil, err
 	}
 	if err := s.resolve(ctx, l); err != nil {
@@ -97,7 +122,7 @@ func (s *Service) launch(ctx context.Context, l *launch) (*admin.ExecutionCreate
 		if !l.named {
 			l.id.Name = generatedName()
 		}
-		if err = s.store(ctx, row, l.id, effective); err == nil || l.named || !fault.Is(err, fault.Conflict) {
+		if err = s.store(ctx, row, l, effective); err == nil || l.named || !fault.Is(err, fault.Conflict) {
 			break
 		}
 	}
@@ -108,11 +133,11 @@ func (s *Service) launch(ctx context.Context, l *launch) (*admin.ExecutionCreate
 	return &admin.ExecutionCreateResponse{Id: toExecutionID(l.id)}, nil
 }
 
-func (s *Service) checkLaunch(ctx context.Context, l *launch) error {
+func (s *Service) checkLaunch(l *launch) error {
 	if err := texts("project", l.id.Project, "domain", l.id.Domain); err != nil {
 		return err
 	}
-	if err := s.checkScope(ctx, l.id.Project, l.id.Domain); err != nil {
+	if err := s.checkNamespace(l.id.Project, l.id.Domain); err != nil {
 		return err
 	}
 	if l.named {
@@ -139,29 +164,50 @@ func (s *Service) resolve(ctx context.Context, l *launch) error {
 	}
 	if l.spec.GetLaunchPlan().GetResourceType() == core.ResourceType_TASK {
 		l.task = id
+		if err := s.scope(ctx, l); err != nil {
+			return err
+		}
 		if id, err = s.wrapTask(ctx, id); err != nil {
 			return err
 		}
 	}
-	l.planID, l.plan, l.workflow = id, &admin.LaunchPlan{}, &core.CompiledWorkflowClosure{}
+	l.planID = id
+	known := false
+	if l.launchable, known = s.launchables.get(id, s.now()); known {
+		return nil
+	}
+	if l.launchable, err = s.readLaunchable(ctx, id); err == nil {
+		s.launchables.put(id, l.launchable)
+	}
+	return err
+}
+
+func (s *Service) readLaunchable(ctx context.Context, id flow.EntityID) (launchable, error) {
+	l := launchable{plan: &admin.LaunchPlan{}, read: s.now()}
 	e, err := s.deps.Entities.GetEntity(ctx, flow.KindLaunchPlan, id)
 	if err != nil {
-		return err
+		return l, err
 	}
 	if err := s.body(ctx, e, l.plan); err != nil {
-		return err
+		return l, err
 	}
+	l.size = proto.Size(l.plan)
 	wf, err := s.deps.Entities.GetEntity(ctx, flow.KindWorkflow, e.Workflow)
 	if err != nil {
-		return err
+		return l, err
 	}
-	return s.body(ctx, wf, l.workflow)
+	closure := &core.CompiledWorkflowClosure{}
+	if err := s.body(ctx, wf, closure); err != nil {
+		return l, err
+	}
+	l.demand, err = s.demandOf(closure)
+	return l, err
 }
 
 // row is the execution's row but for its name and inputs.
 func (s *Service) row(ctx context.Context, l *launch) (flow.Execution, error) {
 	spec := s.effectiveSpec(l.spec, l.plan.GetSpec())
-	requirement, err := s.requirement(l.workflow, spec)
+	requirement, err := s.requirement(l.demand, spec)
 	if err != nil {
 		return flow.Execution{}, err
 	}
@@ -198,7 +244,8 @@ func given(inputs *core.LiteralMap) *core.LiteralMap {
 }
 
 // store writes large inputs to the object store and then the row.
-func (s *Service) store(ctx context.Context, row flow.Execution, id flow.ExecutionID, inputs *core.LiteralMap) error {
+func (s *Service) store(ctx context.Context, row flow.Execution, l *launch, inputs *core.LiteralMap) error {
+	id := l.id
 	root := s.deps.Objects.Root()
 	folder := id.Namespace() + "-" + id.Name
 	row.ID = id
@@ -217,6 +264,9 @@ func (s *Service) store(ctx context.Context, row flow.Execution, id flow.Executi
 	if len(data) <= MaxInlineInputs {
 		row.Inputs = data
 		return s.deps.Executions.CreateExecution(ctx, row)
+	}
+	if err := s.scope(ctx, l); err != nil {
+		return err
 	}
 	// A repeat of a name that exists should leave no object behind.
 	switch _, err := s.deps.Executions.GetExecution(ctx, id); {

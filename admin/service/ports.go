@@ -35,7 +35,8 @@ type Projects interface {
 
 // Executions stores executions.
 type Executions interface {
-	// CreateExecution gives fault.Conflict if the name exists.
+	// CreateExecution gives fault.Conflict if the name exists, and
+	// fault.Precondition unless the project exists and is not archived.
 	CreateExecution(ctx context.Context, e flow.Execution) error
 	GetExecution(ctx context.Context, id flow.ExecutionID) (flow.Execution, error)
 	ListExecutions(ctx context.Context, project, domain string, q flow.Query) ([]flow.Execution, error)

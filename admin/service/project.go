@@ -22,8 +22,8 @@ const (
 // checkScope checks that a project exists and is active, and that the domain
 // is one of ours, and that a namespace can be named after both.
 func (s *Service) checkScope(ctx context.Context, project, domain string) error {
-	if !slices.Contains(s.cfg.Domains, domain) {
-		return fault.Field("domain", "%q is not one of the domains %v", domain, s.cfg.Domains)
+	if err := s.checkDomain(domain); err != nil {
+		return err
 	}
 	p, err := s.deps.Projects.GetProject(ctx, project)
 	if fault.Is(err, fault.NotFound) {
@@ -36,6 +36,21 @@ func (s *Service) checkScope(ctx context.Context, project, domain string) error 
 	case admin.Project_ARCHIVED, admin.Project_SYSTEM_ARCHIVED:
 		return withDetail(codes.InvalidArgument, "project: \""+project+"\" is archived; activate it first",
 			&admin.InactiveProject{Id: project})
+	}
+	return s.checkNamespace(project, domain)
+}
+
+func (s *Service) checkDomain(domain string) error {
+	if !slices.Contains(s.cfg.Domains, domain) {
+		return fault.Field("domain", "%q is not one of the domains %v", domain, s.cfg.Domains)
+	}
+	return nil
+}
+
+// checkNamespace checks what can be checked without asking for the project.
+func (s *Service) checkNamespace(project, domain string) error {
+	if err := s.checkDomain(domain); err != nil {
+		return err
 	}
 	// Nothing of a longer one could ever be placed: it becomes a namespace.
 	if n := (flow.ExecutionID{Project: project, Domain: domain}).Namespace(); len(n) > validation.DNS1123LabelMaxLength {

@@ -145,7 +145,12 @@ func TestRequirementStaysANumber(t *testing.T) {
 		closure.Primary = &core.CompiledWorkflow{Template: template}
 		closure.SubWorkflows = append(closure.SubWorkflows, closure.Primary)
 	}
-	got, err := New(Config{}, Deps{}).requirement(closure, &admin.ExecutionSpec{MaxParallelism: MaxParallelismLimit})
+	s := New(Config{}, Deps{})
+	d, err := s.demandOf(closure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.requirement(d, &admin.ExecutionSpec{MaxParallelism: MaxParallelismLimit})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,10 +23,9 @@ func parseSelector(value string) (string, error) {
 	return selector.String(), nil
 }
 
-// requirement derives what an execution asks of a cluster from its compiled
-// closure. Peak is an estimate: it supposes that the levels of the graph run
-// in step. Only Largest and the reservation keep work off a cluster.
-func (s *Service) requirement(closure *core.CompiledWorkflowClosure, spec *admin.ExecutionSpec) (flow.Requirement, error) {
+// requirement is what an execution asks of a cluster. Only Largest and the
+// reservation keep work off one.
+func (s *Service) requirement(d demand, spec *admin.ExecutionSpec) (flow.Requirement, error) {
 	value := spec.GetExecutionClusterLabel().GetValue()
 	if value == "" {
 		value = s.cfg.DefaultSelector
@@ -35,7 +34,21 @@ func (s *Service) requirement(closure *core.CompiledWorkflowClosure, spec *admin
 	if err != nil {
 		return flow.Requirement{}, err
 	}
-	d := demand{cfg: s.cfg, tasks: map[string]*core.TaskTemplate{}, subs: map[string]*core.CompiledWorkflow{},
+	return flow.Requirement{
+		Selector: selector, TaskTypes: d.types, Largest: d.largest, Peak: d.peak,
+		Reservation: reservation(d.peak, d.largest, int64(spec.GetMaxParallelism())),
+	}, nil
+}
+
+// demand is what a compiled closure asks of any cluster. Peak is an estimate: it
+// supposes that the levels of the graph run in step.
+type demand struct {
+	types         []string
+	largest, peak flow.Resources
+}
+
+func (s *Service) demandOf(closure *core.CompiledWorkflowClosure) (demand, error) {
+	d := walk{cfg: s.cfg, tasks: map[string]*core.TaskTemplate{}, subs: map[string]*core.CompiledWorkflow{},
 		types: map[string]bool{}, peaks: map[string]flow.Resources{}}
 	for _, t := range closure.GetTasks() {
 		d.tasks[fromIdentifier(t.GetTemplate().GetId()).String()] = t.GetTemplate()
@@ -44,20 +57,11 @@ func (s *Service) requirement(closure *core.CompiledWorkflowClosure, spec *admin
 		d.subs[fromIdentifier(w.GetTemplate().GetId()).String()] = w
 	}
 	peak, err := d.workflow(closure.GetPrimary())
-	if err != nil {
-		return flow.Requirement{}, err
-	}
-	return flow.Requirement{
-		Selector:    selector,
-		TaskTypes:   slices.Sorted(maps.Keys(d.types)),
-		Largest:     d.largest,
-		Peak:        peak,
-		Reservation: reservation(peak, d.largest, int64(spec.GetMaxParallelism())),
-	}, nil
+	return demand{types: slices.Sorted(maps.Keys(d.types)), largest: d.largest, peak: peak}, err
 }
 
-// demand walks a closure.
-type demand struct {
+// walk goes through a closure.
+type walk struct {
 	cfg     Config
 	tasks   map[string]*core.TaskTemplate
 	subs    map[string]*core.CompiledWorkflow
@@ -67,7 +71,7 @@ type demand struct {
 }
 
 // workflow is the largest sum over one level of the graph.
-func (d *demand) workflow(w *core.CompiledWorkflow) (flow.Resources, error) {
+func (d *walk) workflow(w *core.CompiledWorkflow) (flow.Resources, error) {
 	var peak flow.Resources
 	level := levels(w)
 	sums := map[int]flow.Resources{}
@@ -84,7 +88,7 @@ func (d *demand) workflow(w *core.CompiledWorkflow) (flow.Resources, error) {
 	return peak.Max(failure), err
 }
 
-func (d *demand) node(n *core.Node) (flow.Resources, error) {
+func (d *walk) node(n *core.Node) (flow.Resources, error) {
 	if t := n.GetTaskNode(); t != nil {
 		return d.task(d.tasks[fromIdentifier(t.GetReferenceId()).String()], t.GetOverrides())
 	}
@@ -107,7 +111,7 @@ func (d *demand) node(n *core.Node) (flow.Resources, error) {
 
 // branch is the most that one of its cases asks for: only one runs, but the
 // cluster must be able to run any.
-func (d *demand) branch(n *core.Node) (flow.Resources, error) {
+func (d *walk) branch(n *core.Node) (flow.Resources, error) {
 	var peak flow.Resources
 	for _, inner := range compile.Cases(n) {
 		demand, err := d.node(inner)
@@ -121,7 +125,7 @@ func (d *demand) branch(n *core.Node) (flow.Resources, error) {
 
 // task is one pod of a task: what it asks for, else the defaults, cut to the
 // limits.
-func (d *demand) task(t *core.TaskTemplate, over *core.TaskNodeOverrides) (flow.Resources, error) {
+func (d *walk) task(t *core.TaskTemplate, over *core.TaskNodeOverrides) (flow.Resources, error) {
 	d.types[t.GetType()] = true
 	own, err := asked(t.GetContainer().GetResources())
 	if err != nil {

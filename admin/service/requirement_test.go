@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skein-project/skein/api/flow"
-	"github.com/skein-project/skein/api/flyteidl/admin"
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
@@ -64,19 +63,19 @@ func TestRequirementOfEveryNodeThatMayRun(t *testing.T) {
 		{"what cleans up", []*core.Node{runs("n0", "a")}, runs("fn0", "c"), []string{"a", "c"}, pods(4000, 1), pods(4000, 1)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := New(Config{}, Deps{}).requirement(&core.CompiledWorkflowClosure{
+			got, err := New(Config{}, Deps{}).demandOf(&core.CompiledWorkflowClosure{
 				Primary:      &core.CompiledWorkflow{Template: &core.WorkflowTemplate{Nodes: test.nodes, FailureNode: test.failure}},
 				SubWorkflows: []*core.CompiledWorkflow{sub},
 				Tasks:        []*core.CompiledTask{sized("a", "1"), sized("b", "2"), sized("c", "4")},
-			}, &admin.ExecutionSpec{})
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.types, got.TaskTypes); diff != "" {
+			if diff := cmp.Diff(test.types, got.types); diff != "" {
 				t.Errorf("task types -want +got\n%s", diff)
 			}
-			if got.Peak != test.peak || got.Largest != test.largest {
-				t.Errorf("peak %+v, largest %+v\nwant %+v and %+v", got.Peak, got.Largest, test.peak, test.largest)
+			if got.peak != test.peak || got.largest != test.largest {
+				t.Errorf("peak %+v, largest %+v\nwant %+v and %+v", got.peak, got.largest, test.peak, test.largest)
 			}
 		})
 	}

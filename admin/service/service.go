@@ -2,8 +2,9 @@
 // ClusterService and PlacementService: a file per noun.
 //
 // A handler checks the request, turns wire messages into api/flow values,
-// asks one port, and turns the answer back. The package holds no SQL and no
-// state of its own, never waits for a cluster, and makes no decision about
+// asks one port, and turns the answer back. The package holds no SQL, and no
+// state of its own but a bounded memory of what is immutable (launchables); it
+// never waits for a cluster, and makes no decision about
 // placement or phases: those are the scheduler's and lifecycle's. Bodies of
 // entities (compiled tasks, closures, launch plans, specs) are serialised here
 // and read here; the store sees bytes.
@@ -123,8 +124,9 @@ type Deps struct {
 // the other services over the same ports.
 type Service struct {
 	service.UnimplementedAdminServiceServer
-	cfg  Config
-	deps Deps
+	cfg         Config
+	deps        Deps
+	launchables *launchables
 }
 
 // New makes the service; it does no I/O.
@@ -138,7 +140,7 @@ func New(cfg Config, deps Deps) *Service {
 	if deps.Log == nil {
 		deps.Log = slog.Default()
 	}
-	return &Service{cfg: cfg.withDefaults(), deps: deps}
+	return &Service{cfg: cfg.withDefaults(), deps: deps, launchables: newLaunchables()}
 }
 
 // RegisterFlyte registers Flyte's services. The auth services are left out:

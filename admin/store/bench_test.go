@@ -8,8 +8,19 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/skein-project/skein/admin/store"
 	"github.com/skein-project/skein/api/flow"
 )
+
+// seeded has the project of all examples.
+func seeded(b *testing.B) *store.Store {
+	b.Helper()
+	s := migrated(b)
+	if err := s.Seed(b.Context(), []flow.Project{{ID: "p", Name: "p"}}); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
 
 func example(name string) flow.Execution {
 	return flow.Execution{ID: flow.ExecutionID{Project: "p", Domain: "d", Name: name}, Phase: flow.ExecutionQueued,
@@ -19,7 +30,7 @@ func example(name string) flow.Execution {
 // BenchmarkCreateExecution has 32 clients, as the load that Flyte was measured
 // with.
 func BenchmarkCreateExecution(b *testing.B) {
-	s := migrated(b)
+	s := seeded(b)
 	var failed atomic.Int64
 	b.SetParallelism(16) // times GOMAXPROCS
 	b.ResetTimer()
@@ -37,7 +48,7 @@ func BenchmarkCreateExecution(b *testing.B) {
 }
 
 func BenchmarkCommitPlan500(b *testing.B) {
-	s := migrated(b)
+	s := seeded(b)
 	fence, err := s.BeginTerm(b.Context(), "r")
 	if err != nil {
 		b.Fatal(err)

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,7 +51,8 @@ func stateColumns(e *flow.Execution) []column {
 // lightColumns are all but the inputs.
 func lightColumns(e *flow.Execution) []column { return append(askedColumns(e), stateColumns(e)...) }
 
-// CreateExecution accepts an execution; Conflict if its name exists. It is one
+// CreateExecution accepts an execution; Conflict if its name exists, and
+// Precondition unless its project exists and is not archived. It is one
 // statement, so that a control plane far from its database pays one round trip.
 func (s *Store) CreateExecution(ctx context.Context, e flow.Execution) error {
 	if e.CreatedAt.IsZero() {
@@ -63,7 +66,7 @@ func (s *Store) CreateExecution(ctx context.Context, e flow.Execution) error {
 	}
 	nonce := uuid.NewString()
 	columns := append(append(lightColumns(&e), inputColumns(&e)...), column{"nonce", &nonce})
-	sql, args := insertInto("executions", columns), places(columns)
+	sql, args := insertExecution(columns), places(columns)
 	err := s.write(ctx, change{
 		op:  "CreateExecution",
 		run: func(ctx context.Context) error { return s.once(ctx, "CreateExecution", sql, args...) },
@@ -72,10 +75,27 @@ func (s *Store) CreateExecution(ctx context.Context, e flow.Execution) error {
 				e.ID.Name, e.ID.Project, e.ID.Domain, nonce)
 		},
 	})
-	if fault.Is(err, fault.Conflict) {
+	switch {
+	case sqlState(err) == stateNotNull:
+		return fault.Wrap(fault.Precondition, err, "project %q does not exist or is archived", e.ID.Project)
+	case fault.Is(err, fault.Conflict):
 		return fault.Wrap(fault.Conflict, err, "execution %s exists already", e.ID)
 	}
 	return err
+}
+
+// insertExecution takes the project's id from its own row if it accepts
+// executions: else it is NULL, which the column refuses. (1 and 3 are Flyte's
+// ARCHIVED and SYSTEM_ARCHIVED.)
+func insertExecution(columns []column) string {
+	marks := make([]string, len(columns))
+	for i, c := range columns {
+		marks[i] = "$" + strconv.Itoa(i+1)
+		if c.name == "project" {
+			marks[i] = "(SELECT id FROM projects WHERE id = " + marks[i] + " AND state NOT IN (1, 3))"
+		}
+	}
+	return "INSERT INTO executions (" + names("", columns) + ") VALUES (" + strings.Join(marks, ", ") + ")"
 }
 
 const ofExecution = " WHERE name = $1 AND project = $2 AND domain = $3"

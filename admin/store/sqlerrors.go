@@ -18,6 +18,7 @@ const (
 	stateDeadlock      = "40P01" // likewise
 	stateCompletion    = "40003" // ambiguous: may have been committed
 	stateUnique        = "23505"
+	stateNotNull       = "23502"
 	stateDiskFull      = "53100"
 	stateOutOfMemory   = "53200"
 	stateNoTable       = "42P01"

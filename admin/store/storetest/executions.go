@@ -22,6 +22,20 @@ var executionCases = []testCase{
 		e.ID.Domain = "other"
 		w.ok(w.CreateExecution(w.ctx, e))
 	}},
+	{"only an active project takes executions", func(w *world) {
+		e := w.example("a")
+		e.ID.Project = "nobody"
+		w.fails(w.CreateExecution(w.ctx, e), fault.Precondition)
+		for state, takes := range []bool{true, false, true, false} {
+			w.ok(w.Other.UpdateProject(w.ctx, flow.Project{ID: "p", Name: "p", State: int32(state)}))
+			e := w.example(string(rune('a' + state)))
+			if err := w.CreateExecution(w.ctx, e); takes {
+				w.ok(err)
+			} else {
+				w.fails(err, fault.Precondition)
+			}
+		}
+	}},
 	{"what was never placed is aborted at once", func(w *world) {
 		id := w.create("a")
 		when := began.Add(time.Hour)

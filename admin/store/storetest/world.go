@@ -27,7 +27,9 @@ type world struct {
 }
 
 func newWorld(t *testing.T, o *Opened) *world {
-	return &world{T: t, Opened: o, ctx: t.Context()}
+	w := &world{T: t, Opened: o, ctx: t.Context()}
+	w.ok(w.CreateProject(w.ctx, flow.Project{ID: "p", Name: "p", CreatedAt: began})) // of all executions
+	return w
 }
 
 func (w *world) ok(err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sort"
 	"strings"
 	"sync"
@@ -15,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Ops serves /metrics, /livez and /readyz. It speaks plain HTTP and belongs on
+// Ops serves /metrics, /livez, /readyz and Go's profiles below /debug/pprof. It speaks plain HTTP and belongs on
 // loopback or on a network that only operators reach.
 type Ops struct {
 	registry prometheus.Gatherers
@@ -92,6 +93,9 @@ func (o *Ops) handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	for pattern, page := range o.pages {
 		mux.HandleFunc(pattern, page)
 	}
