@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/skein-project/skein/cmd/internal/local"
 )
 
 // create measures acceptance: from the call to the durable row, with no cluster
-// attached. Rounds of ours and of the raw limit take turns.
+// attached. Rounds of the raw limit and of ours take turns.
 func (b *bench) create(ctx context.Context) error {
 	counts := []int{1, 8, clients}
 	return b.with(ctx, local.Options{Clusters: []local.Cluster{}}, func(r *rig) error {
@@ -21,10 +22,17 @@ func (b *bench) create(ctx context.Context) error {
 			return err
 		}
 		defer raw.close()
+		used := &usage{}
 		ours, limits := map[int][]float64{}, map[int][]float64{}
 		for range b.rounds {
 			for _, c := range counts {
-				n, err := rate(ctx, c, b.length, func(ctx context.Context, as int) error {
+				n, err := rate(ctx, c, b.length, raw.commit)
+				if err != nil {
+					return err
+				}
+				limits[c] = append(limits[c], n)
+				before, begin := r.cpu(), time.Now()
+				n, err = rate(ctx, c, b.length, func(ctx context.Context, as int) error {
 					_, err := r.launch(ctx, as)
 					return err
 				})
@@ -32,10 +40,9 @@ func (b *bench) create(ctx context.Context) error {
 					return err
 				}
 				ours[c] = append(ours[c], n)
-				if n, err = rate(ctx, c, b.length, raw.commit); err != nil {
-					return err
+				if c == clients {
+					used.add("cpu_ms_per_create_", r.cpu(), before, int(n*time.Since(begin).Seconds()))
 				}
-				limits[c] = append(limits[c], n)
 			}
 		}
 		for _, c := range counts {
@@ -45,6 +52,9 @@ func (b *bench) create(ctx context.Context) error {
 				return err
 			}
 		}
-		return b.memory(r, "create_", "admin")
+		if err := print(b.out, used.figures()...); err != nil {
+			return err
+		}
+		return b.memory(r, "create_")
 	})
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
@@ -16,11 +18,11 @@ import (
 
 // objects makes, changes and deletes what one one-node workflow needs at least.
 type objects struct {
-	api    ctrl.Client
+	api    ctrl.WithWatch
 	sample v1alpha1.FlyteWorkflow // a real one that has ended
 }
 
-// objects stops propeller and node, which would take the objects up.
+// objects finds a sample of what the propeller has made.
 func (r *rig) objects(ctx context.Context) (*objects, error) {
 	api, err := r.cluster()
 	if err != nil {
@@ -33,8 +35,54 @@ func (r *rig) objects(ctx context.Context) (*objects, error) {
 	if len(list.Items) == 0 {
 		return nil, errors.New("no workflow is there to copy")
 	}
-	p := r.Planes[0]
-	return &objects{api: api, sample: list.Items[0]}, errors.Join(p.Propeller.Stop(ctx), p.Node.Stop(ctx))
+	return &objects{api: api, sample: list.Items[0]}, nil
+}
+
+// bare marks pods that belong to no workflow.
+var bare = ctrl.MatchingLabels{"bench": "bare"}
+
+// pods creates so many pods and waits until the node has ended them all; it
+// gives how many a second. They are deleted after that.
+func (o *objects) pods(ctx context.Context, n int) (float64, error) {
+	events, err := o.api.Watch(ctx, &corev1.PodList{}, ctrl.InNamespace(o.sample.Namespace), bare)
+	if err != nil {
+		return 0, err
+	}
+	defer events.Stop()
+	begin := time.Now()
+	if err := times(ctx, clients, n, func(ctx context.Context, _ int) error {
+		pod := o.pod()
+		pod.Labels = bare
+		return o.api.Create(ctx, pod)
+	}); err != nil {
+		return 0, err
+	}
+	ended := map[string]bool{}
+	patient := time.After(patience)
+	for len(ended) < n {
+		select {
+		case <-patient:
+			return 0, fmt.Errorf("%d of %d pods have ended after %s", len(ended), n, patience)
+		case e, ok := <-events.ResultChan():
+			if !ok {
+				return 0, errors.New("the watch ended")
+			}
+			if pod, is := e.Object.(*corev1.Pod); is && pod.Status.Phase == corev1.PodSucceeded {
+				ended[pod.Name] = true
+			}
+		}
+	}
+	took := time.Since(begin)
+	return float64(n) / took.Seconds(), o.api.DeleteAllOf(ctx, &corev1.Pod{}, ctrl.InNamespace(o.sample.Namespace), bare, grace)
+}
+
+func (o *objects) pod() *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: o.meta(), Spec: corev1.PodSpec{
+		RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "only", Image: "none", Command: []string{"true"}}}}}
+}
+
+func (o *objects) meta() metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: o.sample.Namespace, Name: "raw-" + strings.ReplaceAll(uuid.NewString(), "-", "")}
 }
 
 var (
@@ -47,13 +95,11 @@ var (
 // cycle is: create the custom resource, create the pod, patch the pod's status,
 // patch the resource's status, delete both.
 func (o *objects) cycle(ctx context.Context, _ int) error {
-	meta := metav1.ObjectMeta{Namespace: o.sample.Namespace, Name: "raw-" + strings.ReplaceAll(uuid.NewString(), "-", "")}
-	w := &v1alpha1.FlyteWorkflow{ObjectMeta: meta, Spec: o.sample.Spec}
+	w := &v1alpha1.FlyteWorkflow{ObjectMeta: o.meta(), Spec: o.sample.Spec}
 	if err := o.api.Create(ctx, w); err != nil {
 		return err
 	}
-	pod := &corev1.Pod{ObjectMeta: meta, Spec: corev1.PodSpec{
-		RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "only", Image: "none", Command: []string{"true"}}}}}
+	pod := o.pod()
 	if err := o.api.Create(ctx, pod); err != nil {
 		return err
 	}

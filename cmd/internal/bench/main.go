@@ -52,8 +52,12 @@ func main() {
 	flag.StringVar(&b.bin, "bin", "bin", "folder with skein, skein-admin and skein-propeller")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each figure; the median is shown")
 	flag.DurationVar(&b.length, "length", 2*time.Second, "length of a round")
+	quick := flag.Bool("quick", false, "two rounds of a second, for development")
 	flag.StringVar(&only, "only", "create,workflows,writes", "parts to run")
 	flag.Parse()
+	if *quick {
+		b.rounds, b.length = 2, time.Second
+	}
 	ctrllog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	b.out = os.Stdout

@@ -2,29 +2,17 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
-
-	"github.com/skein-project/skein/deploy/local/proc"
 )
 
-// memory prints the resident memory of the named processes, as it is now.
-func (b *bench) memory(r *rig, prefix string, names ...string) error {
-	for _, name := range names {
-		var p *proc.Process
-		switch name {
-		case "admin":
-			p = r.Replicas[0].Process
-		case "propeller":
-			p = r.Planes[0].Propeller
-		case "node":
-			p = r.Planes[0].Node
-		case "kube_apiserver":
-			p = r.Planes[0].Server.APIServer
-		case "etcd":
-			p = r.Planes[0].Server.Etcd
-		}
-		mb, err := resident(p.PID())
+// memory prints the resident memory of every process, as it is now.
+func (b *bench) memory(r *rig, prefix string) error {
+	all := r.processes()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		mb, err := resident(all[name], name == "postgresql")
 		if err != nil {
 			return err
 		}
@@ -35,17 +23,37 @@ func (b *bench) memory(r *rig, prefix string, names ...string) error {
 	return nil
 }
 
-// resident is a process's resident memory in MB.
-func resident(pid int) (float64, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// resident is a process's resident memory in MB. Of a family of processes it is
+// the sum, in which what they share counts once.
+func resident(pid int, shared bool) (float64, error) {
+	if !shared {
+		return kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:")
+	}
+	var sum float64
+	for _, member := range family(pid) {
+		mb, err := kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", member), "Pss:")
+		if os.IsNotExist(err) {
+			continue // it has ended
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += mb
+	}
+	return sum, nil
+}
+
+// kilobytes reads one line of a file below /proc, in MB.
+func kilobytes(path, key string) (float64, error) {
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(raw)) {
 		var kb float64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %f kB", &kb); n == 1 {
+		if n, _ := fmt.Sscanf(line, key+" %f kB", &kb); n == 1 {
 			return kb / 1024, nil
 		}
 	}
-	return 0, fmt.Errorf("process %d shows no resident memory", pid)
+	return 0, fmt.Errorf("%s has no line %s", path, key)
 }

@@ -43,7 +43,7 @@ func (b *bench) writes(ctx context.Context) error {
 	o := local.Options{State: state, Clusters: local.ThreeRegions()[:1],
 		APIServerArgs: []string{"--audit-policy-file=" + rules, "--audit-log-path=" + log, "--audit-log-mode=blocking"}}
 	return b.with(ctx, o, func(r *rig) error {
-		if _, err := r.many(ctx, 1); err != nil { // namespace and account are made
+		if err := r.many(ctx, 1); err != nil { // namespace and account are made
 			return err
 		}
 		if err := r.quiet(ctx, log); err != nil {
@@ -54,7 +54,7 @@ func (b *bench) writes(ctx context.Context) error {
 			return err
 		}
 		for range audited {
-			if _, err := r.many(ctx, 1); err != nil {
+			if err := r.many(ctx, 1); err != nil {
 				return err
 			}
 		}
