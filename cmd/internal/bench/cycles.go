@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,7 +19,7 @@ import (
 
 // objects makes, changes and deletes what one one-node workflow needs at least.
 type objects struct {
-	api    ctrl.WithWatch
+	api    ctrl.Client
 	sample v1alpha1.FlyteWorkflow // a real one that has ended
 }
 
@@ -44,11 +45,6 @@ var bare = ctrl.MatchingLabels{"bench": "bare"}
 // pods creates so many pods and waits until the node has ended them all; it
 // gives how many a second. They are deleted after that.
 func (o *objects) pods(ctx context.Context, n int) (float64, error) {
-	events, err := o.api.Watch(ctx, &corev1.PodList{}, ctrl.InNamespace(o.sample.Namespace), bare)
-	if err != nil {
-		return 0, err
-	}
-	defer events.Stop()
 	begin := time.Now()
 	if err := times(ctx, clients, n, func(ctx context.Context, _ int) error {
 		pod := o.pod()
@@ -57,20 +53,15 @@ func (o *objects) pods(ctx context.Context, n int) (float64, error) {
 	}); err != nil {
 		return 0, err
 	}
-	ended := map[string]bool{}
-	patient := time.After(patience)
-	for len(ended) < n {
-		select {
-		case <-patient:
-			return 0, fmt.Errorf("%d of %d pods have ended after %s", len(ended), n, patience)
-		case e, ok := <-events.ResultChan():
-			if !ok {
-				return 0, errors.New("the watch ended")
-			}
-			if pod, is := e.Object.(*corev1.Pod); is && pod.Status.Phase == corev1.PodSucceeded {
-				ended[pod.Name] = true
-			}
-		}
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := until(waiting, 20*time.Millisecond, func(ctx context.Context) (bool, error) {
+		var list corev1.PodList
+		err := o.api.List(ctx, &list, ctrl.InNamespace(o.sample.Namespace), bare, ctrl.Limit(1),
+			ctrl.MatchingFieldsSelector{Selector: fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded))})
+		return err == nil && len(list.Items) == 0, err
+	}); err != nil {
+		return 0, fmt.Errorf("the node has not ended all %d pods: %w", n, err)
 	}
 	took := time.Since(begin)
 	return float64(n) / took.Seconds(), o.api.DeleteAllOf(ctx, &corev1.Pod{}, ctrl.InNamespace(o.sample.Namespace), bare, grace)
