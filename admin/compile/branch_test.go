@@ -206,6 +206,25 @@ func TestNodesOfCasesCount(t *testing.T) {
 	}
 }
 
+// TestNestingIsLimited, since ids grow with it: 32 conditionals within each
+// other are taken, and one more is refused where it is.
+func TestNestingIsLimited(t *testing.T) {
+	nested := func(depth int) *core.WorkflowTemplate {
+		n := run("n", "void")
+		for range depth {
+			n = branch("n", orFail(&core.IfElseBlock{Case: when(".a", 1, n)}), ".a", promise("", "a"))
+		}
+		return nodes(n)
+	}
+	deepest := "n" + strings.Repeat("-n", maxNesting)
+	for depth, want := range map[int][]string{maxNesting: nil, maxNesting + 1: {"WorkflowBuildError " + deepest}, 300: {"WorkflowBuildError " + deepest}} {
+		_, err := Workflow(given(nested(depth)))
+		if diff := cmp.Diff(want, problemsOf(t, err)); diff != "" {
+			t.Errorf("%d deep: -want +got\n%s", depth, diff)
+		}
+	}
+}
+
 // TestUnionsDoNotExplode: comparing deep unions costs no more than the budget.
 func TestUnionsDoNotExplode(t *testing.T) {
 	deep := func() *core.LiteralType {

@@ -24,6 +24,10 @@ import (
 // default is 100, which its charts raise; we start where the charts end.
 const DefaultMaxNodes = 5000
 
+// maxNesting is how many conditionals may lie within each other: each makes
+// the ids of the nodes in it longer.
+const maxNesting = 32
+
 // The two nodes that the compiler adds to every workflow.
 const (
 	StartNode = "start-node"

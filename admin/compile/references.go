@@ -122,13 +122,17 @@ func Unsupported(closure *core.CompiledWorkflowClosure) error {
 func UnsupportedTemplate(template *core.WorkflowTemplate, subs []*core.WorkflowTemplate) error {
 	var lines []string
 	size := 0
+	around := map[*core.Node]string{} // what says that a node is in a case
 	report := func(t *core.WorkflowTemplate, n *core.Node, kind string) {
-		line := fmt.Sprintf("node %q of workflow %q is %s", n.GetId(), t.GetId().GetName(), kind)
+		line := fmt.Sprintf("node %q%s of workflow %q is %s", n.GetId(), around[n], t.GetId().GetName(), kind)
 		if size += len(line); size <= maxMessage {
 			lines = append(lines, line)
 		}
 	}
 	walkAll(template, subs, func(t *core.WorkflowTemplate, n *core.Node) {
+		for _, inner := range Cases(n) {
+			around[inner] = fmt.Sprintf(" in a case of node %q", n.GetId())
+		}
 		if kind := unsupportedKind(n); kind != "" {
 			report(t, n, kind)
 		}

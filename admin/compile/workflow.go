@@ -75,6 +75,7 @@ type node struct {
 	*core.Node
 	at       place
 	parent   *node // the branch node it is in
+	depth    int   // of branch nodes around it
 	iface    *iface
 	upstream map[string]bool
 	aliases  map[string]string // of its outputs, by alias
@@ -149,6 +150,10 @@ func (s *scope) collect(p *core.Node, parent *node) {
 		s.nodes[p.GetId()] = n
 		s.order = append(s.order, n)
 	}
+	if n.depth == maxNesting && n.GetBranchNode() != nil {
+		s.found.add(n.at, WorkflowBuildError, "conditionals are nested deeper than %d: put this one into a sub-workflow", maxNesting)
+		return
+	}
 	for _, inner := range Cases(p) {
 		if inner != nil {
 			s.collect(inner, n)
@@ -160,6 +165,9 @@ func (s *scope) newNode(p *core.Node, parent *node) *node {
 	at := s.at
 	at.position, at.node = len(s.order)+1, p.GetId()
 	n := &node{Node: p, at: at, parent: parent, upstream: map[string]bool{}, aliases: map[string]string{}}
+	if parent != nil {
+		n.depth = parent.depth + 1
+	}
 	for _, a := range p.GetOutputAliases() {
 		n.aliases[a.GetAlias()] = a.GetVar()
 	}

@@ -200,7 +200,7 @@ func TestUnsupported(t *testing.T) {
 		{"tasks and sub-workflows run", nodes(run("n0", "void"), call("n1", "sub")), []*core.WorkflowTemplate{nodes(run("n0", "void"))}, ""},
 		{"nothing at all is supported", nil, nil, ""},
 		{"branches run", nodes(branch("n0", orElse(&core.IfElseBlock{Case: when("a", 1, run("n0", "void"))}, call("n1", "sub")))), nil, ""},
-		{"a gate in a case", nodes(branch("n0", orFail(&core.IfElseBlock{Case: when("a", 1, approve("n7", "s"))}))), nil, "gate node"},
+		{"a gate in a case", nodes(branch("n0", orFail(&core.IfElseBlock{Case: when("a", 1, approve("n7", "s"))}))), nil, `node "n7" in a case of node "n0" of workflow "w" is a gate node`},
 		{"an array in the else of a case", nodes(branch("n0", orFail(&core.IfElseBlock{Case: when("a", 1, branch("n1", orElse(&core.IfElseBlock{}, array("n7", nil))))}))), nil, "array node"},
 		{"a gate", nodes(approve("n7", "s")), nil, "gate node"},
 		{"an array", nodes(array("n7", run("x", "void"))), nil, "array node"},

@@ -202,7 +202,7 @@ func (s *suite) wrongConditionals(t *testing.T) {
 		"mixed":   `MismatchingTypes: node "n0": elif 1 compares n (integer) with a constant (string)`,
 		"ordered": `MismatchingTypes: node "n0": the if orders yes (boolean) and a constant (boolean)`,
 		"uneven":  `MismatchingInterfaces: node "n0": the else gives o0: string, but the if gives o0: integer`,
-		"waits":   `is a launch-plan node`,
+		"waits":   `node "n0" in a case of node "n0" of workflow "others.waits" is a launch-plan node`,
 	}
 	for name, said := range s.refusals(t, says) {
 		if !strings.Contains(said, says[name]) {
