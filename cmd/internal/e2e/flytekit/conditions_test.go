@@ -77,6 +77,17 @@ func (s *suite) bandByCommand(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	want(t, "output", s.show(t, "banded").Outputs["o0"], "medium")
+	for address, c := range map[string]struct {
+		types map[string]string
+		want  map[string]any
+	}{
+		"n0/i": {map[string]string{".n": "int"}, map[string]any{".n": 42}}, // what its conditions compare
+		"n0/o": {map[string]string{"o0": "str"}, map[string]any{"o0": "medium"}},
+	} {
+		var got map[string]any
+		s.driver.ask(t, "get", map[string]any{"url": "flyte://v1/flytesnacks/development/banded/" + address, "types": c.types}, &got)
+		want(t, address, got, c.want)
+	}
 }
 
 func (s *suite) conditionsOnTypes(t *testing.T) {
