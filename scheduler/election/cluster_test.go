@@ -18,9 +18,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/deploy/local/smalldisk"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	smalldisk.Main(m, func(m *testing.M) { goleak.VerifyTestMain(m) })
+}
 
 // authority issues certificates for loopback.
 type authority struct {
@@ -105,6 +108,11 @@ type group struct {
 // newGroup starts n replicas on free loopback ports; the first one bootstraps.
 func newGroup(t *testing.T, n int, work ...func(led) error) *group {
 	t.Helper()
+	return newGroupWith(t, n, func(*Options) {}, work...)
+}
+
+func newGroupWith(t *testing.T, n int, change func(*Options), work ...func(led) error) *group {
+	t.Helper()
 	ca := newAuthority(t)
 	g := &group{db: &database{fence: flow.Fence{Epoch: flow.Epoch{Era: 1}}}, terms: make(chan led, 64)}
 	g.work = waits
@@ -120,6 +128,7 @@ func newGroup(t *testing.T, n int, work ...func(led) error) *group {
 			Dir: t.TempDir(), Bootstrap: i == 0, TLS: ca.config(t), Epochs: g.db, Log: slog.New(slog.DiscardHandler),
 			Heartbeat: 300 * time.Millisecond, Election: 300 * time.Millisecond, Lease: 150 * time.Millisecond,
 			Observe: 20 * time.Millisecond, Pause: 50 * time.Millisecond}})
+		change(&g.nodes[i].opts)
 	}
 	for i := range g.nodes {
 		g.start(t, i)

@@ -19,6 +19,11 @@
 //	   ├────── LeaderCh false, or true again (lost and regained) ─────┤
 //	   └────── the work failed: transfer leadership, pause ───────────┘
 //
+// A replica whose log cannot be written, mostly over a full disk, leaves the
+// election whole and joins it again when the log can be: Check says so. What it
+// had begun to write, only the disk knows, so a new raft reads that, as after a
+// crash.
+//
 // LeaderCh is lossy: a loss and a win in quick succession arrive as one "true".
 // It is taken for what it is: the old term ends, and a new one begins.
 //

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
@@ -27,18 +25,16 @@ type Elector struct {
 	opts    Options
 	fences  *fences
 	metrics *metrics
-	raft    *raft.Raft
 	closers []func() error // closed in reverse
 	once    sync.Once
 	closed  error
 
 	mu       sync.Mutex
 	observed flow.Fence
+	part     *participant // nil while the log cannot be written
+	out      error        // why
+	gone     bool         // closed
 }
-
-// segment is the size of one file of the log. It is allocated at once, and an
-// entry has some sixty bytes.
-const segment = 1 << 20
 
 // New opens the raft directory, listens, and takes part in elections at once;
 // Run makes this replica lead when it wins. The caller must Close. Errors are
@@ -64,51 +60,16 @@ func (e *Elector) open() error {
 		return err
 	}
 	e.closers = append(e.closers, dir.Close)
-	s, err := listen(o.Bind, o.Advertise, o.TLS, o.Timeout)
-	if err != nil {
-		return err
-	}
-	e.closers = append(e.closers, func() error { return ignoreClosed(s.Close()) })
 	if e.metrics, err = newMetrics(o.Registerer); err != nil {
 		return fault.Wrap(fault.Conflict, err, "register election metrics")
 	}
-	return e.start(s)
-}
-
-// start opens the log and joins the others.
-func (e *Elector) start(s *stream) error {
-	o, log := e.opts, hclogger(e.opts.Log)
-	w, err := wal.Open(filepath.Join(o.Dir, "wal"), wal.WithLogger(log), wal.WithSegmentSize(segment))
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "open raft log in %s", o.Dir)
-	}
-	e.closers = append(e.closers, w.Close)
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(o.Dir, 2, log)
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "raft snapshots in %s", o.Dir)
-	}
-	peers := book{}
-	for _, p := range o.Peers {
-		peers[raft.ServerID(p.ID)] = raft.ServerAddress(p.Addr)
-	}
-	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		ServerAddressProvider: peers, Logger: log, Stream: s, MaxPool: 2, Timeout: o.Election})
-	e.closers = append(e.closers, transport.Close)
-
-	used, err := raft.HasExistingState(w, w, snaps)
-	if err != nil {
-		return fault.Wrap(fault.Internal, err, "read raft state in %s", o.Dir)
-	}
-	conf := e.config()
-	conf.Logger = log
-	if e.raft, err = raft.NewRaft(conf, e.fences, w, w, snaps, transport); err != nil {
-		return fault.Wrap(fault.Internal, err, "start raft")
-	}
-	e.closers = append(e.closers, func() error { return e.raft.Shutdown().Error() })
-	if used || !o.Bootstrap {
+	p, err := e.join()
+	if isFull(err) { // Run joins when there is room
+		e.leave(err)
 		return nil
 	}
-	return e.bootstrap()
+	e.part = p
+	return err
 }
 
 func (e *Elector) config() *raft.Config {
@@ -123,12 +84,12 @@ func (e *Elector) config() *raft.Config {
 	return c
 }
 
-func (e *Elector) bootstrap() error {
+func (e *Elector) bootstrap(r *raft.Raft) error {
 	var c raft.Configuration
 	for _, p := range e.opts.Peers {
 		c.Servers = append(c.Servers, raft.Server{ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Addr)})
 	}
-	err := e.raft.BootstrapCluster(c).Error()
+	err := r.BootstrapCluster(c).Error()
 	if errors.Is(err, raft.ErrCantBootstrap) { // another replica reached us first
 		return nil
 	}
@@ -138,7 +99,11 @@ func (e *Elector) bootstrap() error {
 // Leader is the replica that leads as far as this one knows. It may not have
 // begun its term yet, or just have lost it: asking it tells.
 func (e *Elector) Leader() (id string, ok bool) {
-	_, server := e.raft.LeaderWithID()
+	p := e.participant()
+	if p == nil {
+		return "", false
+	}
+	_, server := p.raft.LeaderWithID()
 	return string(server), server != ""
 }
 
@@ -156,8 +121,8 @@ func (e *Elector) Observe(f flow.Fence) {
 }
 
 // replicate writes a fence to the log, and returns when a majority has it.
-func (e *Elector) replicate(f flow.Fence) error {
-	future := e.raft.Apply(encode(f), e.opts.Timeout)
+func (e *Elector) replicate(p *participant, f flow.Fence) error {
+	future := p.raft.Apply(encode(f), e.opts.Timeout)
 	if err := future.Error(); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "replicate fence %s", f)
 	}
@@ -172,6 +137,13 @@ func (e *Elector) replicate(f flow.Fence) error {
 func (e *Elector) Close() error {
 	e.once.Do(func() {
 		var list []error
+		e.mu.Lock()
+		p := e.part
+		e.gone = true
+		e.mu.Unlock()
+		if p != nil {
+			list = append(list, p.close())
+		}
 		for i := len(e.closers) - 1; i >= 0; i-- {
 			list = append(list, e.closers[i]())
 		}

@@ -8,6 +8,7 @@ type metrics struct {
 	leading  prometheus.Gauge
 	epoch    prometheus.Gauge
 	restored prometheus.Gauge
+	out      prometheus.Gauge
 	terms    *prometheus.CounterVec
 }
 
@@ -26,6 +27,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Help: "Number of the scheduler epoch of this replica's newest term."}),
 		restored: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_restored_backup",
 			Help: "1 while this replica refuses to lead, since the database is older than the replicated fence."}),
+		out: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_raft_log_broken",
+			Help: "1 while this replica takes no part in the election, since its raft log cannot be written."}),
 		terms: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skein_scheduler_terms_total",
 			Help: "Terms of this replica, by how they ended."}, []string{"end"}),
 	}
@@ -35,7 +38,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.leading, m.epoch, m.restored, m.terms} {
+	for _, c := range []prometheus.Collector{m.leading, m.epoch, m.restored, m.out, m.terms} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skein-project/skein/api/fault"
@@ -43,6 +44,9 @@ type Options struct {
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are not exposed
+
+	segment int                                     // size of one file of the log; for tests
+	stable  func(raft.StableStore) raft.StableStore // stands before what holds term and vote; for tests
 }
 
 func (o Options) withDefaults() Options {
@@ -60,6 +64,12 @@ func (o Options) withDefaults() Options {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+	}
+	if o.segment == 0 {
+		o.segment = segment
+	}
+	if o.stable == nil {
+		o.stable = func(s raft.StableStore) raft.StableStore { return s }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

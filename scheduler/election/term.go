@@ -28,12 +28,40 @@ var errRestored = errors.New("the database is older than the fence that the repl
 // work and returns when the term's context ends; if it returns earlier, with or
 // without an error, the term is over and leadership goes to another replica.
 // When ctx ends, Run hands leadership over and returns nil.
+//
+// A replica whose log cannot be written, mostly since its disk is full, leaves
+// the election, and joins it again when the log can be.
 func (e *Elector) Run(ctx context.Context, lead func(Term) error) error {
-	monitor(ctx, e.raft.LeaderCh(), e.opts.Log, func(ctx context.Context) { e.reign(ctx, lead) })
-	if e.raft.State() == raft.Leader {
-		e.transfer()
+	for ctx.Err() == nil {
+		p := e.participant()
+		if p == nil {
+			e.rejoin(ctx)
+			continue
+		}
+		e.takePart(ctx, p, lead)
+		switch {
+		case p.isBroken():
+			e.leave(p.why)
+		case p.raft.State() == raft.Leader:
+			e.transfer(p)
+		}
 	}
 	return nil
+}
+
+// takePart leads whenever this replica wins, until ctx ends or the log breaks.
+func (e *Elector) takePart(ctx context.Context, p *participant, lead func(Term) error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.broken:
+			p.stop() // its calls end, and so does its leadership
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	monitor(ctx, p.raft.LeaderCh(), e.opts.Log, func(ctx context.Context) { e.reign(ctx, p, lead) })
 }
 
 // monitor turns raft's notifications into reigns. At most one reign runs; its
@@ -76,9 +104,9 @@ func start(ctx context.Context, reign func(context.Context)) (end func()) {
 
 // reign leads terms until ctx ends. Only a failed term leads to a second one,
 // after a pause, and then only if no other replica could take over.
-func (e *Elector) reign(ctx context.Context, lead func(Term) error) {
+func (e *Elector) reign(ctx context.Context, p *participant, lead func(Term) error) {
 	for {
-		err := e.term(ctx, lead)
+		err := e.term(ctx, p, lead)
 		switch {
 		case ctx.Err() != nil:
 			e.metrics.terms.WithLabelValues(endLost).Inc()
@@ -92,7 +120,7 @@ func (e *Elector) reign(ctx context.Context, lead func(Term) error) {
 		default:
 			e.metrics.terms.WithLabelValues(endFailed).Inc()
 			e.opts.Log.Error("term failed, handing leadership over", "err", err)
-			e.transfer()
+			e.transfer(p)
 		}
 		select {
 		case <-ctx.Done():
@@ -102,11 +130,11 @@ func (e *Elector) reign(ctx context.Context, lead func(Term) error) {
 }
 
 // term establishes one term and does its work.
-func (e *Elector) term(ctx context.Context, lead func(Term) error) error {
+func (e *Elector) term(ctx context.Context, p *participant, lead func(Term) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	fence, err := e.establish(ctx)
+	fence, err := e.establish(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -114,7 +142,7 @@ func (e *Elector) term(ctx context.Context, lead func(Term) error) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		e.keep(ctx, fence)
+		e.keep(ctx, p, fence)
 	}()
 	e.metrics.leading.Set(1)
 	e.metrics.epoch.Set(float64(fence.Epoch.N))
@@ -129,8 +157,8 @@ func (e *Elector) term(ctx context.Context, lead func(Term) error) error {
 
 // establish waits until everything that earlier leaders replicated is applied
 // here, compares it with the database, and begins the term.
-func (e *Elector) establish(ctx context.Context) (flow.Fence, error) {
-	if err := e.raft.Barrier(e.opts.Timeout).Error(); err != nil {
+func (e *Elector) establish(ctx context.Context, p *participant) (flow.Fence, error) {
+	if err := p.raft.Barrier(e.opts.Timeout).Error(); err != nil {
 		return flow.Fence{}, fault.Wrap(fault.Unavailable, err, "raft barrier")
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
@@ -153,7 +181,7 @@ func (e *Elector) establish(ctx context.Context) (flow.Fence, error) {
 		return flow.Fence{}, fmt.Errorf("%w (begun %s, replicas %s)", errRestored, fence, known)
 	}
 	e.Observe(fence)
-	return fence, e.replicate(fence)
+	return fence, e.replicate(p, fence)
 }
 
 // known is the highest fence that this replica remembers, replicated or seen.
@@ -168,7 +196,7 @@ func (e *Elector) known() flow.Fence {
 }
 
 // keep replicates what was observed, at most once per Options.Observe.
-func (e *Elector) keep(ctx context.Context, last flow.Fence) {
+func (e *Elector) keep(ctx context.Context, p *participant, last flow.Fence) {
 	tick := time.NewTicker(e.opts.Observe)
 	defer tick.Stop()
 	for {
@@ -183,7 +211,7 @@ func (e *Elector) keep(ctx context.Context, last flow.Fence) {
 		if last.Compare(now) >= 0 {
 			continue
 		}
-		if err := e.replicate(now); err != nil {
+		if err := e.replicate(p, now); err != nil {
 			// Leadership is being lost, or the next tick does it.
 			e.opts.Log.Debug("fence not replicated", "err", err)
 			continue
@@ -193,11 +221,11 @@ func (e *Elector) keep(ctx context.Context, last flow.Fence) {
 }
 
 // transfer hands leadership to the replica that is most up to date.
-func (e *Elector) transfer() {
-	if len(e.opts.Peers) < 2 {
+func (e *Elector) transfer(p *participant) {
+	if len(e.opts.Peers) < 2 || p.isBroken() {
 		return
 	}
-	if err := e.raft.LeadershipTransfer().Error(); err != nil {
+	if err := p.raft.LeadershipTransfer().Error(); err != nil {
 		e.opts.Log.Warn("leadership was not handed over", "err", err)
 	}
 }

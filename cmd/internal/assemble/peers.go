@@ -70,11 +70,28 @@ func (p *peers) close() {
 func (p *peers) Beat(ctx context.Context, hub string, beats []flow.Beat) ([]flow.Lease, error) {
 	id, ok := p.leader()
 	if !ok {
-		return nil, fault.E(fault.Unavailable, "no replica leads at the moment")
+		return p.beatAny(ctx, hub, beats)
 	}
 	if id == p.self {
 		return p.scheduler.Beat(ctx, hub, beats)
 	}
+	return p.beatAt(ctx, id, hub, beats)
+}
+
+// beatAny asks one replica after the other: one whose raft log cannot be
+// written knows of no leader, and its members are not to lose their leases.
+func (p *peers) beatAny(ctx context.Context, hub string, beats []flow.Beat) ([]flow.Lease, error) {
+	err := fault.E(fault.Unavailable, "no replica leads at the moment")
+	for id := range p.clients {
+		var leases []flow.Lease
+		if leases, err = p.beatAt(ctx, id, hub, beats); err == nil {
+			return leases, nil
+		}
+	}
+	return nil, err
+}
+
+func (p *peers) beatAt(ctx context.Context, id, hub string, beats []flow.Beat) ([]flow.Lease, error) {
 	client, known := p.clients[id]
 	if !known {
 		return nil, fault.E(fault.Unavailable, "the leader %q is not among the configured peers", id)

@@ -46,6 +46,7 @@ var keepalives = []grpc.ServerOption{
 // addChecks tells what makes a replica ready, and who leads.
 func (a *Admin) addChecks(ops *telemetry.Ops) {
 	ops.Check("database", a.store.Ping)
+	ops.Check("raft", a.elector.Check)
 	ops.Check("leader", func(context.Context) error {
 		if _, ok := a.elector.Leader(); !ok {
 			return errors.New("no replica leads at the moment")
