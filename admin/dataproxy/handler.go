@@ -90,12 +90,15 @@ func (p *Proxy) write(r *http.Request, g grant) error {
 
 func (p *Proxy) copy(out io.Writer, r *http.Request, g grant) error {
 	sum := md5.New() //nolint:gosec // see above
+	var store *fault.Error
 	n, err := io.Copy(io.MultiWriter(out, sum), io.LimitReader(r.Body, p.cfg.MaxUpload+1))
 	switch {
 	case err != nil && r.Context().Err() != nil:
 		return r.Context().Err()
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.E(fault.Invalid, "the body ended before its length")
+	case errors.As(err, &store): // it is full, say
+		return err
 	case err != nil:
 		return fault.Wrap(fault.Unavailable, err, "the upload could not be written")
 	case n > p.cfg.MaxUpload:
@@ -131,8 +134,11 @@ func (p *Proxy) same(r *http.Request, g grant, conflict error) error {
 	return p.copy(io.Discard, r, g) // it has to be what it says, though it is there already
 }
 
+// errTooLarge tells an upload that never fits from a store that is full now.
+var errTooLarge = errors.New("too large")
+
 func tooLarge(most int64) error {
-	return fault.E(fault.Exhausted, "the upload is larger than %d bytes", most)
+	return fault.Wrap(fault.Exhausted, errTooLarge, "the upload is larger than %d bytes", most)
 }
 
 // read serves an object. Its type is told from its name, and browsers are not
@@ -173,8 +179,10 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, context.Canceled):
 		code, message = 499, "the call was cancelled"
-	case kind == fault.Exhausted:
+	case errors.Is(err, errTooLarge):
 		code = http.StatusRequestEntityTooLarge
+	case kind == fault.Exhausted:
+		code = http.StatusInsufficientStorage
 	}
 	p.deps.Log.InfoContext(r.Context(), "signed link refused", "method", r.Method, "path", r.URL.Path, "status", code, "error", err)
 	w.Header().Set("Content-Type", "application/json")

@@ -51,13 +51,21 @@ func (f folder) Create(ctx context.Context, uri string, _ bool) (io.WriteCloser,
 	if _, err := os.Stat(uri); err == nil {
 		return nil, fault.E(fault.Conflict, "object %s exists already", uri)
 	}
-	return &file{ctx: ctx, uri: uri}, nil
+	return &file{ctx: ctx, uri: uri, full: strings.HasSuffix(uri, "-on-a-full-disk")}, nil
 }
 
 type file struct {
 	bytes.Buffer
-	ctx context.Context
-	uri string
+	ctx  context.Context
+	uri  string
+	full bool
+}
+
+func (f *file) Write(p []byte) (int, error) {
+	if f.full {
+		return 0, fault.E(fault.Exhausted, "the disk is full")
+	}
+	return f.Buffer.Write(p)
 }
 
 func (f *file) Close() error {
@@ -196,6 +204,14 @@ func TestUploadWithDigest(t *testing.T) {
 	}
 	if got, _ := os.ReadFile(out.GetNativeUrl()); string(got) != "hello" {
 		t.Errorf("stored %q", got)
+	}
+}
+
+func TestAFullStoreIsNoFaultOfTheUpload(t *testing.T) {
+	r := newRig(t, dataproxy.Config{}, t.TempDir())
+	out := r.upload(t, &service.CreateUploadLocationRequest{FilenameRoot: "root", Filename: "file-on-a-full-disk"})
+	if code, answer := do(t, http.MethodPut, out.GetSignedUrl(), "hello", nil); code != http.StatusInsufficientStorage || !strings.Contains(answer, "the disk is full") {
+		t.Errorf("%d %s, want 507 with the reason", code, answer)
 	}
 }
 

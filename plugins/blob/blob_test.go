@@ -6,9 +6,12 @@ import (
 	"testing"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/deploy/local/smalldisk"
 	"github.com/skein-project/skein/plugins/blob"
 	"github.com/skein-project/skein/plugins/blob/blobtest"
 )
+
+func TestMain(m *testing.M) { smalldisk.Main(m, func(m *testing.M) { os.Exit(m.Run()) }) }
 
 func open(t *testing.T, cfg blob.Config) *blob.Store {
 	t.Helper()

@@ -108,7 +108,7 @@ func (f *folder) fault(_ context.Context, err error, uri string) error {
 	case errors.Is(err, syscall.ENAMETOOLONG):
 		return fault.Field("uri", "%q has a name that is too long", uri)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fault.Wrap(fault.Exhausted, err, "the object store's disk is full")
+		return fault.Wrap(fault.Exhausted, err, "the object store's disk is full and nothing was stored; try again when its operator has made room")
 	}
 	return fault.Wrap(fault.Internal, err, "object store: %s", uri)
 }
@@ -160,14 +160,25 @@ type onceWriter struct {
 	f              *os.File
 	in             *folder
 	temp, key, uri string
+	failed         error // of a write: what is there is not whole
 }
 
-func (w *onceWriter) Write(p []byte) (int, error) { return w.f.Write(p) }
+func (w *onceWriter) Write(p []byte) (int, error) {
+	n, err := w.f.Write(p)
+	if err != nil {
+		w.failed = w.in.fault(w.ctx, err, w.uri)
+		return n, w.failed
+	}
+	return n, nil
+}
 
 func (w *onceWriter) Close() error {
 	defer func() { _ = w.in.dir.Remove(w.temp) }() // gone already, or stranded: no harm
 	if err := w.f.Close(); err != nil {
 		return w.in.fault(w.ctx, err, w.uri)
+	}
+	if w.failed != nil {
+		return w.failed
 	}
 	if err := w.ctx.Err(); err != nil {
 		return w.in.fault(w.ctx, err, w.uri)
