@@ -65,7 +65,7 @@ type Disk struct {
 func New(t testing.TB, dir string, bytes int64) *Disk {
 	t.Helper()
 	if os.Getenv(inside) == "" {
-		fmt.Println(namespace.SkipLine)
+		fmt.Fprintln(os.Stdout, namespace.SkipLine)
 		t.Skip("a private mount table needs root on Linux")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
