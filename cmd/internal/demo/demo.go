@@ -97,7 +97,7 @@ func run(ctx context.Context, out io.Writer, f flags) (err error) {
 	fed, err := local.Start(ctx, local.Options{
 		State: f.state, GRPCPort: f.grpc, HTTPPort: f.http, APIPort: f.api, Traces: traces,
 		VenvBin: python(ctx), Nodes: f.nodes, ObjectStore: f.store,
-		Progress: func(s string) { say("%s", s) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Supervise: true, Progress: func(s string) { say("%s", s) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if ctx.Err() != nil && err == context.Cause(ctx) { //nolint:errorlint // nothing may be joined to it
 		return errInterrupted

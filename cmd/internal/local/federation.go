@@ -41,7 +41,9 @@ type Federation struct {
 	Config   string              // path of the CLI's configuration
 	Flyte    string              // path of the configuration for Flyte's own clients
 
-	store config.Store // as everything is told where objects lie
+	store       config.Store       // as everything is told where objects lie
+	unsupervise context.CancelFunc // nil without supervision
+
 	doors []*forward.Forwarder
 	ready *readiness
 }
@@ -59,6 +61,9 @@ func Start(ctx context.Context, opts Options) (*Federation, error) {
 		return nil, err
 	}
 	f := &Federation{opts: opts, folder: folder, group: proc.NewGroup(folder.Path, opts.Log)}
+	if opts.Supervise {
+		f.supervise()
+	}
 	if err := f.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx) // what was under way says nothing more
@@ -130,6 +135,9 @@ func (f *Federation) startControl(ctx context.Context) error {
 func (f *Federation) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
+	if f.unsupervise != nil {
+		f.unsupervise()
+	}
 	var problems []error
 	for _, d := range f.doors {
 		problems = append(problems, d.Close())

@@ -59,8 +59,10 @@ type Options struct {
 	Nodes    string        // one of NodeKinds
 	Lease    time.Duration // zero: the default
 	NoSync   bool          // the database may lose data if the machine crashes
-	Progress func(string)  // told what is under way; may be nil
-	Log      *slog.Logger
+	// Supervise starts again what ends without having been asked to.
+	Supervise bool
+	Progress  func(string) // told what is under way; may be nil
+	Log       *slog.Logger
 
 	// ObjectStore is one of StoreKinds.
 	ObjectStore string

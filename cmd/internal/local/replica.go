@@ -100,6 +100,9 @@ func (f *Federation) startReplica(ctx context.Context, c config.Admin) (*Replica
 // FlyteGRPC is the replica's own address of Flyte's API, behind the front door.
 func (r *Replica) FlyteGRPC() string { return r.config.Flyte.GRPC }
 
+// Ops is the replica's address for health, readiness and metrics.
+func (r *Replica) Ops() string { return r.config.Ops.Listen }
+
 // Leader is the replica that leads and has begun its term, or nil.
 func (f *Federation) Leader(ctx context.Context) *Replica {
 	for _, r := range f.Replicas {

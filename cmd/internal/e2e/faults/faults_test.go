@@ -14,11 +14,11 @@ func TestFaults(t *testing.T) {
 		name string
 		run  func(*testing.T, *rig)
 	}{
-		{"fifty launches outlive five leaders", leadersDie},
 		{"aborts are obeyed while events stream", abortsMeetEvents},
 		{"an upload outlives the replica that signed it", signerDies},
 		{"a run outlives its propeller", propellerDies},
 		{"a run outlives the database's restart", databaseRestarts},
+		{"everything outlives any one process", anyoneDies},
 		{"a cluster that falls silent keeps its work", clusterLapses},
 	} {
 		if !t.Run(c.name, func(t *testing.T) { c.run(t, r) }) {

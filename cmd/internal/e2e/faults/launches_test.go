@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -19,82 +18,7 @@ import (
 	"github.com/skein-project/skein/deploy/local/proc"
 )
 
-const (
-	launches    = 50
-	launchEvery = time.Second / 5
-	leaderKills = 5
-)
-
-// leadersDie: 50 launches at five a second, while the leader is killed five
-// times. (Invariants I1, I10, I14.)
-func leadersDie(t *testing.T, r *rig) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	var mu sync.Mutex
-	var names []string
-	launched := func() int { mu.Lock(); defer mu.Unlock(); return len(names) }
-	group, ctx := errgroup.WithContext(ctx)
-	begin := time.Now()
-	group.Go(func() error {
-		var calls errgroup.Group
-		for i := range launches {
-			if err := pause(ctx, time.Until(begin.Add(time.Duration(i)*launchEvery))); err != nil {
-				return err
-			}
-			name := fmt.Sprintf("leader%02d", i)
-			mu.Lock()
-			names = append(names, name)
-			mu.Unlock()
-			calls.Go(func() error { return r.launch(ctx, "faults.chain", name, 0) })
-		}
-		return calls.Wait()
-	})
-	var kills []time.Time
-	group.Go(func() error {
-		for k := range leaderKills {
-			for launched() < 1+k*(launches-2)/leaderKills {
-				if err := pause(ctx, every); err != nil {
-					return err
-				}
-			}
-			at, err := r.killLeader(ctx)
-			if err != nil {
-				return fmt.Errorf("kill %d: %w", k+1, err)
-			}
-			kills = append(kills, at)
-		}
-		return nil
-	})
-	must(t, group.Wait())
-	eventually(t, 90*time.Second, r.allIn(names, core.WorkflowExecution_SUCCEEDED))
-	took := time.Since(begin)
-	r.checkOneOwner(t, names)
-	var lost []string
-	for _, at := range kills {
-		next := query[*time.Time](t, r, `SELECT min(decided_at) FROM decisions WHERE cluster <> '' AND decided_at > $1`, at)[0]
-		gap := "nothing was left to place"
-		if next != nil {
-			gap = next.Sub(at).Round(10 * time.Millisecond).String()
-		}
-		lost = append(lost, fmt.Sprintf("at %s: %s", at.Sub(begin).Round(100*time.Millisecond), gap))
-	}
-	t.Logf("%d of %d SUCCEEDED at epoch 1.1, %s after the first launch; from each kill to the next placement: %s",
-		len(names), launches, took.Round(100*time.Millisecond), strings.Join(lost, ", "))
-}
-
-// killLeader kills whoever leads and starts it again; it gives the time of the
-// kill.
-func (r *rig) killLeader(ctx context.Context) (time.Time, error) {
-	for {
-		if leader := r.Leader(ctx); leader != nil {
-			at := time.Now()
-			return at, errors.Join(leader.Kill9(), leader.Restart(ctx))
-		}
-		if err := pause(ctx, every); err != nil {
-			return time.Time{}, err
-		}
-	}
-}
+const launches = 50
 
 // abortsMeetEvents: 50 executions with work for a minute, each aborted at a
 // random moment. (Invariants I9, I27.)

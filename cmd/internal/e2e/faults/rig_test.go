@@ -60,6 +60,18 @@ workflow:
 var plans = map[string]string{
 	"faults.chain": fmt.Sprintf(workflows, "faults.chain", ", default: 0",
 		"    - {id: first, task: faults.touch}\n    - {id: second, task: faults.touch, after: [first]}"),
+	"faults.words": `
+tasks:
+  - name: faults.read
+    image: sh
+    command: [sh, -c, "true"]
+    inputs: {words: string}
+workflow:
+  name: faults.words
+  inputs: {words: {type: string}}
+  nodes:
+    - {id: only, task: faults.read, inputs: {words: "${inputs.words}"}}
+`,
 	"faults.naps": fmt.Sprintf(workflows, "faults.naps", "",
 		"    - {id: a, task: faults.nap, inputs: {seconds: \"${inputs.seconds}\"}}\n"+
 			"    - {id: b, task: faults.nap, inputs: {seconds: \"${inputs.seconds}\"}}\n"+
@@ -267,6 +279,19 @@ func query[T any](t *testing.T, r *rig, sql string, args ...any) []T {
 	out, err := pgx.CollectRows(rows, pgx.RowTo[T])
 	must(t, err)
 	return out
+}
+
+// exec runs a statement on a connection of its own.
+func (r *rig) exec(ctx context.Context, sql string) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, r.Database.URL)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(ctx, sql)
+	return err
 }
 
 func (r *rig) placement(t *testing.T, name string) placement {
