@@ -142,7 +142,7 @@ func serveHTTP(ctx context.Context, address string, handler http.Handler) error 
 	if err != nil {
 		return fault.Wrap(fault.Conflict, err, "flyte.http: cannot listen on %s", address)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 32 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 32 * time.Second, IdleTimeout: 2 * time.Minute}
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

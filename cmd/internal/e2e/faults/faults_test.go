@@ -18,6 +18,7 @@ func TestFaults(t *testing.T) {
 		{"an upload outlives the replica that signed it", signerDies},
 		{"a run outlives its propeller", propellerDies},
 		{"a run outlives the database's restart", databaseRestarts},
+		{"clients leave, and nothing stays", clientsLeave},
 		{"everything outlives any one process", anyoneDies},
 		{"a cluster that falls silent keeps its work", clusterLapses},
 	} {
