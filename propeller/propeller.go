@@ -34,7 +34,8 @@ import (
 	"github.com/skein-project/skein/propeller/workflow"
 )
 
-// Blobs is the object store.
+// Blobs is the object store. A request that hangs should end by itself: it
+// holds a worker (blob.Within).
 type Blobs interface {
 	observe.Blobs
 	// Write puts a whole object, or none of it; it overwrites.

@@ -59,6 +59,7 @@ type rig struct {
 	rest      *rest.Config
 	client    client.WithWatch
 	store     *blob.Store
+	blobs     propeller.Blobs // the store, or what stands before it
 	namespace string
 	gate      *gate
 	trace     string
@@ -71,6 +72,11 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
+	return newRigBefore(t, func(b propeller.Blobs) propeller.Blobs { return b })
+}
+
+// newRigBefore puts something before the object store that the propeller sees.
+func newRigBefore(t *testing.T, before func(propeller.Blobs) propeller.Blobs) *rig {
 	cluster := localtest.Cluster(t)
 	cfg, err := cluster.RESTConfig()
 	if err != nil {
@@ -91,7 +97,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, rest: cfg, client: c, store: store, gate: &gate{}, fates: map[string]func(*corev1.Pod){}, seen: map[string]int{},
+	r := &rig{t: t, rest: cfg, client: c, store: store, blobs: before(store), gate: &gate{}, fates: map[string]func(*corev1.Pod){}, seen: map[string]int{},
 		namespace: fmt.Sprintf("p-%d", time.Now().UnixNano())}
 	if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.namespace}}); err != nil {
 		t.Fatal(err)
@@ -114,7 +120,7 @@ func (r *rig) start() {
 	if os.Getenv("PROPELLER_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	p, err := propeller.New(propeller.Options{Config: cfg, RESTConfig: r.rest, Cluster: "test", Blobs: r.store, Gate: r.gate, Log: log,
+	p, err := propeller.New(propeller.Options{Config: cfg, RESTConfig: r.rest, Cluster: "test", Blobs: r.blobs, Gate: r.gate, Log: log,
 		Plugins: func(c propeller.Clients) ([]plugins.Plugin, plugins.Plugin) {
 			return builtin.All(builtin.Default(), c.Client, c.Live)
 		}})

@@ -54,6 +54,9 @@ type Reconciler struct {
 	Now      func() time.Time
 	Timeout  time.Duration // of a write that no lease bounds
 
+	workers int
+	lane    lane
+
 	mu      sync.Mutex
 	written map[types.UID]int64 // the sequence written last
 }
@@ -71,10 +74,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if over(wf) {
 		return r.over(ctx, wf)
 	}
+	if !r.lane.enter(wf.UID, r.workers) {
+		return ctrl.Result{RequeueAfter: slowPause}, nil
+	}
+	begun := time.Now()
+	defer func() { r.lane.leave(wf.UID, time.Since(begun)) }()
 	until, reason, may := r.Gate.MayStart(executionID(wf), flow.Epoch{Era: uint64(wf.Spec.Era), N: uint64(wf.Spec.Epoch)})
 	ctx, cancel := r.bound(ctx, until, may)
 	defer cancel()
-	begun := time.Now()
 	world, err := r.Observer.World(ctx, wf, may, r.Now())
 	step, err := decide(world, err)
 	if err != nil {
@@ -111,6 +118,7 @@ func decide(w observe.World, err error) (workflow.Step, error) {
 // over keeps an ended execution as a tombstone, or removes it.
 func (r *Reconciler) over(ctx context.Context, wf *v1alpha1.FlyteWorkflow) (ctrl.Result, error) {
 	r.Observer.Forget(wf.UID)
+	r.lane.forget(wf.UID)
 	if wf.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}

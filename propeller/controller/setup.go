@@ -21,6 +21,7 @@ import (
 // Setup puts the reconciler into a manager. It is woken by FlyteWorkflows, by
 // the pods that they own, and by what comes through wake.
 func (r *Reconciler) Setup(mgr ctrl.Manager, workers int, wake <-chan event.GenericEvent) error {
+	r.workers = workers
 	shared := true // several propellers in one process, as in tests
 	return ctrl.NewControllerManagedBy(mgr).Named("flyteworkflow").
 		For(&v1alpha1.FlyteWorkflow{}).

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/skein-project/skein/admin/dataproxy"
 	"github.com/skein-project/skein/cmd/internal/config"
@@ -12,6 +13,19 @@ import (
 
 // endpointVariable is where flytekit finds the S3 server.
 const endpointVariable = "FLYTE_AWS_ENDPOINT"
+
+// storeTime bounds one request to the object store: what hangs is to hold up
+// neither a client without a deadline nor a worker of the propeller.
+const storeTime = 10 * time.Second
+
+// bounded is an object store that answers in time, or says that it does not.
+type bounded struct {
+	blob.Requests
+	root string
+}
+
+// Root is the store's URI.
+func (b bounded) Root() string { return b.root }
 
 // objects is where the object store lies; public is the server as clients
 // reach it, if that is another way.
