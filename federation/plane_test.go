@@ -37,7 +37,8 @@ type plane struct {
 	grants    bool
 	lease     time.Duration
 	hub       map[flow.Member]string
-	ingest    func() error // before each ingest
+	ingest    func() error  // before each ingest
+	opening   time.Duration // how long the database takes to open a session
 }
 
 func newPlane() *plane {
@@ -121,7 +122,14 @@ func (p *plane) Ack(_ context.Context, who flow.Sender, acks []flow.Ack) error {
 	return nil
 }
 
-func (p *plane) OpenSession(_ context.Context, m flow.Member, hub string, report flow.ClusterReport) (flow.Session, error) {
+func (p *plane) OpenSession(ctx context.Context, m flow.Member, hub string, report flow.ClusterReport) (flow.Session, error) {
+	var opening time.Duration
+	p.set(func(p *plane) { opening = p.opening })
+	select {
+	case <-ctx.Done():
+		return flow.Session{}, ctx.Err()
+	case <-time.After(opening):
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m.Cluster != "east" {

@@ -23,6 +23,7 @@ import (
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+	"github.com/skein-project/skein/federation/session"
 )
 
 var (
@@ -106,6 +107,25 @@ func TestAMemberDialsTheOtherHubAndLosesNothing(t *testing.T) {
 	two := r.plane.place("two", run)
 	r.until("the end is recorded through the other hub", func() bool { return r.plane.row(id).phase == flow.ExecutionSucceeded })
 	r.until("new work comes through the other hub", func() bool { return r.workflow(two, 1) != nil })
+}
+
+func TestASlowDatabaseOpensOneSession(t *testing.T) {
+	r := newRig(t)
+	r.plane.opening = session.Silence + 1500*time.Millisecond
+	_, a, _ := r.hub("a")
+	_, b, _ := r.hub("b")
+	m, _ := r.member(a, b)
+	id := r.plane.place("one", run)
+	r.until("the gate is open", func() bool { _, _, ok := m.MayStart(id, epoch1); return ok })
+	var generations []uint64
+	r.plane.set(func(p *plane) {
+		for _, g := range p.gens {
+			generations = append(generations, g)
+		}
+	})
+	if len(generations) != 1 || generations[0] != 1 {
+		t.Errorf("the generations are %v, want one session", generations)
+	}
 }
 
 func TestEventsAreSentAgainUntilTheyAreCommitted(t *testing.T) {

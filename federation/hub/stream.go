@@ -26,6 +26,7 @@ const (
 	ackQueue     = 64
 	readLimit    = 2 * session.Window
 	helloWait    = 10 * time.Second
+	openWait     = 20 * time.Second // for the database to open a session
 	tickEvery    = 250 * time.Millisecond
 	stopWait     = 3 * time.Second
 )
@@ -141,7 +142,7 @@ func (s *stream) opened(ctx context.Context) (flow.Session, error) {
 	case <-ctx.Done():
 		return flow.Session{}, ctx.Err()
 	}
-	opened, err := s.hub.o.Sessions.OpenSession(ctx, s.member, s.hub.o.Name, codec.ReportFrom(hello.GetReport()))
+	opened, err := s.open(ctx, codec.ReportFrom(hello.GetReport()))
 	if err != nil {
 		return flow.Session{}, err
 	}
@@ -152,6 +153,34 @@ func (s *stream) opened(ctx context.Context) (flow.Session, error) {
 		return flow.Session{}, fault.E(fault.Precondition, "the control plane's era %d is older than this member's %d", opened.Era, hello.GetHighestEra())
 	}
 	return opened, nil
+}
+
+// open opens the session in the store. It beats meanwhile: a member that hears
+// nothing dials elsewhere, where a slow database is just as slow, and each of
+// its tries would raise its generation.
+func (s *stream) open(ctx context.Context, report flow.ClusterReport) (flow.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
+	type answer struct {
+		session flow.Session
+		err     error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		session, err := s.hub.o.Sessions.OpenSession(ctx, s.member, s.hub.o.Name, report)
+		got <- answer{session, err}
+	}()
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case a := <-got:
+			return a.session, a.err
+		case <-tick.C:
+		}
+		// One that fails says that the member has left, which ends ctx.
+		_ = s.wire.Send(&skeinv1.ConnectResponse{Message: &skeinv1.ConnectResponse_Heartbeat{Heartbeat: &skeinv1.Heartbeat{}}})
+	}
 }
 
 // closed notes the session's end, unless another one took its place.
