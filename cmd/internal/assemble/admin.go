@@ -197,7 +197,7 @@ func (a *Admin) openService(context.Context) error {
 	}
 	a.service = service.New(c, service.Deps{
 		Entities: a.store, Named: a.store, Projects: a.store, Executions: a.store, Runs: a.store, Clusters: a.store,
-		Decisions: a.store, Reserved: a.store, Objects: bounded{blob.Within(storeTime, a.objects), a.objects.Root()}, Joiner: joiner{a.desk},
+		Decisions: a.store, Reserved: a.store, Objects: bounded{blob.Within(patience(a.cfg.ObjectStore), a.objects), a.objects.Root()}, Joiner: joiner{a.desk},
 		Logs: logs{peers: a.peers, hub: a.hub, fleet: a.store}.read, Nudge: a.peers.Nudge, Log: a.log,
 	})
 	key, err := sharedKey(a.cfg.Keys.UploadHMAC)

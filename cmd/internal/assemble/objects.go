@@ -14,11 +14,8 @@ import (
 // endpointVariable is where flytekit finds the S3 server.
 const endpointVariable = "FLYTE_AWS_ENDPOINT"
 
-// storeTime bounds one request to the object store: what hangs is to hold up
-// neither a client without a deadline nor a worker of the propeller.
-const storeTime = 10 * time.Second
-
-// bounded is an object store that answers in time, or says that it does not.
+// bounded is an object store that answers in time, or says that it does not:
+// what hangs holds up no client that has no deadline.
 type bounded struct {
 	blob.Requests
 	root string
@@ -26,6 +23,10 @@ type bounded struct {
 
 // Root is the store's URI.
 func (b bounded) Root() string { return b.root }
+
+// patience bounds one request with its tries: whoever waits has a worker of the
+// propeller, or a client that may have no deadline.
+func patience(c config.Store) time.Duration { return 2 * c.Timeout.Duration }
 
 // objects is where the object store lies; public is the server as clients
 // reach it, if that is another way.

@@ -61,7 +61,7 @@ func NewPropeller(ctx context.Context, cfg config.Propeller, log *slog.Logger, r
 	c := propeller.Default()
 	c.Workers, c.QPS, c.Burst, c.CRTTL = cfg.Workers, float32(cfg.QPS), cfg.Burst, cfg.Retention.Duration
 	p.engine, err = propeller.New(propeller.Options{
-		Config: c, RESTConfig: kube, Cluster: cfg.Cluster, Blobs: blob.Within(storeTime, blobs), Gate: gate, Log: log, Plugins: builtins(cfg),
+		Config: c, RESTConfig: kube, Cluster: cfg.Cluster, Blobs: blob.Within(patience(cfg.ObjectStore), blobs), Gate: gate, Log: log, Plugins: builtins(cfg),
 	})
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "start the engine of cluster %s", cfg.Cluster)
