@@ -99,6 +99,9 @@ type Status struct {
 	// Failure is set with TaskFailed and TaskRetryableFailed. With a phase that
 	// is no end it means: stop the attempt, and then record this failure.
 	Failure *Failure
+	// Lingers says of an attempt that has ended that something of it runs still:
+	// it is aborted once its end is recorded.
+	Lingers bool
 	State   []byte // opaque, kept in the FlyteWorkflow
 	Logs    []LogLink
 }

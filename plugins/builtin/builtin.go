@@ -9,19 +9,22 @@ import (
 
 	"github.com/skein-project/skein/plugins"
 	"github.com/skein-project/skein/plugins/container"
+	"github.com/skein-project/skein/plugins/pod"
+	"github.com/skein-project/skein/plugins/sidecar"
 )
 
-// Config holds the configuration of each plugin.
+// Config holds the configuration of what plugins share, and of each.
 type Config struct {
-	Container container.Config
+	Pod pod.Config // of every plugin that makes pods
 }
 
-// Default is each plugin's own default.
-func Default() Config { return Config{Container: container.Default()} }
+// Default is the default of each.
+func Default() Config { return Config{Pod: pod.Default()} }
 
 // All makes every plugin, and names the one that runs containers of task types
 // that nobody claims. The client reads from a cache, live from the API server.
 func All(c Config, cached client.Client, live client.Reader) (all []plugins.Plugin, fallback plugins.Plugin) {
-	containers := container.New(container.Options{Client: cached, Live: live, Config: c.Container})
-	return []plugins.Plugin{containers}, containers
+	pods := pod.NewRunner(pod.Options{Client: cached, Live: live, Config: c.Pod})
+	containers := container.New(pods)
+	return []plugins.Plugin{containers, sidecar.New(pods)}, containers
 }

@@ -93,6 +93,7 @@ func (a *Actor) Do(ctx context.Context, wf *v1alpha1.FlyteWorkflow, w observe.Wo
 	}
 	seq, err := t.write(ctx, &s)
 	if err == nil {
+		t.release(ctx, &s)
 		a.spans.ended(a.Cluster, wf, w.View.Status.Nodes, &s)
 	}
 	return seq, errors.Join(append(t.errs, err)...)

@@ -70,8 +70,9 @@ func (t *turn) start(ctx context.Context, s workflow.Start) (workflow.Result, er
 // taskFile writes the task's template beside its inputs, if its arguments ask
 // for it.
 func (t *turn) taskFile(ctx context.Context, s workflow.Start) error {
-	c := s.Spec.Task.GetContainer()
-	if !strings.Contains(strings.ToLower(strings.Join(slices.Concat(c.GetCommand(), c.GetArgs()), " ")), "tasktemplatepath") {
+	c, pod := s.Spec.Task.GetContainer(), s.Spec.Task.GetK8SPod().GetPodSpec().String()
+	words := append(slices.Concat(c.GetCommand(), c.GetArgs()), pod)
+	if !strings.Contains(strings.ToLower(strings.Join(words, " ")), "tasktemplatepath") {
 		return nil
 	}
 	data, err := proto.Marshal(s.Spec.Task)

@@ -206,7 +206,7 @@ func (o *Observer) attempt(ctx context.Context, namespace string, v workflow.Vie
 
 func observation(s plugins.Status) workflow.Observation {
 	o := workflow.Observation{Phase: s.Phase, Missing: s.Missing, Reason: s.Reason,
-		StartedAt: s.StartedAt, EndedAt: s.EndedAt, State: s.State, Failure: Failure(s.Failure)}
+		StartedAt: s.StartedAt, EndedAt: s.EndedAt, State: s.State, Lingers: s.Lingers, Failure: Failure(s.Failure)}
 	for _, l := range s.Logs {
 		o.Logs = append(o.Logs, v1alpha1.LogLink{Name: l.Name, URI: l.URI})
 	}

@@ -19,7 +19,7 @@ type Plugins struct {
 }
 
 // NewPlugins takes plugins in order of preference: of two that run a task
-// type, the first does. The fallback runs containers of any other type; it may
+// type, the first does. The fallback runs containers and pods of any other type; it may
 // be nil.
 func NewPlugins(fallback plugins.Plugin, all ...plugins.Plugin) Plugins {
 	p := Plugins{byType: map[string]plugins.Plugin{}, fallback: fallback}
@@ -55,7 +55,7 @@ func (p Plugins) For(taskType string, t *core.TaskTemplate) plugins.Plugin {
 	if one := p.byType[taskType]; one != nil {
 		return one
 	}
-	if t.GetContainer() != nil {
+	if t.GetContainer() != nil || t.GetK8SPod() != nil {
 		return p.fallback
 	}
 	return nil

@@ -33,6 +33,7 @@ type Graph struct {
 	tasks     map[v1alpha1.EntityRef]*core.TaskTemplate
 	compiled  map[v1alpha1.EntityRef]*core.CompiledWorkflow
 	templates map[v1alpha1.EntityRef]*Template
+	pods      bool // see Pods
 }
 
 // Template is one workflow of a Graph.
@@ -186,6 +187,7 @@ func (g *Graph) node(t *Template, spec *core.Node) (*Node, error) {
 		if n.Task = g.tasks[ref]; n.Task == nil {
 			return nil, fmt.Errorf("the closure has no task %s", ref.Name)
 		}
+		g.pods = g.pods || bringsPod(n.Task, spec)
 	case spec.GetWorkflowNode().GetSubWorkflowRef() != nil:
 		n.Kind = KindSubWorkflow
 		sub, err := g.subWorkflow(Ref(spec.GetWorkflowNode().GetSubWorkflowRef()))

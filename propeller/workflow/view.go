@@ -64,6 +64,7 @@ type Observation struct {
 	// Failure is set with TaskFailed and TaskRetryableFailed. With a phase that
 	// is no end it says: stop the attempt, and then record this.
 	Failure   *Failure
+	Lingers   bool // it has ended, and something of it runs still
 	State     []byte
 	Logs      []v1alpha1.LogLink
 	OutputURI string // of outputs.pb, with TaskSucceeded

@@ -30,7 +30,7 @@ import (
 	"github.com/skein-project/skein/plugins"
 	"github.com/skein-project/skein/plugins/blob"
 	"github.com/skein-project/skein/plugins/builtin"
-	"github.com/skein-project/skein/plugins/container"
+	"github.com/skein-project/skein/plugins/pod"
 	"github.com/skein-project/skein/propeller"
 )
 
@@ -135,12 +135,12 @@ func (g *gate) MayStart(id flow.ExecutionID, epoch flow.Epoch) (time.Time, strin
 
 func builtins(cfg config.Propeller) func(propeller.Clients) ([]plugins.Plugin, plugins.Plugin) {
 	c := builtin.Default()
-	c.Container.Defaults = container.ResourceConfig{CPU: cfg.Tasks.DefaultCPU, Memory: cfg.Tasks.DefaultMemory}
-	c.Container.Limits = container.ResourceConfig{CPU: cfg.Tasks.LimitCPU, Memory: cfg.Tasks.LimitMemory}
-	c.Container.CopilotImage, c.Container.CopilotStore = cfg.Pods.CopilotImage, copilotStore(cfg.ObjectStore)
-	c.Container.DefaultEnv = podEnv(cfg)
+	c.Pod.Defaults = pod.ResourceConfig{CPU: cfg.Tasks.DefaultCPU, Memory: cfg.Tasks.DefaultMemory}
+	c.Pod.Limits = pod.ResourceConfig{CPU: cfg.Tasks.LimitCPU, Memory: cfg.Tasks.LimitMemory}
+	c.Pod.CopilotImage, c.Pod.CopilotStore = cfg.Pods.CopilotImage, copilotStore(cfg.ObjectStore)
+	c.Pod.DefaultEnv = podEnv(cfg)
 	if cfg.Pods.StoreHostPath {
-		c.Container.StoreHostPath = cfg.ObjectStore.Root
+		c.Pod.StoreHostPath = cfg.ObjectStore.Root
 	}
 	return func(clients propeller.Clients) ([]plugins.Plugin, plugins.Plugin) {
 		var cached client.Client = clients.Client

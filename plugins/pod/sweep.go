@@ -1,4 +1,4 @@
-package container
+package pod
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 )
 
 // Sweep aborts each pod that the owner controls and that has not ended.
-func (p *Plugin) Sweep(ctx context.Context, namespace, execution string, owner types.UID) (bool, error) {
+func (r *Runner) Sweep(ctx context.Context, namespace, execution string, owner types.UID) (bool, error) {
 	var pods corev1.PodList
-	err := p.Client.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelExecution: labelValue(execution)},
+	err := r.Client.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelExecution: labelValue(execution)},
 		client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return false, fmt.Errorf("list pods of %s: %w", execution, err)
@@ -28,7 +28,7 @@ func (p *Plugin) Sweep(ctx context.Context, namespace, execution string, owner t
 		if by == nil || by.UID != owner || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			continue
 		}
-		gone, err := p.Abort(ctx, plugins.Ref{Namespace: pod.Namespace, Name: pod.Name})
+		gone, err := r.Abort(ctx, plugins.Ref{Namespace: pod.Namespace, Name: pod.Name})
 		if err != nil {
 			return false, err
 		}

@@ -1,4 +1,4 @@
-package container
+package pod
 
 import (
 	"errors"
@@ -71,7 +71,7 @@ func TestTemplates(t *testing.T) {
 func TestBuild(t *testing.T) {
 	c := Default()
 	c.StoreHostPath, c.DefaultEnv = "/s", map[string]string{"C": "3"}
-	pod, err := Build(attempt("{{.input}}"), c)
+	pod, err := Build(attempt("{{.input}}"), c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestResources(t *testing.T) {
 			task := attempt()
 			task.Template.GetContainer().Resources = c.of
 			task.Overrides = &core.TaskNodeOverrides{Resources: c.override}
-			pod, err := Build(task, Default())
+			pod, err := Build(task, Default(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestResources(t *testing.T) {
 func TestCopilotIsPutAroundTheTask(t *testing.T) {
 	task := attempt("{{.inputs.n}}")
 	task.Template.GetContainer().DataConfig = &core.DataLoadingConfig{Enabled: true, OutputPath: "/out"}
-	pod, err := Build(task, Default())
+	pod, err := Build(task, Default(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,82 +149,6 @@ func TestCopilotIsPutAroundTheTask(t *testing.T) {
 	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{ended(0, "")}}
 	if s := Read(pod, Default(), time.Now()); s.Phase != flow.TaskRunning {
 		t.Errorf("%s while the side-car uploads", s.Phase)
-	}
-}
-
-func ended(code int32, reason string) corev1.ContainerStatus {
-	return corev1.ContainerStatus{Name: "main", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason}}}
-}
-
-func waits(reason string) corev1.ContainerStatus {
-	return corev1.ContainerStatus{Name: "main", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}
-}
-
-// TestPhases is the table of contract 19.3.
-func TestPhases(t *testing.T) {
-	now := time.Now()
-	old := metav1.NewTime(now.Add(-10 * time.Minute))
-	for _, c := range []struct {
-		name   string
-		status corev1.PodStatus
-		phase  flow.TaskPhase
-		code   string
-		system bool
-		retry  bool
-	}{
-		{"unscheduled", corev1.PodStatus{Phase: "Pending", Conditions: []corev1.PodCondition{{Type: "PodScheduled", Status: "False", Reason: "Unschedulable"}}}, flow.TaskQueued, "", false, false},
-		{"new", corev1.PodStatus{Phase: "Pending"}, flow.TaskQueued, "", false, false},
-		{"creating", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("ContainerCreating")}}, flow.TaskInitializing, "", false, false},
-		{"pull error", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("ErrImagePull")}}, flow.TaskInitializing, "", false, false},
-		{"back-off beyond the grace", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("ImagePullBackOff")}}, flow.TaskInitializing, "ImagePullBackOff", false, true},
-		{"create error beyond the grace", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("CreateContainerError")}}, flow.TaskInitializing, "CreateContainerError", false, false},
-		{"config error", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("CreateContainerConfigError")}}, flow.TaskInitializing, "CreateContainerConfigError", false, false},
-		{"invalid image", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("InvalidImageName")}}, flow.TaskInitializing, "InvalidImageName", false, false},
-		{"other waiting", corev1.PodStatus{Phase: "Pending", ContainerStatuses: []corev1.ContainerStatus{waits("Moon")}}, flow.TaskInitializing, "Moon", true, true},
-		{"running", corev1.PodStatus{Phase: "Running"}, flow.TaskRunning, "", false, false},
-		{"running, ended well", corev1.PodStatus{Phase: "Running", ContainerStatuses: []corev1.ContainerStatus{ended(0, "Completed")}}, flow.TaskSucceeded, "", false, false},
-		{"running, ended badly", corev1.PodStatus{Phase: "Running", ContainerStatuses: []corev1.ContainerStatus{ended(2, "Error")}}, flow.TaskRetryableFailed, "Error", false, true},
-		{"no primary", corev1.PodStatus{Phase: "Running", ContainerStatuses: []corev1.ContainerStatus{{Name: "other"}}}, flow.TaskRunning, "PrimaryContainerNotFound", false, false},
-		{"succeeded", corev1.PodStatus{Phase: "Succeeded"}, flow.TaskSucceeded, "", false, false},
-		{"succeeded with OOM", corev1.PodStatus{Phase: "Succeeded", ContainerStatuses: []corev1.ContainerStatus{ended(137, "OOMKilled")}}, flow.TaskRetryableFailed, "OOMKilled", false, true},
-		{"OOM", corev1.PodStatus{Phase: "Failed", ContainerStatuses: []corev1.ContainerStatus{ended(137, "OOMKilled")}}, flow.TaskRetryableFailed, "OOMKilled", false, true},
-		{"killed", corev1.PodStatus{Phase: "Failed", ContainerStatuses: []corev1.ContainerStatus{ended(137, "Error")}}, flow.TaskRetryableFailed, "Interrupted", true, true},
-		{"node shutdown", corev1.PodStatus{Phase: "Failed", Reason: "NodeShutdown", ContainerStatuses: []corev1.ContainerStatus{ended(137, "Error")}}, flow.TaskRetryableFailed, "NodeShutdown", true, true},
-		{"exit code", corev1.PodStatus{Phase: "Failed", ContainerStatuses: []corev1.ContainerStatus{ended(3, "Error")}}, flow.TaskRetryableFailed, "Error", false, true},
-		{"evicted", corev1.PodStatus{Phase: "Failed", Reason: "Evicted"}, flow.TaskRetryableFailed, "Evicted", false, true},
-		{"nothing known", corev1.PodStatus{Phase: "Failed"}, flow.TaskRetryableFailed, "UnknownError", true, true},
-		{"unknown", corev1.PodStatus{Phase: "Unknown", Message: "node is lost"}, flow.TaskRunning, "", false, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: old, Annotations: map[string]string{annotationPrimary: "main"}}, Status: c.status}
-			s := Read(pod, Default(), now)
-			if s.Phase != c.phase {
-				t.Errorf("%s, want %s", s.Phase, c.phase)
-			}
-			if f := s.Failure; (f != nil) != (c.code != "") || f != nil && (f.Code != c.code || f.System != c.system || f.Retryable != c.retry) {
-				t.Errorf("failure %+v", f)
-			}
-			fresh := pod.DeepCopy()
-			fresh.CreationTimestamp = metav1.NewTime(now)
-			if f := Read(fresh, Default(), now).Failure; f != nil && (f.Code == "ImagePullBackOff" || f.Code == "CreateContainerError") {
-				t.Errorf("%s has no grace", f.Code)
-			}
-		})
-	}
-}
-
-func TestDeletedPods(t *testing.T) {
-	now := time.Now()
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{Time: now}}, Status: corev1.PodStatus{Phase: "Running"}}
-	if s := Read(pod, Default(), now); s.Phase != flow.TaskRunning || s.Failure != nil {
-		t.Errorf("within its grace: %+v", s)
-	}
-	if s := Read(pod, Default(), now.Add(2*time.Minute)); s.Failure == nil || s.Phase != flow.TaskRunning || !s.Failure.System {
-		t.Errorf("given up: %+v", s)
-	}
-	pod.Status.Phase = "Failed"
-	if s := Read(pod, Default(), now); s.Failure == nil || s.Failure.Code != "UnexpectedObjectDeletion" || s.Phase != flow.TaskRetryableFailed {
-		t.Errorf("ended: %+v", s)
 	}
 }
 
@@ -259,7 +183,7 @@ func TestStartObserveAbortAreRepeatable(t *testing.T) {
 	scheme := runtime.NewScheme()
 	_ = corev1.AddToScheme(scheme)
 	c := fake.NewClientBuilder().WithScheme(scheme).Build()
-	p := New(Options{Client: c, Live: c, Config: Default()})
+	p := NewRunner(Options{Client: c, Live: c, Config: Default()})
 	task := attempt("x")
 	for range 2 {
 		if err := p.Start(t.Context(), task); err != nil {

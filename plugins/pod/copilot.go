@@ -1,4 +1,4 @@
-package container
+package pod
 
 import (
 	"encoding/base64"
@@ -20,13 +20,17 @@ const (
 	defaultOutputs = "/var/flyte/outputs"
 )
 
+// ofCopilot are containers of ours, not of the task.
+func ofCopilot(c *corev1.Container) bool { return c.Name == downloaderName || c.Name == uploaderName }
+
 func hasCopilot(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == uploaderName })
 }
 
 // addCopilot puts an init container before the task, which makes files of its
-// inputs, and a native side-car beside it, which makes outputs of its files.
-func addCopilot(pod *corev1.Pod, task plugins.Task, d *core.DataLoadingConfig, c Config) error {
+// inputs and whose name it gives, and a native side-car beside it, which makes
+// outputs of its files.
+func addCopilot(pod *corev1.Pod, task plugins.Task, primary string, d *core.DataLoadingConfig, c Config) (string, error) {
 	in, out := d.GetInputPath(), d.GetOutputPath()
 	if in == "" {
 		in = defaultInputs
@@ -36,16 +40,17 @@ func addCopilot(pod *corev1.Pod, task plugins.Task, d *core.DataLoadingConfig, c
 	}
 	inputs, err := interfaceFlag(task.Template.GetInterface().GetInputs())
 	if err != nil {
-		return err
+		return "", err
 	}
 	outputs, err := interfaceFlag(task.Template.GetInterface().GetOutputs())
 	if err != nil {
-		return err
+		return "", err
 	}
 	pod.Spec.Volumes = append(pod.Spec.Volumes, emptyDir(volumeInputs), emptyDir(volumeOutputs))
 	inMount := corev1.VolumeMount{Name: volumeInputs, MountPath: in}
 	outMount := corev1.VolumeMount{Name: volumeOutputs, MountPath: out}
-	main := &pod.Spec.Containers[0]
+	i := slices.IndexFunc(pod.Spec.Containers, func(one corev1.Container) bool { return one.Name == primary })
+	main := &pod.Spec.Containers[i]
 	main.VolumeMounts = append(main.VolumeMounts, inMount, outMount)
 
 	always := corev1.ContainerRestartPolicyAlways
@@ -64,7 +69,7 @@ func addCopilot(pod *corev1.Pod, task plugins.Task, d *core.DataLoadingConfig, c
 	if d.GetIoStrategy().GetUploadMode() != core.IOStrategy_DO_NOT_UPLOAD {
 		pod.Spec.InitContainers = append(pod.Spec.InitContainers, up)
 	}
-	return nil
+	return downloaderName, nil
 }
 
 func copilotContainer(name string, env []corev1.EnvVar, c Config, args ...string) corev1.Container {

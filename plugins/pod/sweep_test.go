@@ -1,4 +1,4 @@
-package container
+package pod
 
 import (
 	"testing"
@@ -25,7 +25,7 @@ func TestSweepStopsOnlyTheOwnersRunningPods(t *testing.T) {
 	other.OwnerReferences[0].UID = "another"
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(pod("a", corev1.PodRunning), pod("b", corev1.PodPending),
 		pod("done", corev1.PodSucceeded), pod("failed", corev1.PodFailed), other).Build()
-	p := New(Options{Client: c, Live: c})
+	p := NewRunner(Options{Client: c, Live: c})
 	done, err := p.Sweep(t.Context(), "ns", "ex", "u-0")
 	if err != nil || !done {
 		t.Fatalf("%v %v", done, err)

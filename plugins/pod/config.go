@@ -1,4 +1,4 @@
-package container
+package pod
 
 import (
 	"fmt"
@@ -17,12 +17,27 @@ type Config struct {
 	StoreHostPath string            // folder of the object store, mounted at the same path; empty: none
 	DefaultEnv    map[string]string // of every container, such as the object store's credentials
 	ConsoleURL    string            // console's root, for FLYTE_EXECUTION_URL; empty: not set
+	Labels        map[string]string
 	Annotations   map[string]string
-	GPUResource   string // Kubernetes' name for a GPU
+
+	// Template is the pod template below tasks that name none; it need not
+	// exist. TemplateNamespace is looked in after the task's own namespace.
+	Template          string
+	TemplateNamespace string
+
+	ServiceAccount   string // of tasks and executions that name none
+	ImagePullSecrets []string
+	NodeSelector     map[string]string
+	Tolerations      []corev1.Toleration
+	SchedulerName    string
 
 	InterruptibleSelector    map[string]string
 	InterruptibleTolerations []corev1.Toleration
-	SchedulerName            string
+
+	GPUResource         string // Kubernetes' name for a GPU
+	GPUDeviceLabel      string // label and taint of nodes: which accelerator they have
+	GPUPartitionLabel   string // label and taint of nodes: the size of its partitions
+	ResourceTolerations map[corev1.ResourceName][]corev1.Toleration
 
 	CopilotImage     string
 	CopilotStore     []string // flags that tell copilot where the object store lies
@@ -30,20 +45,19 @@ type Config struct {
 
 	ImagePullGrace       time.Duration // how long an image may be retried
 	CreateContainerGrace time.Duration
+	MountGrace           time.Duration // how long a pod may wait for secrets that it mounts
+	PendingTimeout       time.Duration // how long a pod may be pending at all; 0: for ever
 	DeletionGrace        time.Duration // beyond a deleted pod's own, until it is given up
 }
-
-// ResourceConfig is an amount as people write it; an empty field says nothing.
-type ResourceConfig struct{ CPU, Memory string }
 
 // Default is for small clusters and for one machine.
 func Default() Config {
 	return Config{
 		Defaults: ResourceConfig{CPU: "100m", Memory: "512Mi"}, Limits: ResourceConfig{Memory: "1Gi"},
 		Annotations: map[string]string{"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
-		GPUResource: "nvidia.com/gpu", CopilotImage: "skein-propeller",
-		CopilotResources: ResourceConfig{CPU: "10m", Memory: "64Mi"},
-		ImagePullGrace:   3 * time.Minute, CreateContainerGrace: 3 * time.Minute, DeletionGrace: time.Minute,
+		GPUResource: "nvidia.com/gpu", GPUDeviceLabel: "k8s.amazonaws.com/accelerator", GPUPartitionLabel: "k8s.amazonaws.com/gpu-partition-size",
+		CopilotImage: "skein-propeller", CopilotResources: ResourceConfig{CPU: "10m", Memory: "64Mi"},
+		ImagePullGrace: 3 * time.Minute, CreateContainerGrace: 3 * time.Minute, MountGrace: 3 * time.Minute, DeletionGrace: time.Minute,
 	}
 }
 
@@ -58,6 +72,9 @@ func (c Config) Validate() error {
 	}
 	return nil
 }
+
+// ResourceConfig is an amount as people write it; an empty field says nothing.
+type ResourceConfig struct{ CPU, Memory string }
 
 func (r ResourceConfig) list() corev1.ResourceList {
 	l := corev1.ResourceList{}

@@ -1,4 +1,4 @@
-package container
+package pod
 
 import (
 	"regexp"
@@ -41,12 +41,12 @@ func forbidden(err error) error {
 	return &plugins.Failure{Code: "RuntimeFailure", Message: text, Retryable: true}
 }
 
-var amounts = regexp.MustCompile(`(requested|limited): (\S+)`)
+var quotaAmounts = regexp.MustCompile(`(requested|limited): (\S+)`)
 
 // never reports whether the quota would refuse the pod even if it were alone.
 func never(text string) bool {
 	asked, hard := map[string]string{}, map[string]string{}
-	for _, m := range amounts.FindAllStringSubmatch(text, -1) {
+	for _, m := range quotaAmounts.FindAllStringSubmatch(text, -1) {
 		into := asked
 		if m[1] == "limited" {
 			into = hard

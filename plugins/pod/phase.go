@@ -1,4 +1,4 @@
-package container
+package pod
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func Read(pod *corev1.Pod, c Config, now time.Time) plugins.Status {
 	case corev1.PodRunning:
 		running(pod, &s)
 	case corev1.PodUnknown:
-		s.Phase = flow.TaskRunning
+		s.Phase, s.Reason = flow.TaskRunning, join(pod.Status.Reason, pod.Status.Message)
 	default:
 		s.Phase = flow.TaskQueued
 	}
@@ -62,31 +62,56 @@ func primary(pod *corev1.Pod) *corev1.ContainerStatus {
 
 func pending(pod *corev1.Pod, c Config, now time.Time, s *plugins.Status) {
 	s.Phase = flow.TaskQueued
+	if scheduled(pod, s) {
+		containersWait(pod, c, now.Sub(waitsSince(pod)), s)
+	}
+	if s.Failure == nil && c.PendingTimeout > 0 && now.Sub(pod.CreationTimestamp.Time) >= c.PendingTimeout {
+		s.Failure = &plugins.Failure{Code: "PodPendingTimeout", System: true, Retryable: true,
+			Message: fmt.Sprintf("the pod was pending for %s. %s", c.PendingTimeout, s.Reason)}
+	}
+}
+
+// scheduled is false for a pod of which it is known that it has no node.
+func scheduled(pod *corev1.Pod, s *plugins.Status) bool {
 	for _, cond := range pod.Status.Conditions {
 		if cond.Type != corev1.PodScheduled {
 			continue
 		}
 		if cond.Status == corev1.ConditionFalse {
 			s.Reason = join(cond.Reason, cond.Message)
-			return
+			return false
 		}
 		s.Phase = flow.TaskInitializing
 	}
+	return true
+}
+
+// containersWait looks at why containers have not started. The first that
+// waits for what will not come decides.
+func containersWait(pod *corev1.Pod, c Config, since time.Duration, s *plugins.Status) {
 	for _, cs := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if w := cs.State.Waiting; w != nil && w.Reason != "" {
-			s.Phase = flow.TaskInitializing
-			s.Reason = join(w.Reason, w.Message)
-			s.Failure = waiting(w, c, now.Sub(waitsSince(pod)))
+		w := cs.State.Waiting
+		if w == nil || w.Reason == "" {
+			continue
 		}
-		if s.Failure != nil {
+		s.Phase = flow.TaskInitializing
+		s.Reason = join(w.Reason, w.Message)
+		if s.Failure = waiting(w, c, since); s.Failure != nil {
 			return
+		}
+	}
+	if secrets := unmounted(pod); secrets != "" {
+		s.Reason = join(s.Reason, "waits for "+secrets)
+		if since >= c.MountGrace {
+			s.Failure = &plugins.Failure{Code: "SecretNotMounted", Retryable: true,
+				Message: fmt.Sprintf("the pod waited %s for %s: %s", c.MountGrace, secrets, s.Reason)}
 		}
 	}
 }
 
 // waiting says whether a container waits for what will not come.
 func waiting(w *corev1.ContainerStateWaiting, c Config, since time.Duration) *plugins.Failure {
-	f := &plugins.Failure{Code: w.Reason, Message: w.Message}
+	f := &plugins.Failure{Code: w.Reason, Message: first(w.Message, w.Reason)}
 	switch w.Reason {
 	case "ContainerCreating", "PodInitializing", "ErrImagePull":
 		return nil
@@ -106,6 +131,39 @@ func waiting(w *corev1.ContainerStateWaiting, c Config, since time.Duration) *pl
 	return f
 }
 
+// unmounted names the secrets that a pod mounts, while its volumes are not
+// mounted. A kubelet says so only by a condition, and why only in an event; a
+// process node says why.
+func unmounted(pod *corev1.Pod) string {
+	i := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == volumeSecrets && v.Projected != nil })
+	if i < 0 {
+		return ""
+	}
+	waits := slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReadyToStartContainers && c.Status == corev1.ConditionFalse
+	})
+	for _, cs := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		w := cs.State.Waiting
+		if w == nil {
+			return ""
+		}
+		waits = waits || w.Message != ""
+	}
+	if !waits {
+		return ""
+	}
+	var names []string
+	for _, p := range pod.Spec.Volumes[i].Projected.Sources {
+		for _, item := range p.Secret.Items {
+			name := fmt.Sprintf("key %s of secret %s", item.Key, p.Secret.Name)
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return strings.Join(names, ", ") + " in namespace " + pod.Namespace
+}
+
 // waitsSince is when the pod last became unready.
 func waitsSince(pod *corev1.Pod) time.Time {
 	since := pod.CreationTimestamp.Time
@@ -120,7 +178,7 @@ func waitsSince(pod *corev1.Pod) time.Time {
 }
 
 func running(pod *corev1.Pod, s *plugins.Status) {
-	s.Phase = flow.TaskRunning
+	s.Phase, s.Reason = flow.TaskRunning, join(pod.Status.Reason, pod.Status.Message)
 	p := primary(pod)
 	if p == nil {
 		if len(pod.Status.ContainerStatuses) > 0 {
@@ -133,6 +191,7 @@ func running(pod *corev1.Pod, s *plugins.Status) {
 	if p.State.Terminated == nil || hasCopilot(pod) {
 		return
 	}
+	s.Lingers = slices.ContainsFunc(pod.Status.ContainerStatuses, func(cs corev1.ContainerStatus) bool { return cs.State.Terminated == nil })
 	if p.State.Terminated.ExitCode == 0 {
 		s.Phase = flow.TaskSucceeded
 		return
@@ -141,72 +200,11 @@ func running(pod *corev1.Pod, s *plugins.Status) {
 }
 
 func succeeded(pod *corev1.Pod, s *plugins.Status) {
+	if cs, t := outOfMemory(pod); t != nil {
+		fail(s, &plugins.Failure{Code: oomKilled, Message: describe(cs, t), Retryable: true})
+		return
+	}
 	s.Phase = flow.TaskSucceeded
-	for _, cs := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if t := cs.State.Terminated; t != nil && t.Reason == oomKilled {
-			fail(s, &plugins.Failure{Code: oomKilled, Message: describe(cs.Name, t), Retryable: true})
-			return
-		}
-	}
-}
-
-const (
-	oomKilled   = "OOMKilled"
-	interrupted = "Interrupted"
-)
-
-// The reasons that a node gives for pods that it did not end for their own sake.
-var nodeReasons = []string{"Shutdown", "Terminated", "NodeShutdown", "NodeAffinity"}
-
-func failed(pod *corev1.Pod, s *plugins.Status) {
-	f := &plugins.Failure{Code: "UnknownError", Message: "the pod failed, and nothing says why", System: true, Retryable: true}
-	if r := pod.Status.Reason; r != "" {
-		f.Code, f.System = r, slices.Contains(nodeReasons, r)
-		f.Message = join(r, pod.Status.Message)
-	}
-	name := pod.Annotations[annotationPrimary]
-	for _, cs := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses) {
-		t := cs.State.Terminated
-		if t == nil || t.ExitCode == 0 {
-			continue
-		}
-		if f.Code == "UnknownError" {
-			f.Message = ""
-		}
-		f.Message = strings.TrimSpace(f.Message + "\n" + describe(cs.Name, t))
-		switch {
-		case t.Reason == oomKilled:
-			f.Code, f.System = oomKilled, false
-		case f.Code == oomKilled || slices.Contains(nodeReasons, f.Code):
-		case cs.Name == name && (t.ExitCode == 137 || t.ExitCode == 247) && pod.Status.Reason == "":
-			f.Code, f.System = interrupted, true
-		case f.Code == "UnknownError":
-			f.Code, f.System = orError(t.Reason), false
-		}
-	}
-	fail(s, f)
-}
-
-func orError(reason string) string {
-	if reason == "" {
-		return "Error"
-	}
-	return reason
-}
-
-func fail(s *plugins.Status, f *plugins.Failure) {
-	s.Failure, s.Reason, s.Phase = f, f.Message, flow.TaskFailed
-	if f.Retryable {
-		s.Phase = flow.TaskRetryableFailed
-	}
-}
-
-func describe(name string, t *corev1.ContainerStateTerminated) string {
-	text := fmt.Sprintf("[%s] terminated with exit code (%d). Reason [%s].", name, t.ExitCode, t.Reason)
-	if t.Message != "" {
-		text += " Message:\n" + t.Message
-	}
-	return text
 }
 
 // deleted is about pods that somebody else deletes: an end that follows is the
@@ -216,6 +214,9 @@ func deleted(pod *corev1.Pod, c Config, now time.Time, s *plugins.Status) {
 		return
 	}
 	f := &plugins.Failure{Code: "UnexpectedObjectDeletion", Message: "the pod was deleted, and not by us", System: true, Retryable: true}
+	if why := disruption(pod); why != "" {
+		f.Message = "the pod was deleted. " + why
+	}
 	switch {
 	case s.Phase == flow.TaskFailed || s.Phase == flow.TaskRetryableFailed:
 		fail(s, f)

@@ -1,4 +1,4 @@
-package container
+package pod
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ func render(words []string, task plugins.Task) ([]string, error) {
 	values := variables(task)
 	out := make([]string, 0, len(words))
 	for _, word := range words {
-		var bad error
+		var wrong error
 		out = append(out, variable.ReplaceAllStringFunc(word, func(m string) string {
 			name := variable.FindStringSubmatch(m)[1]
 			if v, ok := values[strings.ToLower(name)]; ok {
@@ -31,12 +31,12 @@ func render(words []string, task plugins.Task) ([]string, error) {
 			}
 			text, err := inputText(task, input)
 			if err != nil {
-				bad = err
+				wrong = err
 			}
 			return text
 		}))
-		if bad != nil {
-			return nil, &plugins.Failure{Code: "BadTaskFormat", Message: bad.Error()}
+		if wrong != nil {
+			return nil, bad("%s", wrong)
 		}
 	}
 	return out, nil
