@@ -48,6 +48,9 @@ func (s *scope) checkNode(n *node) {
 func (s *scope) taskInterface(at place, t *core.TaskNode) *iface {
 	checkResources(&s.found, at, "overrides.resources", t.GetOverrides().GetResources())
 	checkSharedMemory(&s.found, at, t.GetOverrides().GetExtendedResources())
+	if pod := t.GetOverrides().GetPodTemplate(); len(pod.GetPodSpec().GetFields()) > 0 {
+		checkPod(&s.found, at, "overrides.pod_template", pod, "")
+	}
 	if t.GetReferenceId() == nil {
 		s.found.add(at, ValueRequired, "the task node has no reference id")
 		return nil

@@ -49,6 +49,10 @@ func checkTask(found *problemList, t *core.TaskTemplate) {
 		checkEnv(found, at, t.GetContainer().GetEnv())
 		checkResources(found, at, "container", t.GetContainer().GetResources())
 	}
+	if t.GetK8SPod() != nil {
+		checkPod(found, at, "the pod", t.GetK8SPod(), t.GetConfig()[primaryKey])
+	}
+	checkSecrets(found, at, t.GetSecurityContext().GetSecrets())
 	checkSharedMemory(found, at, t.GetExtendedResources())
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/skein-project/skein/api/flyteidl/core"
@@ -55,6 +56,20 @@ func TestTask(t *testing.T) {
 		{"an unknown resource", resources(&core.Resources{Limits: entries{entry(99, "2")}}), []string{"UnrecognizedValue"}},
 		{"half a GPU", resources(&core.Resources{Limits: entries{entry(core.Resources_GPU, "500m")}}), []string{"InvalidValue"}},
 		{"fewer GPUs than the limit", resources(&core.Resources{Requests: entries{entry(core.Resources_GPU, "1")}, Limits: entries{entry(core.Resources_GPU, "2")}}), []string{"InvalidValue"}},
+		{"a pod", podOf(pod{"containers": items{pod{"name": "primary", "image": "i"}}}), nil},
+		{"a pod without a spec", func(t *core.TaskTemplate) { t.Target = &core.TaskTemplate_K8SPod{K8SPod: &core.K8SPod{}} }, []string{"ValueRequired"}},
+		{"a pod without the task's container", podOf(pod{"containers": items{pod{"name": "other", "image": "i"}}}), []string{"ValueRequired"}},
+		{"a pod whose task has no image", podOf(pod{"containers": items{pod{"name": "primary"}}}), []string{"ValueRequired"}},
+		{"secrets", secrets(&core.Secret{Group: "g.h", Key: "K_1", EnvVar: "A"}, &core.Secret{Group: "g.h", Key: "K_1", GroupVersion: "v.2"}), nil},
+		{"a secret without a group", secrets(&core.Secret{Key: "k"}), []string{"ValueRequired"}},
+		{"a secret without a key", secrets(&core.Secret{Group: "g"}), []string{"ValueRequired"}},
+		{"a group that names no Secret", secrets(&core.Secret{Group: "My_Group", Key: "k"}), []string{"InvalidValue"}},
+		{"a key that is a path", secrets(&core.Secret{Group: "g", Key: "../k"}), []string{"InvalidValue"}},
+		{"a version that is a path", secrets(&core.Secret{Group: "g", Key: "k", GroupVersion: "a/b"}), []string{"InvalidValue"}},
+		{"a mount that is not known", secrets(&core.Secret{Group: "g", Key: "k", MountRequirement: 9}), []string{"UnrecognizedValue"}},
+		{"a variable that cannot be", secrets(&core.Secret{Group: "g", Key: "k", EnvVar: "1=2"}), []string{"InvalidValue"}},
+		{"two secrets in one variable", secrets(&core.Secret{Group: "g", Key: "a", EnvVar: "X"}, &core.Secret{Group: "g", Key: "b", EnvVar: "X"}), []string{"ValueCollision"}},
+		{"two keys in one file", secrets(&core.Secret{Group: "g", Key: "a"}, &core.Secret{Group: "g", Key: "A"}), []string{"ValueCollision"}},
 		{"shared memory of no size", func(t *core.TaskTemplate) {
 			t.ExtendedResources = &core.ExtendedResources{SharedMemory: &core.SharedMemory{SizeLimit: "x"}}
 		}, []string{"InvalidValue"}},
@@ -68,4 +83,21 @@ func TestTask(t *testing.T) {
 			}
 		})
 	}
+}
+
+type (
+	pod   = map[string]any
+	items = []any
+)
+
+func podOf(spec pod) func(*core.TaskTemplate) {
+	s, err := structpb.NewStruct(spec)
+	if err != nil {
+		panic(err)
+	}
+	return func(t *core.TaskTemplate) { t.Target = &core.TaskTemplate_K8SPod{K8SPod: &core.K8SPod{PodSpec: s}} }
+}
+
+func secrets(all ...*core.Secret) func(*core.TaskTemplate) {
+	return func(t *core.TaskTemplate) { t.SecurityContext = &core.SecurityContext{Secrets: all} }
 }

@@ -15,7 +15,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -27,10 +26,7 @@ import (
 	"github.com/skein-project/skein/cmd/internal/telemetry"
 	"github.com/skein-project/skein/cmd/internal/version"
 	"github.com/skein-project/skein/federation/member"
-	"github.com/skein-project/skein/plugins"
 	"github.com/skein-project/skein/plugins/blob"
-	"github.com/skein-project/skein/plugins/builtin"
-	"github.com/skein-project/skein/plugins/pod"
 	"github.com/skein-project/skein/propeller"
 )
 
@@ -131,21 +127,6 @@ func (g *gate) MayStart(id flow.ExecutionID, epoch flow.Epoch) (time.Time, strin
 		return m.MayStart(id, epoch)
 	}
 	return time.Time{}, "this propeller is starting", false
-}
-
-func builtins(cfg config.Propeller) func(propeller.Clients) ([]plugins.Plugin, plugins.Plugin) {
-	c := builtin.Default()
-	c.Pod.Defaults = pod.ResourceConfig{CPU: cfg.Tasks.DefaultCPU, Memory: cfg.Tasks.DefaultMemory}
-	c.Pod.Limits = pod.ResourceConfig{CPU: cfg.Tasks.LimitCPU, Memory: cfg.Tasks.LimitMemory}
-	c.Pod.CopilotImage, c.Pod.CopilotStore = cfg.Pods.CopilotImage, copilotStore(cfg.ObjectStore)
-	c.Pod.DefaultEnv = podEnv(cfg)
-	if cfg.Pods.StoreHostPath {
-		c.Pod.StoreHostPath = cfg.ObjectStore.Root
-	}
-	return func(clients propeller.Clients) ([]plugins.Plugin, plugins.Plugin) {
-		var cached client.Client = clients.Client
-		return builtin.All(c, cached, clients.Live)
-	}
 }
 
 func kubeConfig(path string) (*rest.Config, error) {

@@ -28,13 +28,6 @@ type Propeller struct {
 	Telemetry   Telemetry `json:"telemetry"`
 }
 
-// Pods says how task pods are made.
-type Pods struct {
-	CopilotImage  string            `json:"copilotImage"`
-	StoreHostPath bool              `json:"storeHostPath"` // mount the object store's folder at its own path
-	Env           map[string]string `json:"env"`           // for every container
-}
-
 // DefaultPropeller is the configuration before file, environment and flags.
 func DefaultPropeller() Propeller {
 	return Propeller{
@@ -45,7 +38,7 @@ func DefaultPropeller() Propeller {
 		Retention:   Seconds(24 * 3600),
 		Tasks:       DefaultAdmin().Tasks,
 		ObjectStore: DefaultAdmin().ObjectStore,
-		Pods:        Pods{CopilotImage: "skein-propeller"},
+		Pods:        defaultPods(),
 		Telemetry:   Telemetry{Level: "info", Format: "text"},
 	}
 }
@@ -80,6 +73,7 @@ func (p *Propeller) Validate() error {
 	if p.Retention.Duration <= 0 {
 		c.add("retention: must be above 0, got %s", p.Retention)
 	}
+	p.Pods.check(c)
 	c.telemetry(p.Telemetry)
 	return c.err()
 }
