@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
@@ -188,23 +187,5 @@ func TestTraceparent(t *testing.T) {
 	shape := regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-01$`)
 	if got := traceparent(metadata.NewIncomingContext(t.Context(), nil)); !shape.MatchString(got) {
 		t.Errorf("made the traceparent %q", got)
-	}
-}
-
-func TestPodAsks(t *testing.T) {
-	spec, err := structpb.NewStruct(map[string]any{"containers": []any{
-		map[string]any{"name": "main", "resources": map[string]any{"requests": map[string]any{"cpu": "500m", "memory": "1Gi"},
-			"limits": map[string]any{"nvidia.com/gpu": "2", "cpu": "4"}}},
-		map[string]any{"name": "side", "resources": map[string]any{"requests": map[string]any{"cpu": 1.0, "memory": "odd"}}},
-		map[string]any{"name": "bare"},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := podAsked(spec), (flow.Resources{MilliCPU: 1500, Memory: 1 << 30, GPUs: 2}); got != want {
-		t.Errorf("asks for %+v, want %+v", got, want)
-	}
-	if got := podAsked(nil); !got.Zero() {
-		t.Errorf("nothing asks for %+v", got)
 	}
 }

@@ -123,23 +123,22 @@ func (d *walk) branch(n *core.Node) (flow.Resources, error) {
 	return peak, nil
 }
 
-// task is one pod of a task: what it asks for, else the defaults, cut to the
-// limits.
+// task is one pod of a task: what its containers ask for, with what the node
+// puts over it.
 func (d *walk) task(t *core.TaskTemplate, over *core.TaskNodeOverrides) (flow.Resources, error) {
 	d.types[t.GetType()] = true
-	own, err := asked(t.GetContainer().GetResources())
+	own, err := asks(t.GetContainer().GetResources())
 	if err != nil {
-		return own, err
+		return flow.Resources{}, err
 	}
-	if pod := t.GetK8SPod(); pod != nil {
-		own = podAsked(pod.GetPodSpec())
-	}
-	override, err := asked(over.GetResources())
+	override, err := asks(over.GetResources())
 	if err != nil {
-		return own, err
+		return flow.Resources{}, err
 	}
-	pod := first(override, first(own, d.cfg.TaskDefaults))
-	pod = cut(pod, d.cfg.TaskLimits)
+	pod := override.over(own).settled(d.cfg.TaskDefaults, d.cfg.TaskLimits)
+	if spec, primary := podOf(t, over.GetPodTemplate()); spec != nil {
+		pod = podAsks(spec, primary, override, d.cfg)
+	}
 	pod.Pods = 1
 	d.largest = d.largest.Max(pod)
 	return pod, nil

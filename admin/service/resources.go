@@ -1,9 +1,6 @@
 package service
 
 import (
-	"strconv"
-
-	"google.golang.org/protobuf/types/known/structpb"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/skein-project/skein/api/fault"
@@ -74,44 +71,6 @@ func ParseResources(cpu, memory string) (flow.Resources, error) {
 	}
 	list, err := quantities("resources", entries)
 	return amount(list), err
-}
-
-// asked is what a container asks for: its requests, else its limits.
-func asked(r *core.Resources) (flow.Resources, error) {
-	requests, err := quantities("resources.requests", r.GetRequests())
-	if err != nil {
-		return flow.Resources{}, err
-	}
-	limits, err := quantities("resources.limits", r.GetLimits())
-	return first(amount(requests), amount(limits)), err
-}
-
-// podAsked is what all containers of a pod ask for together. What cannot be
-// read asks for nothing: Kubernetes will say what is wrong with it.
-func podAsked(spec *structpb.Struct) flow.Resources {
-	var total flow.Resources
-	for _, c := range spec.GetFields()["containers"].GetListValue().GetValues() {
-		resources := c.GetStructValue().GetFields()["resources"].GetStructValue().GetFields()
-		own := first(podQuantities(resources["requests"]), podQuantities(resources["limits"]))
-		total = sum(total, own)
-	}
-	return total.Min(flow.Resources{MilliCPU: maxAmount, Memory: maxAmount, GPUs: maxAmount})
-}
-
-func podQuantities(v *structpb.Value) flow.Resources {
-	list := quantityMap{}
-	for name, entry := range map[string]core.Resources_ResourceName{
-		"cpu": core.Resources_CPU, "memory": core.Resources_MEMORY, "nvidia.com/gpu": core.Resources_GPU,
-	} {
-		text := v.GetStructValue().GetFields()[name].GetStringValue()
-		if n, ok := v.GetStructValue().GetFields()[name].GetKind().(*structpb.Value_NumberValue); ok {
-			text = strconv.FormatFloat(n.NumberValue, 'f', -1, 64)
-		}
-		if q, err := resource.ParseQuantity(text); err == nil {
-			list[entry] = q
-		}
-	}
-	return amount(list)
 }
 
 // first is a, and b where a says nothing.
