@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -106,7 +107,8 @@ func TestWhichContainerIsTheTask(t *testing.T) {
 			pod, err := Build(task, Default(), nil)
 			switch {
 			case c.wrong != "":
-				if f, ok := err.(*plugins.Failure); !ok || f.Retryable || !strings.Contains(f.Message, c.wrong) {
+				var f *plugins.Failure
+				if !errors.As(err, &f) || f.Retryable || !strings.Contains(f.Message, c.wrong) {
 					t.Errorf("%v, want a failure for good that says %q", err, c.wrong)
 				}
 			case err != nil || pod.Annotations[annotationPrimary] != c.want || len(pod.Spec.Containers) != 2:
