@@ -6,7 +6,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/skein-project/skein/api/flow"
-	"github.com/skein-project/skein/api/flyteidl/admin"
 	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
@@ -66,11 +65,11 @@ func TestWhatOnePodNeeds(t *testing.T) {
 			c.task.Id, c.want.Pods = &core.Identifier{Name: "a"}, 1
 			node := runs("n0", "a")
 			node.GetTaskNode().Overrides = c.over
-			got, err := New(Config{TaskLimits: flow.Resources{MilliCPU: 8000}}, Deps{}).requirement(&core.CompiledWorkflowClosure{
+			got, err := New(Config{TaskLimits: flow.Resources{MilliCPU: 8000}}, Deps{}).demandOf(&core.CompiledWorkflowClosure{
 				Primary: &core.CompiledWorkflow{Template: &core.WorkflowTemplate{Nodes: []*core.Node{node}}},
-				Tasks:   []*core.CompiledTask{{Template: c.task}}}, &admin.ExecutionSpec{})
-			if err != nil || got.Largest != c.want {
-				t.Errorf("needs %+v (%v), want %+v", got.Largest, err, c.want)
+				Tasks:   []*core.CompiledTask{{Template: c.task}}})
+			if err != nil || got.largest != c.want {
+				t.Errorf("needs %+v (%v), want %+v", got.largest, err, c.want)
 			}
 		})
 	}
