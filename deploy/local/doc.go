@@ -13,11 +13,15 @@
 //	forward      the front door: one TCP address before several replicas
 //	node         the Node object and lease of a node agent
 //	processnode  a development node whose pods are plain processes
+//	kubelet      a real node: the real kubelet, containerd and runc
+//	image        container images packed from this machine's files
 //	simnode      a node whose pods end by rule and run nothing; for benches
+//	apt          Debian packages that are missing, where they may be installed
 //	venv         flytekit in a virtual environment
 //	localtest    all of these for tests; command with shares them between test processes
 //
 // Arrows go one way: localtest and the callers above, then cluster and database, then the rest, with proc at the bottom.
 //
-// Invariant: everything listens on 127.0.0.1 only and ends with the process that started it.
+// Invariant: everything listens on 127.0.0.1 only (a real node on an address of its own network namespace) and ends with
+// the process that started it.
 package local

@@ -2,8 +2,8 @@
 //
 // It is a bare API server: no garbage collector, no namespace deletion, no scheduler, no default service accounts, no
 // nodes. Whoever needs one of these brings it (deploy/local/processnode brings nodes; the propeller creates the service
-// accounts it needs). Admission that waits for an absent controller is switched off; RBAC, quotas and limit ranges are
-// real. `skein demo`, localtest, chaos and benches call it.
+// accounts it needs; deploy/local/kubelet brings all of it). Admission that waits for an absent controller is switched
+// off, unless Options.Controllers says that they will be there; RBAC, quotas and limit ranges are real. `skein demo`, localtest, chaos and benches call it.
 //
 // Invariant: everything speaks TLS with certificates of the cluster's own CA and listens on 127.0.0.1 only; all state
 // is in Dir, so that a Start with the same Dir and ports after any end is the same cluster.
@@ -32,6 +32,8 @@ type Options struct {
 
 	EtcdPort, EtcdPeerPort, APIPort int
 
+	// Controllers says that a controller manager and a scheduler will run, so that admission may leave work to them.
+	Controllers bool
 	// APIServerArgs are appended to kube-apiserver's flags, and win over ours.
 	APIServerArgs []string
 }
@@ -111,6 +113,9 @@ func (c *Cluster) RESTConfig() (*rest.Config, error) { return restConfig(c.Kubec
 // CAFile returns the path of the CA certificate, which every certificate of this cluster is checked against.
 func (c *Cluster) CAFile() string { return c.caFiles.Cert }
 
+// AccountsKeyFile returns the path of the key that signs the tokens of service accounts.
+func (c *Cluster) AccountsKeyFile() string { return filepath.Join(c.certsDir(), accountsKeys+".key") }
+
 // NodeClientCAFile returns the path of the CA that signed nothing but the API server's client certificate for nodes: a
 // node's log server that takes clients of this CA alone is read through the API server only, and so under RBAC.
 func (c *Cluster) NodeClientCAFile() string { return c.nodeClientFiles.Cert }
@@ -119,5 +124,5 @@ func (c *Cluster) NodeClientCAFile() string { return c.nodeClientFiles.Cert }
 // it is made once for a name, for 127.0.0.1, localhost and the further hosts.
 func (c *Cluster) ServerCert(name string, hosts ...string) (certs.Files, error) {
 	leaf := certs.Leaf{CommonName: name, Hosts: append([]string{loopback, "localhost"}, hosts...)}
-	return c.ca.EnsureLeaf(filepath.Join(c.Dir, "certs", "servers"), fileName(name), leaf)
+	return c.ca.EnsureLeaf(filepath.Join(c.certsDir(), "servers"), fileName(name), leaf)
 }

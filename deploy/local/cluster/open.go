@@ -25,10 +25,12 @@ func Open(dir string) (*Cluster, error) {
 
 // openCAs reads or makes the cluster's two CAs.
 func (c *Cluster) openCAs() (err error) {
-	dir := filepath.Join(c.Dir, "certs")
+	dir := c.certsDir()
 	if c.ca, c.caFiles, err = certs.EnsureCA(dir, "ca"); err != nil {
 		return err
 	}
 	c.nodeClients, c.nodeClientFiles, err = certs.EnsureCA(dir, "node-clients-ca")
 	return err
 }
+
+func (c *Cluster) certsDir() string { return filepath.Join(c.Dir, "certs") }

@@ -20,6 +20,8 @@ import (
 const (
 	loopback  = "127.0.0.1"
 	adminUser = "skein-local-admin"
+	// accountsKeys is the name of the key pair for tokens of service accounts.
+	accountsKeys = "service-accounts"
 	// adminKubeconfig is the name of the administrator's kubeconfig in the cluster's folder.
 	adminKubeconfig = "admin.kubeconfig"
 	// notRouted is an address of the range for documentation. kube-apiserver refuses to advertise a loopback address
@@ -39,7 +41,7 @@ type credentials struct {
 
 // issue makes what is not there yet. The API server's certificate towards nodes comes from a CA of its own.
 func (c *Cluster) issue() (credentials, error) {
-	dir := filepath.Join(c.Dir, "certs")
+	dir := c.certsDir()
 	var creds credentials
 	var errs []error
 	leaf := func(name string, leaf certs.Leaf) certs.Files {
@@ -54,7 +56,7 @@ func (c *Cluster) issue() (credentials, error) {
 		loopback, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1"}})
 	creds.admin = leaf("admin", certs.Leaf{CommonName: adminUser, Organizations: masters})
 	var err error
-	creds.accounts, err = certs.EnsureKeyPair(dir, "service-accounts")
+	creds.accounts, err = certs.EnsureKeyPair(dir, accountsKeys)
 	errs = append(errs, err)
 	creds.kubelet, err = c.nodeClients.EnsureLeaf(dir, "kubelet-client",
 		certs.Leaf{CommonName: "kube-apiserver-kubelet-client", Organizations: masters})
@@ -102,9 +104,11 @@ func (c *Cluster) apiServerSpec(o Options, creds credentials) proc.Spec {
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--kubelet-client-certificate=" + creds.kubelet.Cert, "--kubelet-client-key=" + creds.kubelet.Key,
 		"--kubelet-preferred-address-types=InternalIP",
-		"--disable-admission-plugins=" + absentControllers,
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged", "--profiling=false",
+	}
+	if !o.Controllers {
+		args = append(args, "--disable-admission-plugins="+absentControllers)
 	}
 	return proc.Spec{
 		Name:         o.Name + "-kube-apiserver",

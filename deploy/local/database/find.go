@@ -9,15 +9,15 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
-	"strings"
-	"syscall"
+
+	"github.com/skein-project/skein/deploy/local/apt"
 )
 
 // CockroachVariable names the environment variable that overrides which CockroachDB is started.
 const CockroachVariable = "COCKROACH_BINARY"
 
 // NoInstallVariable names the environment variable that, set to 1, forbids installing packages.
-const NoInstallVariable = "SKEIN_NO_INSTALL"
+const NoInstallVariable = apt.NoInstallVariable
 
 // binaries are what was found: cockroach, or the folder that holds postgres and initdb.
 type binaries struct{ cockroach, postgresDir string }
@@ -32,14 +32,10 @@ func find(ctx context.Context, log func(string)) (binaries, error) {
 	if !errors.Is(err, errNone) {
 		return found, err
 	}
-	apt, lookErr := exec.LookPath("apt-get")
-	if os.Geteuid() != 0 || lookErr != nil {
-		return binaries{}, errNone
+	if err := apt.Allowed(); err != nil {
+		return binaries{}, fmt.Errorf("%w; %w", errNone, err)
 	}
-	if os.Getenv(NoInstallVariable) == "1" {
-		return binaries{}, fmt.Errorf("%w; %s=1 forbids to install it here", errNone, NoInstallVariable)
-	}
-	if err := install(ctx, apt, log); err != nil {
+	if err := install(ctx, log); err != nil {
 		return binaries{}, fmt.Errorf("%w; installing it failed: %w", errNone, err)
 	}
 	return look()
@@ -91,21 +87,11 @@ func executable(path string) bool {
 }
 
 // install installs PostgreSQL by apt without letting Debian make a cluster of its own.
-func install(ctx context.Context, apt string, log func(string)) error {
-	log("no database server found: installing Debian's postgresql by apt-get (" + NoInstallVariable + "=1 forbids this)")
+func install(ctx context.Context, log func(string)) error {
 	if err := keepDebianFromMakingACluster(); err != nil {
 		return err
 	}
-	args := []string{"install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600",
-		"-o", "Dpkg::Options::=--force-confold", "postgresql"}
-	if runApt(ctx, apt, args...) == nil {
-		return nil
-	}
-	log("updating apt's package lists")
-	if err := runApt(ctx, apt, "update"); err != nil {
-		return err
-	}
-	return runApt(ctx, apt, args...)
+	return apt.Install(ctx, log, "no database server found", "postgresql")
 }
 
 // keepDebianFromMakingACluster writes the file that Debian's package reads for that, unless the machine has one.
@@ -118,17 +104,4 @@ func keepDebianFromMakingACluster() error {
 		return err
 	}
 	return os.WriteFile(path, []byte("create_main_cluster = false\n"), 0o644)
-}
-
-// runApt asks apt to end, rather than kill it, when ctx ends: a killed one leaves packages half installed.
-func runApt(ctx context.Context, apt string, args ...string) error {
-	cmd := exec.CommandContext(ctx, apt, args...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		text := strings.TrimSpace(string(out))
-		return fmt.Errorf("apt-get %s: %w:\n%s", args[0], err, text[max(0, len(text)-1500):])
-	}
-	return nil
 }

@@ -34,7 +34,12 @@ func Execution(t *testing.T, env Env) {
 		"the working directory is the one asked for":  workingDirectory,
 		"one of two containers failing fails the pod": oneOfTwoFails,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, env) })
+		t.Run(name, func(t *testing.T) {
+			if env.Parallel {
+				t.Parallel()
+			}
+			test(t, env)
+		})
 	}
 }
 

@@ -44,6 +44,10 @@ type Env struct {
 	Adapt func(pod *corev1.Pod)
 	// Restart, if set, stops the node agent without a farewell and starts it again.
 	Restart func(t *testing.T)
+	// Survive says that pods do not end with their agent: their containers are not its children.
+	Survive bool
+	// Parallel lets the tests of the level Execution run side by side.
+	Parallel bool
 	// Patience bounds each wait. Default: 30 seconds.
 	Patience time.Duration
 }

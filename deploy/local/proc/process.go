@@ -35,6 +35,8 @@ type Spec struct {
 	Log string
 	// User is the account to run as; nil means ours.
 	User *User
+	// Start starts the command, if not [Start]: deploy/local/namespace does it elsewhere. It must tie it to our life.
+	Start func(*exec.Cmd) error
 	// Stop is the signal that asks for an orderly end (SIGTERM if nil); after Grace (10 s if zero) comes SIGKILL.
 	Stop  os.Signal
 	Grace time.Duration

@@ -59,7 +59,11 @@ func (p *Process) launch() (*run, error) {
 	cmd.Env = environment(p.spec.Env, p.group.state)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = Attributes(p.spec.User)
-	if err := Start(cmd); err != nil {
+	begin := p.spec.Start
+	if begin == nil {
+		begin = Start
+	}
+	if err := begin(cmd); err != nil {
 		return nil, err
 	}
 	return &run{cmd: cmd, logFrom: from, done: make(chan struct{})}, nil
