@@ -24,6 +24,7 @@ import (
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/cmd/internal/demo/spans"
 	"github.com/skein-project/skein/cmd/internal/local"
+	"github.com/skein-project/skein/deploy/local/namespace"
 	"github.com/skein-project/skein/deploy/local/ports"
 	"github.com/skein-project/skein/deploy/local/state"
 	"github.com/skein-project/skein/deploy/local/venv"
@@ -67,6 +68,9 @@ Ctrl-C. With DEMO_ONCE=1 (or --once), stop when the workflow has passed.`,
 var errInterrupted = fault.E(fault.Precondition, "interrupted before the workflow had passed; what was started is stopped")
 
 func run(ctx context.Context, out io.Writer, f flags) (err error) {
+	if f.nodes == local.KubeletNodes && !namespace.Inside() {
+		return inside(ctx, out)
+	}
 	begin := time.Now()
 	if f.state == "" {
 		here, err := os.Getwd()
@@ -141,12 +145,11 @@ Everything stays up until Ctrl-C.
   Skein API   127.0.0.1:%d
   logs        %s
 
-In another terminal:
-  export PATH=%s:$PATH
+%s  export PATH=%s:$PATH
   export SKEIN_CONFIG=%s
   export FLYTECTL_CONFIG=%s
   skein launch demo.wordcount --input text="one two three" --wait
-`, f.grpc, f.http, f.api, filepath.Join(d.fed.State(), "logs"), programs(), d.fed.Config, d.fed.Flyte)
+`, f.grpc, f.http, f.api, filepath.Join(d.fed.State(), "logs"), wayIn(), programs(), d.fed.Config, d.fed.Flyte)
 }
 
 // programs is the folder of this program.

@@ -20,6 +20,8 @@ import (
 	"github.com/skein-project/skein/cmd/internal/demo/spans"
 	"github.com/skein-project/skein/cmd/internal/local"
 	"github.com/skein-project/skein/cmd/internal/version"
+	"github.com/skein-project/skein/deploy/local/image"
+	"github.com/skein-project/skein/deploy/local/namespace"
 )
 
 //go:embed workflow.yaml
@@ -104,7 +106,11 @@ func (d *demo) clusters(ctx context.Context) error {
 
 func (d *demo) register(ctx context.Context) error {
 	path := filepath.Join(d.fed.State(), "workflow.yaml")
-	if err := os.WriteFile(path, workflow, 0o600); err != nil {
+	text := workflow
+	if namespace.Inside() { // real nodes have the one image that was packed for them
+		text = bytes.ReplaceAll(workflow, []byte("image: debian:12"), []byte("image: "+image.TaskName))
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return err
 	}
 	_, err := d.skein(ctx, "register", "-f", path)

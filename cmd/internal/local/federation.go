@@ -32,6 +32,7 @@ type Federation struct {
 	book   *ports.Book
 	group  *proc.Group
 	tools  tools.Tools
+	real   realNodes
 
 	Database *database.Database
 	Replicas []*Replica
@@ -97,6 +98,9 @@ func (f *Federation) start(ctx context.Context) error {
 	if err := f.startStore(ctx); err != nil {
 		return err
 	}
+	if err := f.prepareNodes(ctx); err != nil {
+		return err
+	}
 	// API servers take longest to come up and need nothing: they start beside
 	// the control plane.
 	group, startCtx := errgroup.WithContext(ctx)
@@ -145,7 +149,7 @@ func (f *Federation) Stop() error {
 	if f.ready != nil {
 		f.ready.close()
 	}
-	problems = append(problems, f.group.Stop(ctx), f.folder.Close())
+	problems = append(problems, f.group.Stop(ctx), f.stopNodes(ctx), f.folder.Close())
 	f.doors, f.ready = nil, nil
 	return errors.Join(problems...)
 }

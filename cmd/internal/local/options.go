@@ -30,6 +30,7 @@ type Cluster struct {
 const (
 	ProcessNodes   = "process"   // they run as plain processes of this machine
 	SimulatedNodes = "simulated" // they end by rule and nothing runs; for benches
+	KubeletNodes   = "kubelet"   // they run in containers under the real kubelet; in a network namespace only
 )
 
 // Kinds of object stores.
@@ -41,7 +42,7 @@ const (
 // What Start takes as Options.Nodes and Options.ObjectStore; the first of each
 // is the default.
 var (
-	NodeKinds  = []string{ProcessNodes, SimulatedNodes}
+	NodeKinds  = []string{ProcessNodes, SimulatedNodes, KubeletNodes}
 	StoreKinds = []string{FolderStore, S3Store}
 )
 
@@ -118,6 +119,9 @@ func (o *Options) check() error {
 		if !slices.Contains(kind.known, kind.got) {
 			return fault.Field(kind.flag, "want %s, got %q", strings.Join(kind.known, " or "), kind.got)
 		}
+	}
+	if o.Nodes == KubeletNodes && o.ObjectStore == S3Store {
+		return fault.Field("--object-store", "containers of %s nodes do not reach an S3 server on 127.0.0.1: want %s", KubeletNodes, FolderStore)
 	}
 	return nil
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/skein-project/skein/deploy/kustomize/propeller"
 	"github.com/skein-project/skein/deploy/local/apply"
 	"github.com/skein-project/skein/deploy/local/cluster"
+	"github.com/skein-project/skein/deploy/local/image"
+	"github.com/skein-project/skein/deploy/local/kubelet"
 	"github.com/skein-project/skein/deploy/local/proc"
 )
 
@@ -32,7 +34,8 @@ type Plane struct {
 	Cluster
 	Server    *cluster.Cluster
 	Propeller *proc.Process
-	Node      *proc.Process
+	Node      *proc.Process // its agent or kubelet
+	Real      *kubelet.Node // with kubelet nodes
 	dir       string
 }
 
@@ -46,7 +49,8 @@ func (f *Federation) startServers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		o := cluster.Options{Name: c.Name, Dir: filepath.Join(dir, "kubernetes"), Tools: f.tools, APIServerArgs: f.opts.APIServerArgs}
+		o := cluster.Options{Name: c.Name, Dir: filepath.Join(dir, "kubernetes"), Tools: f.tools, APIServerArgs: f.opts.APIServerArgs,
+			Controllers: f.opts.Nodes == KubeletNodes}
 		for key, port := range map[string]*int{"etcd": &o.EtcdPort, "etcd-peer": &o.EtcdPeerPort, "api": &o.APIPort} {
 			if *port, err = f.book.Port(c.Name + "." + key); err != nil {
 				return err
@@ -87,6 +91,9 @@ func (f *Federation) startPlanes(ctx context.Context) error {
 }
 
 func (f *Federation) startNode(ctx context.Context, p *Plane) error {
+	if f.opts.Nodes == KubeletNodes {
+		return f.startKubelet(ctx, p)
+	}
 	args, err := f.nodeArgs(p)
 	if err != nil {
 		return err
@@ -151,6 +158,9 @@ func (f *Federation) propellerConfig(ctx context.Context, p *Plane) (config.Prop
 	c.CA, c.ObjectStore = filepath.Join(f.folder.Path, "keys", "ca.crt"), f.store
 	c.Pods.StoreHostPath, c.Pods.Env = f.Objects == nil, f.keys()
 	c.Tasks = f.Replicas[0].config.Tasks
+	if f.opts.Nodes == KubeletNodes {
+		c.Pods.CopilotImage = image.TaskName
+	}
 	for _, r := range f.Replicas {
 		c.Hubs = append(c.Hubs, r.config.Federation.Listen)
 	}

@@ -26,6 +26,13 @@ type binaries struct{ cockroach, postgresDir string }
 var errNone = errors.New("no database server: put `cockroach` on PATH (or its path into " + CockroachVariable +
 	"), or install PostgreSQL with its server programs `postgres` and `initdb` (Debian: apt-get install postgresql)")
 
+// Ensure makes sure that there is a server to be started: it installs one where that is allowed, after saying so. Start
+// does the same; this is for those who will have no network then.
+func Ensure(ctx context.Context, log func(string)) error {
+	_, err := find(ctx, log)
+	return err
+}
+
 // find looks for a server, and installs one where that is allowed.
 func find(ctx context.Context, log func(string)) (binaries, error) {
 	found, err := look()

@@ -18,9 +18,9 @@ const (
 )
 
 // programs are in every image of tasks, as far as this machine has them. flytekit itself runs tar.
-var programs = strings.Fields(`sh bash dash cat chmod cp cut date dd df dirname du echo env expr false find grep gzip head hostname id ` +
-	`kill ln ls mkdir mktemp mv printf ps pwd readlink rm rmdir sed seq setsid sha256sum sleep sort stat tail tar tee test timeout ` +
-	`touch tr true uname uniq wc xargs [`)
+var programs = strings.Fields(`sh bash dash cat chmod cp cut date dd df dirname du echo env expr false find grep gzip head hostname id install ` +
+	`join kill ln ls md5sum mkdir mktemp mv od paste printf ps pwd readlink rm rmdir sed seq setsid sha256sum sleep sort split stat tail tar tee test timeout ` +
+	`touch tr true uname uniq wc which xargs [`)
 
 // TaskOptions say what tasks find in their image.
 type TaskOptions struct {
