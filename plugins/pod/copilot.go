@@ -2,10 +2,12 @@ package pod
 
 import (
 	"encoding/base64"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/skein-project/skein/api/flyteidl/core"
 	"github.com/skein-project/skein/plugins"
@@ -58,7 +60,7 @@ func addCopilot(pod *corev1.Pod, task plugins.Task, primary string, d *core.Data
 		"--from-local-dir", out, "--interface", outputs, "--error-file", "error.pb")
 	up.RestartPolicy, up.VolumeMounts = &always, []corev1.VolumeMount{outMount}
 	// The task must not end before the side-car can hear of it.
-	up.StartupProbe = &corev1.Probe{PeriodSeconds: 1, FailureThreshold: 120, ProbeHandler: corev1.ProbeHandler{
+	up.StartupProbe = &corev1.Probe{PeriodSeconds: 1, TimeoutSeconds: 10, FailureThreshold: 120, ProbeHandler: corev1.ProbeHandler{
 		Exec: &corev1.ExecAction{Command: []string{"skein-propeller", "copilot", "ready", "--from-local-dir", out}}}}
 	if d.GetIoStrategy().GetDownloadMode() != core.IOStrategy_DO_NOT_DOWNLOAD {
 		down := copilotContainer(downloaderName, main.Env, c, "download", "--from-remote", task.InputsURI, "--to-output-prefix", task.OutputPrefix,
@@ -77,8 +79,21 @@ func copilotContainer(name string, env []corev1.EnvVar, c Config, args ...string
 	amount := c.CopilotResources.list()
 	return corev1.Container{Name: name, Image: c.CopilotImage, Command: []string{"skein-propeller"},
 		Args: append([]string{"copilot"}, args...), Env: env,
-		Resources:                corev1.ResourceRequirements{Requests: amount, Limits: amount},
+		Resources:                corev1.ResourceRequirements{Requests: amount, Limits: withBurst(amount)},
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError}
+}
+
+// burst is the least CPU that a side-car may use for a moment. It needs next to none, but with a limit of next to none
+// it takes seconds to start, and so does each of its probes, which then fail for their timeout.
+var burst = resource.MustParse("500m")
+
+// withBurst are the limits that belong to requests.
+func withBurst(requests corev1.ResourceList) corev1.ResourceList {
+	limits := maps.Clone(requests)
+	if cpu, ok := limits[corev1.ResourceCPU]; ok && cpu.Cmp(burst) < 0 {
+		limits[corev1.ResourceCPU] = burst
+	}
+	return limits
 }
 
 func emptyDir(name string) corev1.Volume {

@@ -146,6 +146,10 @@ func TestCopilotIsPutAroundTheTask(t *testing.T) {
 	if up.VolumeMounts[0].MountPath != "/out" || down.VolumeMounts[0].MountPath != "/var/flyte/inputs" || !slices.Contains(up.Args, "error.pb") {
 		t.Errorf("side-car: %+v", up)
 	}
+	// With as little CPU as it asks for, a probe would take longer than its time on a real node.
+	if cpu := up.Resources.Limits.Cpu(); cpu.MilliValue() < 500 || up.Resources.Requests.Cpu().MilliValue() != 10 || up.StartupProbe.TimeoutSeconds < 5 {
+		t.Errorf("side-car may use %s CPU, its probe takes %d s at most", cpu, up.StartupProbe.TimeoutSeconds)
+	}
 	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{ended(0, "")}}
 	if s := Read(pod, Default(), time.Now()); s.Phase != flow.TaskRunning {
 		t.Errorf("%s while the side-car uploads", s.Phase)
