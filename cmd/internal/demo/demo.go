@@ -50,6 +50,9 @@ Ctrl-C. With DEMO_ONCE=1 (or --once), stop when the workflow has passed.`,
 		Example: "  skein demo\n  skein demo --once --grpc-port 18089 --http-port 18088 --state /var/tmp/second",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.nodes == local.KubeletNodes && !namespace.Inside() {
+				return inside(cmd.Context(), cmd.OutOrStdout())
+			}
 			return run(cmd.Context(), cmd.OutOrStdout(), f)
 		},
 	}
@@ -68,9 +71,6 @@ Ctrl-C. With DEMO_ONCE=1 (or --once), stop when the workflow has passed.`,
 var errInterrupted = fault.E(fault.Precondition, "interrupted before the workflow had passed; what was started is stopped")
 
 func run(ctx context.Context, out io.Writer, f flags) (err error) {
-	if f.nodes == local.KubeletNodes && !namespace.Inside() {
-		return inside(ctx, out)
-	}
 	begin := time.Now()
 	if f.state == "" {
 		here, err := os.Getwd()

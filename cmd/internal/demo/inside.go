@@ -31,7 +31,7 @@ func inside(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, os.Args[1:]...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, os.Args[1:]...) // Run ends it in order
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	if err := space.Run(ctx, cmd, insideGrace); err != nil {
 		_ = space.Close() // the first error is the one to tell
