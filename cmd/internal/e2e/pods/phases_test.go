@@ -20,7 +20,7 @@ import (
 	"github.com/skein-project/skein/deploy/local/kubelet/kubelettest"
 	"github.com/skein-project/skein/deploy/local/node"
 	"github.com/skein-project/skein/plugins"
-	"github.com/skein-project/skein/plugins/container"
+	taskpod "github.com/skein-project/skein/plugins/pod"
 )
 
 // patience bounds how long a pod may take to become what is expected.
@@ -29,8 +29,8 @@ const patience = 90 * time.Second
 // grace is short, so that tests see both sides of it.
 const grace = 4 * time.Second
 
-func config() container.Config {
-	c := container.Default()
+func config() taskpod.Config {
+	c := taskpod.Default()
 	c.ImagePullGrace, c.CreateContainerGrace, c.DeletionGrace = grace, grace, grace
 	return c
 }
@@ -184,7 +184,7 @@ func (s *seen) until(t *testing.T, pod *corev1.Pod, w want) *corev1.Pod {
 		if err != nil {
 			t.Fatalf("read as %q, then: %v", s.history, err)
 		}
-		status := container.Read(got, config(), time.Now())
+		status := taskpod.Read(got, config(), time.Now())
 		s.note(status)
 		if w.met(status) {
 			t.Logf("read as %q", s.history)
