@@ -86,6 +86,9 @@ var cases = []testCase{
 	{"labels of a launch plan reach the pod", 0, (*suite).planned},
 	{"image and resources of a task", 0, (*suite).resources},
 	{"overrides of image and resources", 0, (*suite).overrides},
+	{"secrets in variables and in a file", 0, (*suite).secrets},
+	{"a pod template of two containers", 0, (*suite).template},
+	{"a pod template of the cluster", 0, (*suite).namedTemplate},
 	{"deck", s3, (*suite).deck},
 	{"data by a flyte address", 0, (*suite).address},
 
@@ -93,7 +96,7 @@ var cases = []testCase{
 	{"default and fixed inputs", kubelet | s3, (*suite).greeting},
 	{"another value for a default input", 0, (*suite).overridden},
 	{"another value for a fixed input is refused", 0, (*suite).fixed},
-	{"activation", 0, (*suite).activation},
+	{"one active version at a time", 0, (*suite).activation},
 	{"activation and list by commands", 0, (*suite).planCommands},
 
 	// Bad launches.
