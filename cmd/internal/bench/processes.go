@@ -15,7 +15,7 @@ const tickMS = 10
 // processes are those of the federation, by the names that figures have. A
 // process that does not run is left out.
 func (r *rig) processes() map[string]int {
-	all := map[string]int{"postgresql": r.Database.Process.PID()}
+	all := map[string]int{"bench": os.Getpid(), "postgresql": r.Database.Process.PID()}
 	for i, replica := range r.Replicas {
 		name := "admin"
 		if i > 0 {
@@ -32,8 +32,12 @@ func (r *rig) processes() map[string]int {
 }
 
 // family is a process and its children: PostgreSQL has one for each connection.
+// What the bench has started is not of its family.
 func family(pid int) []int {
 	out := []int{pid}
+	if pid == os.Getpid() {
+		return out
+	}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // a pattern that is right gives no error
 	for _, path := range stats {
 		if fields := stat(path); len(fields) > 1 && fields[1] == fmt.Sprint(pid) {
@@ -93,6 +97,7 @@ func (u *usage) figures() []figure {
 	return out
 }
 
-func only(all map[string]float64, name string) map[string]float64 {
-	return map[string]float64{name: all[name]}
+func only(all map[string]float64, names ...string) map[string]float64 {
+	maps.DeleteFunc(all, func(name string, _ float64) bool { return !slices.Contains(names, name) })
+	return all
 }

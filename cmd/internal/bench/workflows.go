@@ -74,9 +74,11 @@ func (r *rig) limit(ctx context.Context, length time.Duration, o *objects, bare,
 	if err := p.Node.Stop(ctx); err != nil {
 		return err
 	}
+	before, begin := r.cpu(), time.Now()
 	if n, err = rate(ctx, clients, length, o.cycle); err != nil {
 		return err
 	}
+	used.add("cpu_ms_per_raw_object_cycle_", only(r.cpu(), "kube_apiserver", "etcd", "bench"), before, int(n*time.Since(begin).Seconds()))
 	*limits = append(*limits, n)
 	if err := errors.Join(p.Node.Restart(ctx), p.Propeller.Restart(ctx)); err != nil {
 		return err
