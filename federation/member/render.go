@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"strconv"
 	"strings"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -85,11 +86,16 @@ func pack(b []byte) []byte {
 		return nil
 	}
 	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
+	w := packers.Get().(*gzip.Writer) //nolint:forcetypeassert // nothing else is put in
+	defer packers.Put(w)
+	w.Reset(&buf)
 	_, _ = w.Write(b) // a bytes.Buffer never fails
 	_ = w.Close()
 	return buf.Bytes()
 }
+
+// packers are used again: a new one takes most of a megabyte.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 // label makes a string fit for a label's value.
 func label(s string) string {

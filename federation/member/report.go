@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,7 +22,8 @@ func (r *reporter) mark(ctx context.Context) {
 	r.mu.Unlock()
 	for _, c := range marks {
 		name := Name(c.place.id, c.place.epoch)
-		fw := &v1alpha1.FlyteWorkflow{}
+		fw := &metav1.PartialObjectMetadata{} // nothing of the answer is read, least of all the whole object
+		fw.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FlyteWorkflow"))
 		fw.Namespace, fw.Name = name.Namespace, name.Name
 		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationAcked, strconv.FormatUint(c.sequence, 10))
 		if err := r.m.o.Client.Patch(ctx, fw, client.RawPatch(types.MergePatchType, []byte(patch))); client.IgnoreNotFound(err) != nil {

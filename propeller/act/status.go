@@ -107,7 +107,9 @@ func (t *turn) patch(ctx context.Context, to any, body map[string]any) (string, 
 	if err != nil {
 		return "", err
 	}
-	obj := &v1alpha1.FlyteWorkflow{ObjectMeta: metav1.ObjectMeta{Name: t.wf.Name, Namespace: t.wf.Namespace}}
+	// Only the new version is wanted back, not the whole object.
+	obj := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: t.wf.Name, Namespace: t.wf.Namespace}}
+	obj.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FlyteWorkflow"))
 	patch := client.RawPatch(types.MergePatchType, data)
 	switch to := to.(type) {
 	case patcher[client.SubResourcePatchOption]:
