@@ -126,6 +126,7 @@ func (p Process[C]) run(ctx context.Context, f flags) error {
 		return err
 	}
 	slog.SetDefault(log)
+	lessCollection()
 	flush, err := telemetry.Tracing(ctx, p.Name, p.Attributes(&c)...)
 	if err != nil {
 		return err
