@@ -221,6 +221,31 @@ func TestLargeObjectsMayTakeLong(t *testing.T) {
 	}
 }
 
+// TestLargeUploadsMayTakeLong writes to a server that reads slowly, but reads,
+// and answers in the end.
+func TestLargeUploadsMayTakeLong(t *testing.T) {
+	objectstoretest.Credentials(t, &objectstore.Server{AccessKey: "a", SecretKey: "b"})
+	const timeout, size = time.Second, 12 << 20
+	s := open(t, blob.Config{Root: "s3://one", S3: blob.S3{PathStyle: true, Timeout: timeout, Endpoint: listen(t, func(c net.Conn) {
+		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10) // so that the writer notices at once
+		tick := time.NewTicker(timeout / 5)
+		defer tick.Stop()
+		for range 12 {
+			<-tick.C
+			_, _ = io.CopyN(io.Discard, c, 512<<10)
+		}
+		_, _ = io.CopyN(io.Discard, c, size-(12*512+64)<<10) // what the request's first bytes came with is read already
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: \"x\"\r\nConnection: close\r\n\r\n")
+	})}})
+	begin := time.Now()
+	if err := s.Write(t.Context(), "s3://one/y", make([]byte, size)); err != nil {
+		t.Errorf("after %s: %v", time.Since(begin), err)
+	}
+	if took := time.Since(begin); took < 2*timeout {
+		t.Errorf("it took %s, which proves nothing", took)
+	}
+}
+
 func TestOpenRefusesBuckets(t *testing.T) {
 	objectstoretest.Credentials(t, &objectstore.Server{AccessKey: "a", SecretKey: "b"})
 	for root, c := range map[string]struct {
@@ -345,12 +370,12 @@ func TestReach(t *testing.T) {
 			t.Errorf("write %q: %v, want %v", uri, err, kind)
 		}
 	}
-	folder, err := blob.OpenReach(t.Context(), blob.Config{Root: t.TempDir() + "/store"})
+	folder, err := blob.OpenReach(t.Context(), on(s, t.TempDir()+"/store"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer folder.Close()
-	for _, uri := range []string{"/etc/passwd", "s3://one/x"} {
+	for _, uri := range []string{"/etc/passwd", "s3://one/root/x"} {
 		if _, err := folder.Read(t.Context(), uri); !fault.Is(err, fault.Invalid) {
 			t.Errorf("a folder reaches %s: %v, want Invalid", uri, err)
 		}

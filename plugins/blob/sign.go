@@ -16,11 +16,7 @@ import (
 
 // presigner signs links for the server as clients reach it.
 func presigner(client *s3.Client, cfg S3) *s3.PresignClient {
-	return s3.NewPresignClient(client, s3.WithPresignClientFromClientOptions(reach(cfg.PublicEndpoint, cfg.PathStyle),
-		func(o *s3.Options) {
-			// A checksum would be signed of the body that we do not have.
-			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-		}))
+	return s3.NewPresignClient(client, s3.WithPresignClientFromClientOptions(reach(cfg.PublicEndpoint, cfg.PathStyle)))
 }
 
 // Signs reports whether the store signs links of its own: clients then read and

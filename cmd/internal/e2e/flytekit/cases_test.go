@@ -7,7 +7,7 @@ import "testing"
 var cases = []testCase{
 	// Registration.
 	{"two editions run, each its own code", 0, (*suite).editions},
-	{"registering the same again is no error", 0, (*suite).again},
+	{"registering the same again is no error", s3, (*suite).again},
 	{"registering other code as the same version is refused", 0, (*suite).changed},
 	{"one file without a package", 0, (*suite).alone},
 	{"a package is registered by skein", 0, (*suite).archive},
@@ -57,6 +57,8 @@ var cases = []testCase{
 	{"files on the command line", kubelet | s3, (*suite).sent},
 	{"a file at an address of the task's own", 0, (*suite).placed},
 	{"download of outputs", s3, (*suite).download},
+	{"files of a container that knows nothing of flytekit", s3, (*suite).contained},
+	{"inputs and outputs that fill no row", s3, (*suite).large},
 
 	// What a task learns.
 	{"environment variables of a launch", kubelet, (*suite).variables},
@@ -70,7 +72,7 @@ var cases = []testCase{
 	{"named outputs", 0, (*suite).named},
 	{"defaults for every input", 0, output("runs.defaults", nil, values{"o0": "None nothing None"})},
 	{"no outputs", 0, output("runs.nothing", values{"text": "said"}, nil)},
-	{"a container that knows nothing of flytekit", 0, output("runs.shouting", values{"text": "ho", "times": 3}, values{"o0": "HOHOHO"})},
+	{"a container that knows nothing of flytekit", s3, output("runs.shouting", values{"text": "ho", "times": 3}, values{"o0": "HOHOHO"})},
 
 	// Executions.
 	{"a single task on the command line", kubelet, (*suite).single},

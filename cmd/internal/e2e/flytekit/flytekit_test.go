@@ -41,6 +41,7 @@ const (
 type ground struct {
 	name    string        // for people
 	on      mark          // only the cases with this mark; 0: all
+	own     []testCase    // cases of this ground alone
 	options local.Options // of the federation; Python's folder is set by the suite
 	image   string        // of the tasks; empty: flytekit's own
 	environ []string      // clients get it beside what all get
@@ -62,7 +63,7 @@ func (g ground) run(t *testing.T) {
 		return
 	}
 	t.Run("side by side", func(t *testing.T) {
-		for _, c := range slices.Concat(cases, conditionals) {
+		for _, c := range slices.Concat(cases, conditionals, g.own) {
 			if g.on == 0 || c.on&g.on != 0 {
 				t.Run(c.name, func(t *testing.T) { t.Parallel(); s.try(t, c) })
 			}

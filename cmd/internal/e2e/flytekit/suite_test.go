@@ -90,7 +90,7 @@ func (s *suite) env() []string {
 	return append([]string{
 		"HOME=" + s.home, "PATH=" + s.venv + string(os.PathListSeparator) + os.Getenv("PATH"), "LANG=C.UTF-8",
 		"TMPDIR=" + s.dir, "COLUMNS=1000", "NO_COLOR=1", "PYTHONDONTWRITEBYTECODE=1",
-		"SUITE_PROJECT=" + s.one, "SUITE_CONFIG=" + s.fed.Flyte, "SUITE_IMAGE=" + s.image,
+		"SUITE_PROJECT=" + s.one, "SUITE_CONFIG=" + s.fed.Flyte, "FLYTECTL_CONFIG=" + s.fed.Flyte, "SUITE_IMAGE=" + s.image,
 	}, s.environ...)
 }
 
