@@ -97,7 +97,8 @@ type Status struct {
 	StartedAt time.Time
 	EndedAt   time.Time
 	// Failure is set with TaskFailed and TaskRetryableFailed. With a phase that
-	// is no end it means: stop the attempt, and then record this failure.
+	// is no end it means: stop the attempt, and then record this failure. The
+	// plugin keeps it in State: what it sees after the stop is not the cause.
 	Failure *Failure
 	// Lingers says of an attempt that has ended that something of it runs still:
 	// it is aborted once its end is recorded.

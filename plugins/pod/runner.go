@@ -67,12 +67,12 @@ func (r *Runner) Observe(ctx context.Context, ref plugins.Ref) (plugins.Status, 
 	pod := &corev1.Pod{}
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, pod, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
-		return plugins.Status{Missing: true}, nil
+		return remember(plugins.Status{Missing: true}, ref.State), nil
 	}
 	if err != nil {
 		return plugins.Status{}, fmt.Errorf("read pod %s: %w", ref.Name, err)
 	}
-	return Read(pod, r.Config, r.Now()), nil
+	return remember(Read(pod, r.Config, r.Now()), ref.State), nil
 }
 
 // Abort deletes the attempt's pod, and is done when the API server has none.
