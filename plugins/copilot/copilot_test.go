@@ -183,3 +183,28 @@ func TestWhatGoesWrongIsTold(t *testing.T) {
 		t.Errorf("an error file: %v", err)
 	}
 }
+
+// TestAPlaceThatCannotBeWritten is the author's to mend, and told in error.pb.
+func TestAPlaceThatCannotBeWritten(t *testing.T) {
+	s, dir := store(t), t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "copy"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	outputs := flag(t, map[string]*core.LiteralType{"copy": {Type: &core.LiteralType_Blob{Blob: &core.BlobType{}}}})
+	if err := Sidecar(ended, SidecarOptions{Blobs: s, FromLocalDir: dir, ToRaw: "s3://elsewhere/x", ToOutput: s.Root() + "/out", Interface: outputs}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := s.Read(t.Context(), s.Root()+"/out/error.pb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := &core.ErrorDocument{}
+	if err := proto.Unmarshal(data, doc); err != nil {
+		t.Fatal(err)
+	}
+	if e := doc.GetError(); e.GetCode() != "RawOutputNotWritable" || e.GetKind() != core.ContainerError_NON_RECOVERABLE || e.GetOrigin() != core.ExecutionError_USER {
+		t.Errorf("error = %v", e)
+	}
+}
