@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 
+	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/skein-project/skein/cmd/internal/assemble"
@@ -12,8 +13,10 @@ import (
 	"github.com/skein-project/skein/cmd/internal/process"
 )
 
-func main() {
-	process.Main(process.Process[config.Admin]{
+func main() { process.Main(program()) }
+
+func program() *cobra.Command {
+	return process.Process[config.Admin]{
 		Name: "skein-admin", Short: "One replica of Skein's control plane",
 		Prefix: config.AdminPrefix, Default: config.DefaultAdmin,
 		Telemetry: func(c *config.Admin) config.Telemetry { return c.Telemetry },
@@ -21,7 +24,7 @@ func main() {
 			return []attribute.KeyValue{attribute.String("replica", c.Replica)}
 		},
 		Run: run,
-	}.Command())
+	}.Command()
 }
 
 func run(ctx context.Context, c config.Admin, p process.Parts) error {

@@ -22,7 +22,8 @@ const uploadGrace = 25 * time.Second
 // copilotCommand holds the programs that run beside a raw container.
 func copilotCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "copilot", Hidden: true, Short: "Carry inputs and outputs of raw containers", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+		Example: "  skein-propeller copilot ready",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(downloadCommand(), sidecarCommand(), readyCommand())
 	return cmd
 }
@@ -49,6 +50,9 @@ func downloadCommand() *cobra.Command {
 	var o copilot.DownloadOptions
 	var store *blob.Config
 	cmd := &cobra.Command{Use: "download", Short: "Make files of a task's inputs", Args: cobra.NoArgs,
+		Example: `  skein-propeller copilot download --store /objects --from-remote /objects/x/inputs.pb --to-local-dir /var/flyte/inputs
+  skein-propeller copilot download --store /objects --to-output-prefix /objects/x/0 --format YAML --input-interface CgA= --error-file error.pb
+  skein-propeller copilot download --store s3://bucket --store-endpoint http://127.0.0.1:9000 --store-region us-east-1 --store-path-style`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			blobs, err := openStore(cmd.Context(), store)
 			if err != nil {
@@ -72,6 +76,9 @@ func sidecarCommand() *cobra.Command {
 	o := copilot.SidecarOptions{Grace: uploadGrace}
 	var store *blob.Config
 	cmd := &cobra.Command{Use: "sidecar", Short: "Make outputs of the files that a task left", Args: cobra.NoArgs,
+		Example: `  skein-propeller copilot sidecar --store /objects --to-output-prefix /objects/x/0 --to-raw-output /objects/raw
+  skein-propeller copilot sidecar --store /objects --from-local-dir /var/flyte/outputs --interface CgA= --error-file error.pb
+  skein-propeller copilot sidecar --store s3://bucket --store-endpoint http://127.0.0.1:9000 --store-region us-east-1 --store-path-style`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// SIGTERM is how the side-car is told that the task has ended.
 			ended, stop := signal.NotifyContext(context.WithoutCancel(cmd.Context()), syscall.SIGTERM, os.Interrupt)
@@ -96,7 +103,8 @@ func sidecarCommand() *cobra.Command {
 func readyCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{Use: "ready", Short: "Tell whether the side-car has started", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return copilot.Ready(dir) }}
+		Example: "  skein-propeller copilot ready --from-local-dir /var/flyte/outputs",
+		RunE:    func(*cobra.Command, []string) error { return copilot.Ready(dir) }}
 	cmd.Flags().StringVar(&dir, "from-local-dir", "/var/flyte/outputs", "the side-car's folder")
 	return cmd
 }

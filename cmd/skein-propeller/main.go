@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 
+	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/skein-project/skein/cmd/internal/assemble"
@@ -13,7 +14,9 @@ import (
 	"github.com/skein-project/skein/cmd/internal/process"
 )
 
-func main() {
+func main() { process.Main(program()) }
+
+func program() *cobra.Command {
 	root := process.Process[config.Propeller]{
 		Name: "skein-propeller", Short: "The engine of one cluster, and its member of the federation",
 		Prefix: config.PropellerPrefix, Default: config.DefaultPropeller,
@@ -24,7 +27,7 @@ func main() {
 		Run: run,
 	}.Command()
 	root.AddCommand(copilotCommand())
-	process.Main(root)
+	return root
 }
 
 func run(ctx context.Context, c config.Propeller, p process.Parts) error {

@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/skein-project/skein/cmd/internal/cli"
 	"github.com/skein-project/skein/cmd/internal/demo"
 	"github.com/skein-project/skein/cmd/internal/version"
@@ -16,11 +18,16 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	root := cli.New(version.String())
-	root.AddCommand(demo.Command(), nodeCommand())
-	err := root.ExecuteContext(ctx)
+	err := program().ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		os.Exit(cli.Fail(os.Stderr, err))
 	}
+}
+
+// program is the root with every command below it.
+func program() *cobra.Command {
+	root := cli.New(version.String())
+	root.AddCommand(demo.Command(), nodeCommand())
+	return root
 }

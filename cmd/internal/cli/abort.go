@@ -17,8 +17,10 @@ func abortCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "abort EXECUTION",
 		Short:   "Stop an execution and what it runs",
-		Example: `  skein abort a7bcdfghjklmnpqrstvw --cause "wrong inputs"`,
+		Example: `  skein abort a7bcdfghjklmnpqrstvw --cause "wrong inputs" --wait`,
 		Args:    exactly(1, "EXECUTION"),
+
+		ValidArgsFunction: s.complete(first(s.executionNames)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := s.config.DialFlyte()
 			if err != nil {

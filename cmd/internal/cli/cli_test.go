@@ -219,15 +219,6 @@ func TestALongTextIsWrapped(t *testing.T) {
 	}
 }
 
-func TestEveryCommandHasHelp(t *testing.T) {
-	for _, args := range [][]string{{"register"}, {"launch"}, {"get"}, {"logs"}, {"abort"}, {"explain"}, {"cluster", "register"}, {"cluster", "list"}, {"cluster", "describe"}} {
-		out, err := run(t, append(args, "--help")...)
-		if err != nil || !strings.Contains(out, "Examples:") {
-			t.Errorf("skein %s --help has no example: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-}
-
 func TestExplainIsReadable(t *testing.T) {
 	at := timestamppb.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	var out bytes.Buffer

@@ -19,7 +19,7 @@ import (
 
 func clusterCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "cluster", Short: "Register and look at clusters", Args: none,
+		Use: "cluster", Short: "Register and look at clusters", Example: "  skein cluster list", Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(clusterRegister(s), clusterList(s), clusterDescribe(s))
@@ -44,8 +44,11 @@ func clusterRegister(s *session) *cobra.Command {
 		Use:   "register NAME",
 		Short: "Record a cluster and make the one-time token with which it joins",
 		Example: `  skein cluster register eu-1 --label region=eu-west --label tier=gold
-  skein cluster register gpu-1 --label gpu=true --taint dedicated=gpu:NoSchedule`,
+  skein cluster register gpu-1 --label gpu=true --taint dedicated=gpu:NoSchedule
+  skein cluster register eu-1 --token-ttl 15m --ca-out ca.crt`,
 		Args: exactly(1, "NAME"),
+
+		ValidArgsFunction: s.complete(first(s.clusterNames)), // for a new token
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request := &skeinv1.RegisterClusterRequest{Name: args[0], Labels: labelFlags, TokenTtl: durationpb.New(ttl)}
 			for _, t := range taints {
@@ -141,6 +144,7 @@ func clusterTable(w io.Writer, clusters []*skeinv1.Cluster) error {
 func clusterDescribe(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "describe NAME", Short: "Show one cluster with its members and leases", Example: "  skein cluster describe eu-1", Args: exactly(1, "NAME"),
+		ValidArgsFunction: s.complete(first(s.clusterNames)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.clusters(func(api skeinv1.ClusterServiceClient) error {
 				answer, err := api.GetCluster(cmd.Context(), &skeinv1.GetClusterRequest{Name: args[0]})

@@ -3,10 +3,13 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/spf13/pflag"
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/cmd/internal/cli/helptest"
 )
 
 // TestDocumentedCommands demands of every command line in README.md and docs
@@ -24,10 +27,9 @@ func TestDocumentedCommands(t *testing.T) {
 		}
 		for _, line := range strings.Split(string(raw), "\n") {
 			line, indented := strings.CutPrefix(line, "    skein ")
-			if !indented || strings.HasPrefix(line, "demo") {
+			if !indented || strings.HasPrefix(line, "demo") { // cmd/skein has that one, and its test
 				continue
 			}
-			line, _, _ = strings.Cut(line, " #")
 			n++
 			checkCommand(t, filepath.Base(file), line)
 		}
@@ -39,48 +41,33 @@ func TestDocumentedCommands(t *testing.T) {
 
 func checkCommand(t *testing.T, file, line string) {
 	t.Helper()
-	cmd, rest, err := New("test").Find(words(line))
+	if err := helptest.Parse(New("test"), "skein", "skein "+line); err != nil {
+		t.Errorf("%s: skein %s: %v", file, line, err)
+	}
+}
+
+// TestDocumentedExitCodes holds the table in docs/cli.md to the kinds.
+func TestDocumentedExitCodes(t *testing.T) {
+	raw, err := os.ReadFile("../../../docs/cli.md")
 	if err != nil {
-		t.Errorf("%s: skein %s: %v", file, line, err)
-		return
+		t.Fatal(err)
 	}
-	if err := cmd.ParseFlags(rest); err != nil {
-		t.Errorf("%s: skein %s: %v", file, line, err)
-		return
+	rows := regexp.MustCompile(`(?m)^\| ([0-9]+) \| ([^|]*) \|`).FindAllStringSubmatch(string(raw), -1)
+	documented := map[string]string{}
+	for _, r := range rows {
+		documented[r[1]] += r[2]
 	}
-	if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
-		t.Errorf("%s: skein %s: %v", file, line, err)
-	}
-}
-
-// words splits a line at spaces outside quotation marks.
-func words(line string) []string {
-	quoted := false
-	fields := strings.FieldsFunc(line, func(r rune) bool {
-		if r == '"' {
-			quoted = !quoted
+	known := map[string]bool{"0": true}
+	for kind := fault.Internal; !strings.HasPrefix(kind.String(), "Kind("); kind++ {
+		code := strconv.Itoa(kind.Exit())
+		known[code] = true
+		if !strings.Contains(documented[code], "`"+kind.String()+"`") {
+			t.Errorf("docs/cli.md does not name %s at exit code %s: %q", kind, code, documented[code])
 		}
-		return r == ' ' && !quoted
-	})
-	for i := range fields {
-		fields[i] = strings.ReplaceAll(fields[i], `"`, "")
 	}
-	return fields
-}
-
-// TestExamplesParse holds the examples in --help to the same.
-func TestExamplesParse(t *testing.T) {
-	root := New("test")
-	for _, cmd := range append(root.Commands(), clusterCommand(&session{}).Commands()...) {
-		for _, line := range strings.Split(cmd.Example, "\n") {
-			if line, found := strings.CutPrefix(strings.TrimSpace(line), "skein "); found {
-				checkCommand(t, cmd.Name()+" --help", line)
-			}
+	for code := range documented {
+		if !known[code] {
+			t.Errorf("docs/cli.md has the exit code %s, which nothing exits with", code)
 		}
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if f.Usage == "" {
-				t.Errorf("%s: flag --%s has no description", cmd.Name(), f.Name)
-			}
-		})
 	}
 }

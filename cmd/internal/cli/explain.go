@@ -24,6 +24,8 @@ for, and for each cluster the filter that refused it or the parts of its score.
 What is shown was stored with the decision.`,
 		Example: "  skein explain a7bcdfghjklmnpqrstvw\n  skein explain a7bcdfghjklmnpqrstvw -o yaml",
 		Args:    exactly(1, "EXECUTION"),
+
+		ValidArgsFunction: s.complete(first(s.executionNames)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := s.config.DialSkein()
 			if err != nil {

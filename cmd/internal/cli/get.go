@@ -25,7 +25,7 @@ func getCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [EXECUTION]",
 		Short: "Show one execution with its nodes and outputs, or list the newest",
-		Example: `  skein get
+		Example: `  skein get --limit 50
   skein get a7bcdfghjklmnpqrstvw --watch
   skein get a7bcdfghjklmnpqrstvw -o json`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -34,6 +34,7 @@ func getCommand(s *session) *cobra.Command {
 			}
 			return exactly(1, "one EXECUTION or none")(cmd, args)
 		},
+		ValidArgsFunction: s.complete(first(s.executionNames)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := s.config.DialFlyte()
 			if err != nil {

@@ -31,8 +31,11 @@ func launchCommand(s *session) *cobra.Command {
 else its newest. A cluster label chooses where it runs: it is a Kubernetes label
 selector over the labels of clusters; a bare word means "has this label".`,
 		Example: `  skein launch demo.wordcount --input text="to be or not" --wait
-  skein launch demo.wordcount --cluster-label region=eu-west`,
+  skein launch demo.wordcount --cluster-label region=eu-west
+  skein launch demo.wordcount --version v2 --name nightly-2026-01-02`,
 		Args: exactly(1, "LAUNCH-PLAN"),
+
+		ValidArgsFunction: s.complete(first(s.launchPlanNames)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := s.config.DialFlyte()
 			if err != nil {
@@ -59,6 +62,9 @@ selector over the labels of clusters; a bare word means "has this label".`,
 	flags.StringArrayVarP(&l.inputs, "input", "i", nil, "an input as name=value; lists and maps as JSON; may be repeated")
 	flags.StringVar(&l.label, "cluster-label", "", "label selector over clusters")
 	flags.BoolVar(&l.wait, "wait", false, "show progress until it ends, then the outputs; fail if it fails")
+	completeFlag(cmd, "version", s.complete(s.launchPlanVersions))
+	completeFlag(cmd, "input", partial(s.complete(s.inputNames(&l))))
+	completeFlag(cmd, "cluster-label", s.complete(s.clusterLabels))
 	return cmd
 }
 

@@ -20,10 +20,13 @@ func logsCommand(s *session) *cobra.Command {
 		Short: "Print the log of one task attempt, from the cluster where it runs",
 		Long: `Print the log of one task attempt, from the cluster where it runs. The log is
 read from the pod, and is gone with it: an abort deletes its pods. It is
-printed as it is, whatever --output says.`,
+printed as it is, or with -o json or yaml as one text.`,
 		Example: `  skein logs a7bcdfghjklmnpqrstvw --node split
-  skein logs a7bcdfghjklmnpqrstvw --node split --attempt 0 --tail 20`,
+  skein logs a7bcdfghjklmnpqrstvw --node split --attempt 0 --tail 20
+  skein logs a7bcdfghjklmnpqrstvw --container side-car`,
 		Args: exactly(1, "EXECUTION"),
+
+		ValidArgsFunction: s.complete(first(s.executionNames)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := s.config.DialSkein()
 			if err != nil {
@@ -38,7 +41,7 @@ printed as it is, whatever --output says.`,
 			if err != nil {
 				return err
 			}
-			return noAttempt(copyLog(cmd.OutOrStdout(), stream.Recv), args[0])
+			return noAttempt(s.printLog(cmd.OutOrStdout(), stream.Recv), args[0])
 		},
 	}
 	flags := cmd.Flags()
@@ -46,6 +49,7 @@ printed as it is, whatever --output says.`,
 	flags.StringVarP(&container, "container", "c", "", "container (default: the task's own)")
 	flags.Uint32Var(&attempt, "attempt", 0, "attempt (left out: the newest)")
 	flags.Int64Var(&tail, "tail", 0, "only so many of the last lines")
+	completeFlag(cmd, "node", s.complete(s.nodeNames))
 	return cmd
 }
 
@@ -60,6 +64,18 @@ func noAttempt(err error, execution string) error {
 		return advise(told, fault.Precondition, "skein explain %s says more", execution)
 	}
 	return noExecution(err)
+}
+
+// printLog copies a log as it comes, or prints it whole as JSON or YAML.
+func (s *session) printLog(w io.Writer, receive func() (*skeinv1.GetLogsResponse, error)) error {
+	if s.table() {
+		return copyLog(w, receive)
+	}
+	var log strings.Builder
+	if err := copyLog(&log, receive); err != nil {
+		return err
+	}
+	return s.write(w, map[string]string{"log": log.String()})
 }
 
 func copyLog(w io.Writer, receive func() (*skeinv1.GetLogsResponse, error)) error {

@@ -33,7 +33,7 @@ With --archive, register what "pyflyte package" or "pyflyte serialize" wrote, as
 with it is uploaded. Launch plans become active only with --activate.`,
 		Example: `  skein register -f workflow.yaml
   skein register -f workflow.yaml --version v2 --project flytesnacks --domain staging
-  skein register --archive flyte-package.tgz --version v1 --activate`,
+  skein register --archive flyte-package.tgz --version v1 --activate --destination-dir /root`,
 		Args: noFile,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.path != "" {
@@ -53,6 +53,7 @@ with it is uploaded. Launch plans become active only with --activate.`,
 	cmd.Flags().StringVar(&a.path, "archive", "", "archive or folder that pyflyte package or pyflyte serialize wrote; - for an archive from standard input")
 	cmd.Flags().StringVar(&a.codeDir, "destination-dir", "", "with --archive: folder for the code, in containers whose tasks name none")
 	cmd.Flags().StringVar(&version, "version", "", "version to register (default: a digest of the file; must be set for an archive)")
+	completeFlag(cmd, "file", cobra.FixedCompletions([]string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt))
 	cmd.Flags().BoolVar(&activate, "activate", true, "make this version of the launch plan the active one; for an archive, only if given")
 	return cmd
 }

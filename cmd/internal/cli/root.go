@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,9 @@ type session struct {
 	config     client.Config
 }
 
+// outputs are the values of --output.
+var outputs = []string{"table", "json", "yaml"}
+
 // New makes the root command with everything below it.
 func New(version string) *cobra.Command {
 	s := &session{}
@@ -43,21 +47,29 @@ func New(version string) *cobra.Command {
 			return s.load(cmd)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  skein get --config ~/.config/skein/staging.yaml
+  skein get --project flytesnacks --domain staging --output json`,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // ours has examples
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.configPath, "config", "", "configuration file (default $SKEIN_CONFIG, else ~/.config/skein/config.yaml)")
 	flags.StringVarP(&s.project, "project", "p", "", "project (default: the configuration's)")
 	flags.StringVarP(&s.domain, "domain", "d", "", "domain (default: the configuration's)")
 	flags.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
-	root.AddCommand(registerCommand(s), launchCommand(s), getCommand(s), logsCommand(s), abortCommand(s), explainCommand(s), clusterCommand(s))
+	root.AddCommand(registerCommand(s), launchCommand(s), getCommand(s), logsCommand(s), abortCommand(s), explainCommand(s), clusterCommand(s), completionCommand())
+	completeFlag(root, "project", s.complete(s.projectNames))
+	completeFlag(root, "domain", s.complete(s.domainNames))
+	completeFlag(root, "output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
 	root.SetFlagErrorFunc(badFlag)
 	return root
 }
 
 func (s *session) load(cmd *cobra.Command) error {
-	switch s.output {
-	case "table", "json", "yaml":
-	default:
+	switch cmd.Name() {
+	case cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
+		return nil // what is completed reads it for itself, and says nothing
+	}
+	if !slices.Contains(outputs, s.output) {
 		return fault.Field("--output", "want table, json or yaml, got %q", s.output)
 	}
 	path, asked := s.configPath, cmd.Flags().Changed("config")

@@ -59,7 +59,9 @@ type flags struct {
 func (p Process[C]) Command() *cobra.Command {
 	var f flags
 	root := &cobra.Command{Use: p.Name, Short: p.Short, Version: version.String(), SilenceUsage: true, SilenceErrors: true, Args: none,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+		Example:           fmt.Sprintf("  %s run --config %s.yaml --set telemetry.level=debug", p.Name, p.Name),
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}} // a server is typed once
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.E(fault.Invalid, "%v; see %s --help", err, cmd.CommandPath())
 	})
@@ -84,6 +86,7 @@ func (p Process[C]) configCommand(f *flags) *cobra.Command {
 	var env bool
 	show := &cobra.Command{
 		Use: "print", Short: "Print the effective configuration, secrets masked", Args: none,
+		Example: fmt.Sprintf("  %s config print --config %s.yaml\n  %s config print --env", p.Name, p.Name, p.Name),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.load(*f)
 			if env {
@@ -96,7 +99,7 @@ func (p Process[C]) configCommand(f *flags) *cobra.Command {
 		},
 	}
 	show.Flags().BoolVar(&env, "env", false, "list the environment variables instead")
-	parent := &cobra.Command{Use: "config", Short: "Look at the configuration", Args: none,
+	parent := &cobra.Command{Use: "config", Short: "Look at the configuration", Args: none, Example: "  " + p.Name + " config print",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	parent.AddCommand(show)
 	return parent
