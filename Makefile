@@ -10,17 +10,19 @@ GOFLAGS_TEST ?= -shuffle=on -timeout 30m
 demo_flags = $(if $(NODES),--nodes $(NODES)) $(if $(OBJECT_STORE),--object-store $(OBJECT_STORE))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race bench mutants lint generate verify clean
+.PHONY: help build demo demo-flytekit test race bench mutants lint generate verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 build: ## build skein, skein-admin and skein-propeller into bin/
-	@echo "building skein, skein-admin and skein-propeller (minutes the first time)"
-	@go build -o $(BIN)/ ./cmd/skein ./cmd/skein-admin ./cmd/skein-propeller
+	@cmd/internal/tools/build $(BIN)
 
 demo: build ## run a whole federation here and show the main job (DEMO_ONCE=1, NODES=…, OBJECT_STORE=…)
 	@exec $(BIN)/skein demo $(demo_flags)
+
+demo-flytekit: build ## show what a workflow author does, with the real pyflyte, on the demo that runs here or a new one
+	@exec $(BIN)/skein demo --flytekit $(demo_flags)
 
 test: ## run every test, on real API servers, a real database and the real flytekit
 	@echo "testing (one database and one API server for all packages; minutes the first time)"

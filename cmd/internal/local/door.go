@@ -28,7 +28,7 @@ func (f *Federation) openDoors() error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.door("http", f.opts.HTTPPort, func(r *Replica) string { return r.config.Flyte.HTTP }); err != nil {
+	if f.HTTP, err = f.door("http", f.opts.HTTPPort, func(r *Replica) string { return r.config.Flyte.HTTP }); err != nil {
 		return err
 	}
 	api, err := f.door("api", f.opts.APIPort, func(r *Replica) string { return r.config.Federation.Listen })

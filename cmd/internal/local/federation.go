@@ -15,6 +15,7 @@ import (
 	"github.com/skein-project/skein/cmd/internal/config"
 	"github.com/skein-project/skein/deploy/local/database"
 	"github.com/skein-project/skein/deploy/local/forward"
+	"github.com/skein-project/skein/deploy/local/machine"
 	"github.com/skein-project/skein/deploy/local/objectstore"
 	"github.com/skein-project/skein/deploy/local/ports"
 	"github.com/skein-project/skein/deploy/local/proc"
@@ -41,6 +42,7 @@ type Federation struct {
 	Store    string              // root of the object store: a folder, or s3://bucket/prefix
 	Config   string              // path of the CLI's configuration
 	Flyte    string              // path of the configuration for Flyte's own clients
+	HTTP     string              // address of the REST gateway and of uploads
 
 	store       config.Store       // as everything is told where objects lie
 	unsupervise context.CancelFunc // nil without supervision
@@ -82,7 +84,10 @@ func (f *Federation) start(ctx context.Context) error {
 	if f.book, err = ports.Open(filepath.Join(f.folder.Path, "ports")); err != nil {
 		return err
 	}
-	// A port in use is told before anything is started.
+	// What is wrong here is told before anything is started.
+	if err := machine.Loopback(ctx); err != nil {
+		return err
+	}
 	for _, p := range []struct {
 		name  string
 		fixed int
@@ -90,6 +95,12 @@ func (f *Federation) start(ctx context.Context) error {
 		if _, err := f.port(p.name, p.fixed); err != nil {
 			return err
 		}
+	}
+	if err := f.preflight(ctx); err != nil {
+		return err
+	}
+	if err := database.Ensure(ctx, f.opts.Progress); err != nil {
+		return err
 	}
 	f.progress("Kubernetes tools")
 	if f.tools, err = tools.Ensure(ctx, f.opts.Progress); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -185,5 +186,38 @@ func TestUnreachableFolderIsNamed(t *testing.T) {
 	o.Dir = filepath.Join(closed, "db")
 	if _, err := database.Start(t.Context(), group, o); err == nil || !strings.Contains(err.Error(), "cannot enter "+closed) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestNoSharedMemory: in a namespace without /dev/shm, as in some containers,
+// the same data serves that was made with it, and the other way round.
+func TestNoSharedMemory(t *testing.T) {
+	if os.Geteuid() != 0 || os.Getenv(database.CockroachVariable) != "" {
+		t.Skip("only root can take /dev/shm away, and only PostgreSQL uses it")
+	}
+	const inside = "SKEIN_TEST_NO_SHM"
+	if dir := os.Getenv(inside); dir != "" {
+		group := proc.NewGroup(dir, slog.New(slog.DiscardHandler))
+		free, err := ports.Free(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := start(t, group, database.Options{Dir: filepath.Join(dir, "db"), Port: free[0], NoSync: true})
+		connect(t, d.URL)
+		if err := group.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	group, o := options(t)
+	o.NoSync = true
+	if err := start(t, group, o).Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-c", `mount -t tmpfs -o ro none /dev/shm && exec "$@"`, "sh",
+		os.Args[0], "-test.run=^TestNoSharedMemory$", "-test.v")
+	cmd.Env = append(os.Environ(), inside+"="+group.State())
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+		t.Errorf("without /dev/shm: %v\n%s", err, out)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strconv"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/deploy/local/apt"
 )
 
@@ -23,7 +24,7 @@ const NoInstallVariable = apt.NoInstallVariable
 type binaries struct{ cockroach, postgresDir string }
 
 // errNone names the ways out.
-var errNone = errors.New("no database server: put `cockroach` on PATH (or its path into " + CockroachVariable +
+var errNone = fault.E(fault.Precondition, "no database server: put `cockroach` on PATH (or its path into "+CockroachVariable+
 	"), or install PostgreSQL with its server programs `postgres` and `initdb` (Debian: apt-get install postgresql)")
 
 // Ensure makes sure that there is a server to be started: it installs one where that is allowed, after saying so. Start
@@ -46,6 +47,14 @@ func find(ctx context.Context, log func(string)) (binaries, error) {
 		return binaries{}, fmt.Errorf("%w; installing it failed: %w", errNone, err)
 	}
 	return look()
+}
+
+// Check is Ensure without installing: nil as well where Ensure would install.
+func Check(ctx context.Context) error {
+	if _, err := look(); errors.Is(err, errNone) && apt.Allowed() == nil {
+		return nil
+	}
+	return Ensure(ctx, func(string) {})
 }
 
 // look finds what is on the machine, or returns errNone.

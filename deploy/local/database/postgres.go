@@ -42,7 +42,7 @@ func preparePostgres(ctx context.Context, found binaries, o Options) (server, er
 	settings := []string{
 		"listen_addresses=" + loopback, "unix_socket_directories=", "max_connections=200", "shared_buffers=128MB",
 		"max_wal_size=1GB", "jit=off", "password_encryption=scram-sha-256", "timezone=UTC", "log_timezone=UTC",
-		"logging_collector=off", "log_min_messages=warning",
+		"logging_collector=off", "log_min_messages=warning", "dynamic_shared_memory_type=" + sharedMemory("/dev/shm"),
 	}
 	if o.NoSync {
 		// A commit is still written before it is acknowledged: a killed server loses nothing, only a crashed machine does.
@@ -61,6 +61,17 @@ func preparePostgres(ctx context.Context, found binaries, o Options) (server, er
 			Before: func(ctx context.Context) error { return errors.Join(awaitOrphans(ctx, data), unlock(data)) },
 		},
 	}, nil
+}
+
+// sharedMemory is where parallel workers share memory: files in the data folder where the system has no place for it,
+// as in some containers.
+func sharedMemory(system string) string {
+	var fs syscall.Statfs_t
+	const readOnly, least = 0x1, 8 << 20
+	if err := syscall.Statfs(system, &fs); err != nil || fs.Flags&readOnly != 0 || fs.Bavail*uint64(fs.Bsize) < least {
+		return "mmap"
+	}
+	return "posix"
 }
 
 // unprivileged returns who PostgreSQL runs as: nil, for ourselves, unless we are root.

@@ -21,7 +21,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/skein-project/skein/api/fault"
 )
 
 const (
@@ -112,11 +115,22 @@ func Check(ports ...int) error {
 	for _, port := range ports {
 		listener, err := listen(port)
 		if err != nil {
-			return fmt.Errorf("port %d on 127.0.0.1 is in use by another program (%w): end it, or choose another port", port, err)
+			return refused(port, err)
 		}
 		_ = listener.Close()
 	}
 	return nil
+}
+
+// refused says why nothing can listen on the port.
+func refused(port int, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fault.Wrap(fault.Conflict, err, "port %d on 127.0.0.1 is in use by another program: end it, or choose another port", port)
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Wrap(fault.Precondition, err, "port %d is for privileged users: choose one above 1023", port)
+	}
+	return fault.Wrap(fault.Precondition, err, "cannot listen on port %d of 127.0.0.1", port)
 }
 
 // dying is how long the kernel may take to close the sockets of a process that was killed.

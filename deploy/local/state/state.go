@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/deploy/local/machine"
 	"github.com/skein-project/skein/deploy/local/proc"
 )
 
@@ -74,9 +76,12 @@ func Open(path string) (*Folder, error) {
 		return nil, err
 	}
 	if err := ensure(path); err != nil {
-		return nil, fmt.Errorf("make the state folder: %w", err)
+		return nil, fault.Wrap(fault.Precondition, err, "cannot make the state folder: use another with %s=… or --state …", proc.StateVariable)
 	}
 	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return nil, err
+	}
+	if err := machine.Writable(path, "use another folder with "+proc.StateVariable+"=… or --state …"); err != nil {
 		return nil, err
 	}
 	lock, err := take(filepath.Join(path, "lock"))
@@ -137,7 +142,7 @@ func take(path string) (*os.File, error) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 		holder, _ := io.ReadAll(io.LimitReader(lock, 20))
-		return nil, fmt.Errorf("the state folder %s is in use by process %s: end that, or use another folder with %s=… or --state …",
+		return nil, fault.E(fault.Conflict, "the state folder %s is in use by process %s: end that, or use another folder with %s=… or --state …",
 			filepath.Dir(path), strings.TrimSpace(string(holder)), proc.StateVariable)
 	}
 	if err := lock.Truncate(0); err != nil {

@@ -3,6 +3,7 @@ package tools
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/deploy/local/machine"
 	"github.com/skein-project/skein/deploy/local/proc"
 )
 
@@ -106,25 +109,28 @@ func run(ctx context.Context, cmd *exec.Cmd, tick func()) ([]byte, error) {
 // explain turns a failure of the go toolchain into what to do about it.
 func explain(err error, out []byte) error {
 	if errors.Is(err, exec.ErrNotFound) {
-		return errors.New("no Go toolchain: programs are built from source, so install Go 1.26 or newer and put `go` on PATH")
+		return fault.E(fault.Precondition, "no Go toolchain: programs are built from source, so install Go 1.26 or newer and put `go` on PATH")
 	}
 	text := strings.TrimSpace(string(out))
 	text = text[max(0, len(text)-outputBytes):]
 	for _, reason := range []struct {
+		kind   fault.Kind
 		advice string
 		marks  []string
 	}{
-		{"the disk is full: the build needs about 4 GB in `go env GOCACHE`, `go env GOMODCACHE`, TMPDIR and " +
+		{fault.Exhausted, "the disk is full: the build needs about 4 GB in `go env GOCACHE`, `go env GOMODCACHE`, TMPDIR and " +
 			CacheVariable, []string{"no space left on device", "disk quota exceeded"}},
-		{"the Go toolchain is too old: install Go 1.26 or newer", []string{"requires go >=", "toolchain not available",
+		{fault.Precondition, "the clock is wrong, or something between here and the network replaces certificates",
+			[]string{"certificate has expired or is not yet valid", "certificate signed by unknown authority"}},
+		{fault.Precondition, "the Go toolchain is too old: install Go 1.26 or newer", []string{"requires go >=", "toolchain not available",
 			"unknown directive", "invalid go version"}},
-		{"a module could not be downloaded: check the network and `go env GOPROXY GOSUMDB`", []string{"dial tcp",
+		{fault.Unavailable, "a module could not be downloaded: check the network and `go env GOPROXY GOSUMDB`", []string{"dial tcp",
 			"no such host", "i/o timeout", "TLS handshake", "403 Forbidden", "404 Not Found", "502 Bad Gateway",
 			"module lookup disabled", "unrecognized import path", "connection re", "SECURITY ERROR"}},
 	} {
 		for _, mark := range reason.marks {
 			if strings.Contains(text, mark) {
-				return fmt.Errorf("%s (%w):\n%s", reason.advice, err, text)
+				return fault.E(reason.kind, "%s (%v):\n%s", reason.advice, err, text)
 			}
 		}
 	}
@@ -132,4 +138,19 @@ func explain(err error, out []byte) error {
 		return err
 	}
 	return fmt.Errorf("%w:\n%s", err, text)
+}
+
+// rooms is what a build writes, with cold caches, and where.
+func rooms(ctx context.Context, work, dir string) []machine.Room {
+	list := []machine.Room{
+		{Folder: dir, Bytes: 500e6, For: "the programs", Variable: CacheVariable},
+		{Folder: os.TempDir(), Bytes: 500e6, For: "the linker", Variable: "TMPDIR"},
+	}
+	var env struct{ GOCACHE, GOMODCACHE string }
+	out, err := run(ctx, goCommand(work, "env", "-json", "GOCACHE", "GOMODCACHE"), nil)
+	if err == nil && json.Unmarshal(out, &env) == nil && env.GOCACHE != "" {
+		list = append(list, machine.Room{Folder: env.GOCACHE, Bytes: 1500e6, For: "compiled packages", Variable: "GOCACHE"},
+			machine.Room{Folder: env.GOMODCACHE, Bytes: 1500e6, For: "modules", Variable: "GOMODCACHE"})
+	}
+	return list
 }

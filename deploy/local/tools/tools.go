@@ -13,10 +13,14 @@ package tools
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/deploy/local/machine"
 )
 
 // Version is the Kubernetes version that is built.
@@ -90,11 +94,11 @@ func ensure(ctx context.Context, log func(string), m module, programs ...program
 	for i, p := range programs {
 		paths[i] = filepath.Join(dir, p.name)
 	}
+	if err := ready(ctx, work, dir, goErr, programs); err != nil {
+		return nil, err
+	}
 	if len(missing(dir, programs)) == 0 {
 		return paths, nil
-	}
-	if goErr != nil {
-		return nil, goErr
 	}
 	unlock, err := lock(ctx, dir, log)
 	if err != nil {
@@ -107,6 +111,35 @@ func ensure(ctx context.Context, log func(string), m module, programs ...program
 		}
 	}
 	return paths, nil
+}
+
+// elsewhere is the way out of a cache that does not serve.
+const elsewhere = "set " + CacheVariable + " to a folder elsewhere"
+
+// Check is what Ensure would say at once: whether programs are missing and cannot be built here. It builds nothing.
+func Check(ctx context.Context) error {
+	if err := machine.Writable(os.TempDir(), "set TMPDIR to a folder elsewhere"); err != nil {
+		return err
+	}
+	work, err := kube.write()
+	if err != nil {
+		return fmt.Errorf("write the module of %s: %w", kube.name, err)
+	}
+	defer os.RemoveAll(work)
+	goVersion, goErr := findGo(ctx, work)
+	dir, err := kube.cacheDir(goVersion)
+	if err != nil {
+		return fault.Wrap(fault.Precondition, err, "find the cache folder")
+	}
+	return ready(ctx, work, dir, goErr, []program{etcd, apiServer})
+}
+
+// ready fails if the programs cannot be run from the folder, or are missing and cannot be built.
+func ready(ctx context.Context, work, dir string, goErr error, programs []program) error {
+	if err := machine.Runs(dir, elsewhere); err != nil || len(missing(dir, programs)) == 0 {
+		return err
+	}
+	return errors.Join(goErr, machine.Writable(dir, elsewhere), machine.Space(rooms(ctx, work, dir)...))
 }
 
 // missing returns the programs that the folder lacks.
