@@ -4,6 +4,7 @@
 //
 //	proc         supervised children that cannot outlive us; left-over processes
 //	namespace    commands in fresh Linux namespaces, for real nodes and private mounts
+//	machine      what a set-up needs of the machine, checked first
 //	state        the state folder, and a lock that keeps a second copy out
 //	ports        loopback ports by name, remembered in the state folder
 //	certs        a cluster's CA, certificates and keys
@@ -17,6 +18,7 @@
 //	image        container images packed from this machine's files
 //	simnode      a node whose pods end by rule and run nothing; for benches
 //	apt          Debian packages that are missing, where they may be installed
+//	example      a small flytekit project
 //	venv         flytekit in a virtual environment
 //	localtest    all of these for tests; command with shares them between test processes
 //

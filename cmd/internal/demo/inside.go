@@ -40,6 +40,16 @@ func inside(ctx context.Context, out io.Writer) error {
 	return space.Close()
 }
 
+// enter is inside, with flytekit where that is shown: it needs the network too.
+func enter(ctx context.Context, out io.Writer, f flags) error {
+	if f.flytekit {
+		if _, err := needPython(ctx, func(text string) { fmt.Fprintln(out, text) }); err != nil {
+			return err
+		}
+	}
+	return inside(ctx, out)
+}
+
 // wayIn tells a client how to get where the demo's addresses are.
 func wayIn() string {
 	if path := namespace.Entrance(); path != "" {

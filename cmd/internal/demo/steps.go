@@ -32,56 +32,59 @@ const words = 12
 
 type demo struct {
 	out    io.Writer
-	fed    *local.Federation
-	spans  *spans.Receiver
-	begin  time.Time
+	state  string
+	path   string // of the command line's configuration
 	config client.Config
 
-	simulated bool // nothing runs on the nodes
+	fed   *local.Federation // nil if another process runs it
+	spans *spans.Receiver
 }
 
-// withoutTasks is the step before the first one that needs tasks to run.
-const withoutTasks = "register"
+// step is one thing that is shown and checked.
+type step struct {
+	name, title string
+	run         func(ctx context.Context) error
+}
 
-// show runs every step in order; the first that fails ends the demo.
-func (d *demo) show(ctx context.Context) error {
+// play runs steps in order; the first that fails ends the demo.
+func (d *demo) play(ctx context.Context, steps []step) error {
 	var err error
-	if d.config, err = d.fed.Client(); err != nil {
+	if d.config, err = client.Read(d.path, true); err != nil {
 		return err
 	}
-	var labelled, free string
-	suffix := fmt.Sprintf("%x", time.Now().Unix())
-	for _, step := range []struct {
-		name  string
-		title string
-		run   func() error
-	}{
-		{"clusters", "three clusters have joined", func() error { return d.clusters(ctx) }},
-		{"register", "a workflow of six nodes with a fan-out is registered from YAML", func() error { return d.register(ctx) }},
-		{"placement-by-label", "a launch that names a region runs there", func() error {
-			labelled = "label-" + suffix
-			return d.launchLabelled(ctx, labelled)
-		}},
-		{"placement-free", "a launch that names none runs where most is free", func() error {
-			free = "free-" + suffix
-			return d.launchFree(ctx, free)
-		}},
-		{"outputs", "data went from task to task and came back", func() error { return d.outputs(ctx, free) }},
-		{"logs", "logs come from the cluster that ran the task", func() error { return d.logs(ctx, free) }},
-		{"trace", "one trace leads from the API call to the containers", func() error { return d.trace(ctx, labelled) }},
-		{"leader-kill", "the leading replica is killed while a workflow runs", func() error { return d.leaderKill(ctx, "kill-"+suffix) }},
-	} {
+	for _, step := range steps {
 		fmt.Fprintf(d.out, "\n--- %s\n", step.title)
-		if err := step.run(); err != nil {
+		if err := step.run(ctx); err != nil {
 			return fmt.Errorf("demo step %s: %w", step.name, err)
 		}
 		fmt.Fprintf(d.out, "DEMO OK %s\n", step.name)
-		if d.simulated && step.name == withoutTasks {
-			fmt.Fprintln(d.out, "\nThe nodes are simulated: pods end by rule and nothing runs, so the other steps are left out.")
-			return nil
-		}
 	}
 	return nil
+}
+
+// withoutTasks are the steps that need nothing to run on the nodes.
+func (d *demo) withoutTasks() []step {
+	return []step{
+		{"clusters", "three clusters have joined", d.clusters},
+		{"register", "a workflow of six nodes with a fan-out is registered from YAML", d.register},
+	}
+}
+
+// withTasks are the steps that do.
+func (d *demo) withTasks() []step {
+	suffix := fmt.Sprintf("%x", time.Now().Unix())
+	labelled, free := "label-"+suffix, "free-"+suffix
+	of := func(run func(context.Context, string) error, name string) func(context.Context) error {
+		return func(ctx context.Context) error { return run(ctx, name) }
+	}
+	return []step{
+		{"placement-by-label", "a launch that names a region runs there", of(d.launchLabelled, labelled)},
+		{"placement-free", "a launch that names none runs where most is free", of(d.launchFree, free)},
+		{"outputs", "data went from task to task and came back", of(d.outputs, free)},
+		{"logs", "logs come from the cluster that ran the task", of(d.logs, free)},
+		{"trace", "one trace leads from the API call to the containers", of(d.trace, labelled)},
+		{"leader-kill", "the leading replica is killed while a workflow runs", of(d.leaderKill, "kill-"+suffix)},
+	}
 }
 
 // skein runs one command of the CLI as a person would, and returns what it
@@ -90,7 +93,7 @@ func (d *demo) skein(ctx context.Context, args ...string) (string, error) {
 	fmt.Fprintf(d.out, "$ skein %s\n", strings.Join(args, " "))
 	var printed bytes.Buffer
 	root := cli.New(version.String())
-	root.SetArgs(append([]string{"--config", d.fed.Config}, args...))
+	root.SetArgs(append([]string{"--config", d.path}, args...))
 	root.SetOut(io.MultiWriter(d.out, &printed))
 	err := root.ExecuteContext(ctx)
 	return printed.String(), err
@@ -105,7 +108,7 @@ func (d *demo) clusters(ctx context.Context) error {
 }
 
 func (d *demo) register(ctx context.Context) error {
-	path := filepath.Join(d.fed.State(), "workflow.yaml")
+	path := filepath.Join(d.state, "workflow.yaml")
 	text := workflow
 	if namespace.Inside() { // real nodes have the one image that was packed for them
 		text = bytes.ReplaceAll(workflow, []byte("image: debian:12"), []byte("image: "+image.TaskName))

@@ -32,5 +32,5 @@ func findPython(ctx context.Context) (string, error) {
 		}
 	}
 
-	return "", fmt.Errorf("find Python 3.10 to 3.12 on the PATH: %w", ErrUnavailable)
+	return "", fmt.Errorf("find Python 3.10 to 3.12 on the PATH: %w", ErrNoPython)
 }

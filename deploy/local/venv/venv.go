@@ -20,6 +20,9 @@ import (
 // or no package index within reach. A test that meets it prints SkipLine and skips.
 var ErrUnavailable = errors.New("no Python or no package index")
 
+// ErrNoPython is the case of ErrUnavailable in which the machine has no Python that serves.
+var ErrNoPython = fmt.Errorf("no Python: %w", ErrUnavailable)
+
 // SkipLine is what a test prints, alone on its line, when it skips because of ErrUnavailable. CI fails when it sees it.
 const SkipLine = "SKEIN-NO-PYTHON-INDEX: flytekit and conformance suites did not run"
 
@@ -33,7 +36,7 @@ var requirements []byte
 // Ensure returns the directory of the environment, and makes it first if need be. Concurrent calls, in this process or
 // another, wait for one another. Each step that takes time is announced to log.
 func Ensure(ctx context.Context, log func(string)) (string, error) {
-	dir, err := place()
+	dir, err := Place()
 	if err != nil {
 		return "", err
 	}
@@ -61,13 +64,13 @@ func Ensure(ctx context.Context, log func(string)) (string, error) {
 
 // Find returns the directory of the environment if it was made before, without making it.
 func Find(ctx context.Context) (dir string, ok bool) {
-	dir, err := place()
+	dir, err := Place()
 
 	return dir, err == nil && whole(ctx, dir)
 }
 
-// place is where the environment of these requirements lies.
-func place() (string, error) {
+// Place is where the environment of these requirements lies, or will when Ensure has made it.
+func Place() (string, error) {
 	cache, err := tools.CacheRoot()
 	if err != nil {
 		return "", fmt.Errorf("find cache directory: %w", err)

@@ -1,0 +1,1 @@
+"""A small project: three tasks and a workflow over them."""
