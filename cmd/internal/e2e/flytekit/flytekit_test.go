@@ -63,7 +63,7 @@ func (g ground) run(t *testing.T) {
 		return
 	}
 	t.Run("side by side", func(t *testing.T) {
-		for _, c := range slices.Concat(cases, conditionals, g.own) {
+		for _, c := range slices.Concat(cases, conditionals, podTasks, g.own) {
 			if g.on == 0 || c.on&g.on != 0 {
 				t.Run(c.name, func(t *testing.T) { t.Parallel(); s.try(t, c) })
 			}
