@@ -1,6 +1,7 @@
 // Package faults holds the tests of what users are promised while parts of a
-// real federation die: replicas, propellers, the database, clusters that fall
-// silent, and the demo itself.
+// real federation die, stall or fill up: replicas, propellers, the database, API
+// servers, disks, the object store, clusters that fall silent, clients that
+// leave, and the demo itself.
 //
 // There is nothing but tests here. They start real processes (federationtest),
 // speak to them as clients do, and look into the database and the API servers
