@@ -1,8 +1,10 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -55,6 +57,11 @@ func (f *front) open(endpoint string) (string, error) {
 
 // ServeHTTP answers late, or not at all.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body) // else the end of the connection would not be noticed
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	for hang := f.hang.Load(); hang != nil && strings.Contains(r.URL.Path, *hang); hang = f.hang.Load() {
 		if pause(r.Context(), every) != nil {
 			f.hung.Add(1) // the client gave it up
