@@ -160,6 +160,7 @@ func (f *Federation) propellerConfig(ctx context.Context, p *Plane) (config.Prop
 	c.Tasks = f.Replicas[0].config.Tasks
 	if f.opts.Nodes == KubeletNodes {
 		c.Pods.CopilotImage = image.TaskName
+		c.Pods.ImagePullGrace = config.Seconds(15) // there is no registry that could come back
 	}
 	for _, r := range f.Replicas {
 		c.Hubs = append(c.Hubs, r.config.Federation.Listen)

@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -190,6 +191,14 @@ func (n *Node) Stop(ctx context.Context) error {
 	}
 	n.space, n.groups = nil, nil
 	return errors.Join(problems...)
+}
+
+// ControlGroups are the folders of the node's control groups, while it runs.
+func (n *Node) ControlGroups() []string {
+	if n.groups == nil {
+		return nil
+	}
+	return slices.Clone(n.groups.dirs)
 }
 
 func (n *Node) path(name string) string { return filepath.Join(n.options.Dir, name) }

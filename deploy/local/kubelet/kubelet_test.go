@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +64,7 @@ func TestAKilledParentLeavesNothing(t *testing.T) {
 	if os.Getenv(victim) != "" {
 		r := kubelettest.Start(t, nil)
 		runsForever(t, r.Client)
-		fmt.Println("killme", r.Dir)
+		fmt.Println("killme", r.Dir, strings.Join(r.Node.ControlGroups(), " "))
 		select {}
 	}
 	cmd := exec.Command(os.Args[0], os.Args[1:]...)
@@ -78,25 +77,25 @@ func TestAKilledParentLeavesNothing(t *testing.T) {
 	if err := proc.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
-	var dir string
-	for lines := bufio.NewScanner(out); dir == "" && lines.Scan(); {
-		dir, _ = strings.CutPrefix(lines.Text(), "killme ")
-		if dir == lines.Text() {
-			dir = ""
+	var said []string
+	for lines := bufio.NewScanner(out); said == nil && lines.Scan(); {
+		if rest, ok := strings.CutPrefix(lines.Text(), "killme "); ok {
+			said = strings.Fields(rest)
 		}
 	}
-	if dir == "" {
+	if len(said) == 0 {
 		t.Fatalf("the other process did not come up: %v", cmd.Wait())
 	}
-	if n := len(groups(t)); n == 0 {
-		t.Fatal("there are no control groups to be removed")
+	dir, groups := said[0], said[1:]
+	if there := existing(groups); len(groups) == 0 || len(there) != len(groups) {
+		t.Fatalf("control groups %q, of which there are %q", groups, there)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // it was killed
 	// A control group can be removed only once no process is in it, so containers are gone as well.
-	eventually(t, "control groups are removed", func() bool { return len(groups(t)) == 0 })
+	eventually(t, "control groups are removed", func() bool { return len(existing(groups)) == 0 })
 	eventually(t, "no process is left", func() bool {
 		left, err := proc.Leftovers(dir)
 		return err == nil && len(left) == 0
@@ -106,31 +105,16 @@ func TestAKilledParentLeavesNothing(t *testing.T) {
 	}
 }
 
-// groups are the control groups of nodes on this machine. Tests of other packages may have some: those that were there
-// at the start do not count.
-func groups(t *testing.T) []string {
-	t.Helper()
-	found, err := filepath.Glob("/sys/fs/cgroup/*/skein-*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ours []string
-	for _, g := range found {
-		if !before[g] {
-			ours = append(ours, g)
+// existing returns those of the folders that are there.
+func existing(dirs []string) []string {
+	var found []string
+	for _, d := range dirs {
+		if _, err := os.Stat(d); err == nil {
+			found = append(found, d)
 		}
 	}
-	return ours
+	return found
 }
-
-var before = func() map[string]bool {
-	there := map[string]bool{}
-	found, _ := filepath.Glob("/sys/fs/cgroup/*/skein-*")
-	for _, g := range found {
-		there[g] = true
-	}
-	return there
-}()
 
 // runsForever starts a pod and waits until it runs.
 func runsForever(t *testing.T, client kubernetes.Interface) {
