@@ -42,28 +42,25 @@ func TestWriteSkew(t *testing.T) {
 // skewRound sends both doctors home at once, if the other one stays.
 func skewRound(t *testing.T, s *Store, round int) (retried int) {
 	t.Helper()
-	var group, bothRead sync.WaitGroup
+	var group, bothRead, bothWrote sync.WaitGroup
 	bothRead.Add(2)
+	bothWrote.Add(2)
 	errs, runs := make([]error, 2), make([]int, 2)
 	for id := range errs {
 		group.Go(func() {
 			errs[id] = s.inTx(t.Context(), "Skew", pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
 				runs[id]++
-				var left int
-				err := tx.QueryRow(ctx, "SELECT count(*) FROM doctor WHERE round = $1 AND on_call", round).Scan(&left)
-				if runs[id] == 1 {
-					bothRead.Done()
-					bothRead.Wait()
-				}
-				if err != nil {
-					return err
-				}
-				if left > 1 {
-					if _, err = tx.Exec(ctx, "UPDATE doctor SET on_call = FALSE WHERE round = $1 AND id = $2", round, id); err != nil {
-						return err
+				first := runs[id] == 1
+				err := goHome(ctx, tx, round, id, func() {
+					if first {
+						bothRead.Done()
+						bothRead.Wait()
 					}
+				})
+				if first { // then it is a COMMIT that fails, and no statement
+					bothWrote.Done()
+					bothWrote.Wait()
 				}
-				_, err = tx.Exec(ctx, "INSERT INTO note VALUES ($1, $2)", round, id)
 				return err
 			})
 		})
@@ -76,4 +73,21 @@ func skewRound(t *testing.T, s *Store, round int) (retried int) {
 		t.Fatalf("round %d: errors, doctors left and notes are %s; want no error, 1 doctor and 2 notes", round, got)
 	}
 	return runs[0] + runs[1] - 2
+}
+
+// goHome sends one doctor home, if another stays, and notes that it was asked.
+func goHome(ctx context.Context, tx pgx.Tx, round, id int, read func()) error {
+	var left int
+	err := tx.QueryRow(ctx, "SELECT count(*) FROM doctor WHERE round = $1 AND on_call", round).Scan(&left)
+	read()
+	if err != nil {
+		return err
+	}
+	if left > 1 {
+		if _, err := tx.Exec(ctx, "UPDATE doctor SET on_call = FALSE WHERE round = $1 AND id = $2", round, id); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO note VALUES ($1, $2)", round, id)
+	return err
 }
