@@ -23,7 +23,7 @@ func inside(ctx context.Context, out io.Writer) error {
 	if err := local.Warm(ctx, say); err != nil {
 		return err
 	}
-	space, err := namespace.Open(namespace.Options{Network: true, Processes: true})
+	space, err := namespace.Open(namespace.Options{Network: true})
 	if err != nil {
 		return fmt.Errorf("kubelet nodes need a network namespace: %w", err)
 	}

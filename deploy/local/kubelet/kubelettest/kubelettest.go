@@ -34,7 +34,7 @@ func Inside(t *testing.T) bool {
 	if testing.Short() {
 		t.Skip("runs a real cluster")
 	}
-	return namespacetest.Rerun(t, namespace.Options{Network: true, Processes: true}, func() {
+	return namespacetest.Rerun(t, namespace.Options{Network: true}, func() {
 		log := func(text string) { t.Log(text) }
 		if _, err := tools.Ensure(t.Context(), log); err != nil {
 			t.Fatal(err)
