@@ -18,7 +18,7 @@ var cases = []testCase{
 	{"a launch plan in a workflow is refused by name", 0, refused("parent", "is a launch-plan node")},
 
 	// Types, sent by the command line.
-	{"int and float", kubelet, func(s *suite, t *testing.T) { kind("whole", 42)(s, t); kind("real", 3)(s, t) }},
+	{"int and float", 0, func(s *suite, t *testing.T) { kind("whole", 42)(s, t); kind("real", 3)(s, t) }},
 	{"str with a default", 0, kind("text", "by default!")},
 	{"bool", 0, kind("yes", false)},
 	{"datetime", 0, kind("when", "2024-02-29 12:00:00+00:00")},

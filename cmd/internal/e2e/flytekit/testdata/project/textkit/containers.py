@@ -1,0 +1,18 @@
+"""What only nodes with containers show."""
+
+from flytekit import Resources, task, workflow
+
+
+@task(limits=Resources(mem="300Mi"))
+def eat() -> int:
+    """Takes memory until it is killed."""
+    print("eating all memory", flush=True)
+    eaten = []
+    while len(eaten) < 1000:
+        eaten.append(bytearray(1 << 24))
+    return len(eaten)
+
+
+@workflow
+def eating() -> int:
+    return eat()
