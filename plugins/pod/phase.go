@@ -213,18 +213,36 @@ func deleted(pod *corev1.Pod, c Config, now time.Time, s *plugins.Status) {
 	if pod.DeletionTimestamp.IsZero() || s.Phase == flow.TaskSucceeded {
 		return
 	}
+	failed := s.Phase == flow.TaskFailed || s.Phase == flow.TaskRetryableFailed
+	if failed && endedBefore(pod) {
+		return
+	}
 	f := &plugins.Failure{Code: "UnexpectedObjectDeletion", Message: "the pod was deleted, and not by us", System: true, Retryable: true}
 	if why := disruption(pod); why != "" {
 		f.Message = "the pod was deleted. " + why
 	}
 	switch {
-	case s.Phase == flow.TaskFailed || s.Phase == flow.TaskRetryableFailed:
+	case failed:
 		fail(s, f)
 	case givenUp(pod, c, now):
 		s.Failure = f
 	case s.Failure == nil:
 		s.Reason = "the pod is being deleted"
 	}
+}
+
+// endedBefore reports whether the task's own container had ended before the
+// pod's deletion was asked for, which then is not why. Both are known to the
+// second; in the same one, the signals that a deletion sends tell.
+func endedBefore(pod *corev1.Pod) bool {
+	p, grace := primary(pod), pod.DeletionGracePeriodSeconds
+	if p == nil || p.State.Terminated == nil || grace == nil {
+		return false
+	}
+	end := p.State.Terminated
+	asked := pod.DeletionTimestamp.Add(-time.Duration(*grace) * time.Second)
+	signalled := end.Reason != oomKilled && (end.ExitCode == 128+15 || end.ExitCode == 128+9)
+	return end.FinishedAt.Time.Before(asked) || end.FinishedAt.Time.Equal(asked) && !signalled
 }
 
 // givenUp reports whether a deleted pod has long outlived its grace.

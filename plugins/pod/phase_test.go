@@ -206,6 +206,36 @@ func TestDeletedPods(t *testing.T) {
 	}
 }
 
+// TestAnEndBeforeADeletionIsItsOwn: a real node says that a container has ended
+// before it says so of the pod, which may be deleted in between.
+func TestAnEndBeforeADeletionIsItsOwn(t *testing.T) {
+	asked, grace := time.Unix(1000, 0), int64(30)
+	for _, c := range []struct {
+		name     string
+		code     int32
+		reason   string
+		finished time.Duration // since the deletion was asked for
+		want     string
+	}{
+		{"killed for memory, a second before", 247, "OOMKilled", -time.Second, "OOMKilled"},
+		{"killed for memory, in the same second", 137, "OOMKilled", 0, "OOMKilled"},
+		{"failed in the same second", 3, "Error", 0, "Error"},
+		{"terminated in the same second", 143, "Error", 0, "UnexpectedObjectDeletion"},
+		{"killed in the same second", 137, "Error", 0, "UnexpectedObjectDeletion"},
+		{"failed later", 3, "Error", time.Second, "UnexpectedObjectDeletion"},
+	} {
+		main := ended(c.code, c.reason)
+		main.State.Terminated.FinishedAt = metav1.NewTime(asked.Add(c.finished))
+		pod := &corev1.Pod{Status: status("Running", "", main), ObjectMeta: metav1.ObjectMeta{
+			Annotations:       map[string]string{annotationPrimary: "main"},
+			DeletionTimestamp: &metav1.Time{Time: asked.Add(time.Duration(grace) * time.Second)}, DeletionGracePeriodSeconds: &grace}}
+		s := Read(pod, Default(), asked)
+		if s.Failure == nil || s.Failure.Code != c.want {
+			t.Errorf("%s: %+v, want %s", c.name, s.Failure, c.want)
+		}
+	}
+}
+
 func TestPendingTimeout(t *testing.T) {
 	now, c := time.Now(), Default()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(now.Add(-time.Hour))}, Status: phases[1].status}

@@ -3,6 +3,7 @@ package pod
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,7 +14,7 @@ import (
 	"github.com/skein-project/skein/plugins"
 )
 
-// Sweep aborts each pod that the owner controls and that has not ended.
+// Sweep aborts each pod that the owner controls and of which something runs.
 func (r *Runner) Sweep(ctx context.Context, namespace, execution string, owner types.UID) (bool, error) {
 	var pods corev1.PodList
 	err := r.Client.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelExecution: labelValue(execution)},
@@ -25,7 +26,7 @@ func (r *Runner) Sweep(ctx context.Context, namespace, execution string, owner t
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		by := metav1.GetControllerOf(pod)
-		if by == nil || by.UID != owner || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		if by == nil || by.UID != owner || nothingRuns(pod) {
 			continue
 		}
 		gone, err := r.Abort(ctx, plugins.Ref{Namespace: pod.Namespace, Name: pod.Name})
@@ -35,4 +36,17 @@ func (r *Runner) Sweep(ctx context.Context, namespace, execution string, owner t
 		done = done && gone
 	}
 	return done, nil
+}
+
+// nothingRuns reports whether nothing of a pod runs, nor will. A kubelet says that
+// the containers have ended a moment before it says so of the pod.
+func nothingRuns(pod *corev1.Pod) bool {
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return true
+	}
+	if pod.Spec.RestartPolicy != corev1.RestartPolicyNever || len(pod.Status.ContainerStatuses) < max(1, len(pod.Spec.Containers)) {
+		return false
+	}
+	runs := func(cs corev1.ContainerStatus) bool { return cs.State.Terminated == nil }
+	return !slices.ContainsFunc(pod.Status.ContainerStatuses, runs) && !slices.ContainsFunc(pod.Status.InitContainerStatuses, runs)
 }
