@@ -64,6 +64,9 @@ func (f *Federation) replicaConfigs() ([]config.Admin, error) {
 		c.Flyte.PublicURL = fmt.Sprintf("http://127.0.0.1:%d", httpPort)
 		c.Raft.Bootstrap = i == 0
 		c.Tasks = config.Tasks{DefaultCPU: "100m", DefaultMemory: "512Mi", LimitCPU: "4", LimitMemory: "1Gi"}
+		if f.opts.Nodes == KubeletNodes { // it is held to: with a tenth of a core, Python starts in half a minute
+			c.Tasks.DefaultCPU = "500m"
+		}
 		if f.opts.Lease != 0 {
 			c.Scheduler.Lease = config.Duration{Duration: f.opts.Lease}
 		}

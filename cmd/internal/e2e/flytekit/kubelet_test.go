@@ -41,6 +41,7 @@ func TestFlytekitKubelet(t *testing.T) {
 // containers are cases that need real ones.
 var containers = []testCase{
 	{"out of memory", kubelet, (*suite).outOfMemory},
+	{"an image that is nowhere", kubelet, failing("containers.pulling", nil, "ImagePullBackOff", "example.com/absent:1")},
 }
 
 // outOfMemory is killed by the kernel for it; the client is told, and what the

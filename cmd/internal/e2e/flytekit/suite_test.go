@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds one command, with everything that it waits for.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 // target is where everything is registered and run.
 var target = []string{"-p", "flytesnacks", "-d", "development"}

@@ -16,7 +16,7 @@ from flytekit.remote import FlyteRemote
 from show import show
 
 PROJECT, DOMAIN = "flytesnacks", "development"
-PATIENCE = timedelta(seconds=170)
+PATIENCE = timedelta(seconds=280)
 
 
 def remote():

@@ -16,3 +16,14 @@ def eat() -> int:
 @workflow
 def eating() -> int:
     return eat()
+
+
+@task(container_image="example.com/absent:1")
+def pull() -> int:
+    """Has an image that nobody ever made."""
+    return 1
+
+
+@workflow
+def pulling() -> int:
+    return pull()
