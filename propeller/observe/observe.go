@@ -199,9 +199,9 @@ func (o *Observer) attempt(ctx context.Context, namespace string, v workflow.Vie
 	seen := observation(st)
 	switch seen.Phase {
 	case flow.TaskSucceeded, flow.TaskFailed, flow.TaskRetryableFailed:
-		return seen, o.settle(ctx, workflow.OutputPrefix(n.InputURI, k), template, &seen)
+		err = o.settle(ctx, workflow.OutputPrefix(n.InputURI, k), template, &seen)
 	}
-	return seen, nil
+	return seen, err
 }
 
 func observation(s plugins.Status) workflow.Observation {
