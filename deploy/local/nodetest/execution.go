@@ -3,6 +3,7 @@ package nodetest
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ func Execution(t *testing.T, env Env) {
 		"restart policy OnFailure":                    onFailure,
 		"termination messages":                        terminationMessages,
 		"logs":                                        containerLogs,
+		"logs hold both streams":                      bothStreams,
 		"TERM may be answered":                        termAnswered,
 		"KILL follows TERM after the grace":           killAfterGrace,
 		"the working directory is the one asked for":  workingDirectory,
@@ -244,7 +246,7 @@ func terminationMessages(t *testing.T, env Env) {
 }
 
 func containerLogs(t *testing.T, env Env) {
-	pod := env.until(t, env.create(t, env.pod("echo one; echo two >&2; sleep 0.5; echo three; printf four")), "running", running)
+	pod := env.until(t, env.create(t, env.pod("echo one; echo two; sleep 0.5; echo three; printf four")), "running", running)
 	followed := env.logs(t, pod, corev1.PodLogOptions{Follow: true})
 	if followed != "one\ntwo\nthree\nfour" {
 		t.Errorf("followed: %q", followed)
@@ -269,6 +271,15 @@ func containerLogs(t *testing.T, env Env) {
 	}
 	if at, err := time.Parse(time.RFC3339Nano, times[0][1]); err != nil || time.Since(at) > time.Minute {
 		t.Errorf("%v, %v", at, err)
+	}
+}
+
+// bothStreams leaves the order open: a container runtime reads the two streams through pipes of their own.
+func bothStreams(t *testing.T, env Env) {
+	pod := env.ended(t, env.pod("echo out; echo err >&2"))
+	lines := strings.Fields(env.logs(t, pod, corev1.PodLogOptions{}))
+	if slices.Sort(lines); !slices.Equal(lines, []string{"err", "out"}) {
+		t.Errorf("got %q", lines)
 	}
 }
 
