@@ -58,6 +58,8 @@ type Taint struct {
 	Key    string      `json:"key"`
 	Value  string      `json:"value,omitempty"`
 	Effect TaintEffect `json:"effect"`
+	// AddedAt is when it was added; tolerations with seconds count from it.
+	AddedAt time.Time `json:"addedAt,omitzero"`
 }
 
 // Toleration lets work onto clusters with a matching taint. An empty Key with
@@ -67,6 +69,8 @@ type Toleration struct {
 	Operator string      `json:"operator,omitempty"` // "Exists", or "Equal" (also if empty)
 	Value    string      `json:"value,omitempty"`
 	Effect   TaintEffect `json:"effect,omitempty"` // empty: every effect
+	// Seconds bound how long a NoExecute taint is tolerated; nil: for ever.
+	Seconds *int64 `json:"tolerationSeconds,omitempty"`
 }
 
 // Tolerates reports whether the toleration covers the taint.
@@ -89,6 +93,7 @@ const (
 	HealthHealthy Health = "Healthy" // a member beats and holds a live recorded lease
 	HealthSuspect Health = "Suspect" // no heartbeat for the suspect time: gets nothing new
 	HealthLapsed  Health = "Lapsed"  // every member's lease has run out: its work waits
+	HealthLost    Health = "Lost"    // declared lost by an operator: it owns nothing
 )
 
 // Cluster is one registered data plane, as the control plane knows it.
@@ -105,6 +110,25 @@ type Cluster struct {
 	Version     string    // of its propeller
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+
+	Cordoned bool          // takes no new work; what is there stays
+	Lost     bool          // declared lost; until it is declared found nothing of it is accepted
+	Drain    *ClusterDrain // nil: not being drained
+
+	// As its member reported them.
+	Architectures []string // of its nodes, sorted
+	Accelerators  []string // of its nodes, sorted
+	Store         string   // identity of the object store: equal means shared
+}
+
+// ClusterDrain is an order to empty a cluster. It cordons as well.
+type ClusterDrain struct {
+	Budget   int       `json:"budget"`            // executions that may be on the move at a time
+	Deadline time.Time `json:"deadline,omitzero"` // when it gives up, and says what is left; zero: never
+	Grace    int64     `json:"graceSeconds"`      // running work may finish for so long before it is moved
+	By       string    `json:"by"`
+	At       time.Time `json:"at"`
+	Expired  bool      `json:"expired,omitempty"` // the deadline has passed
 }
 
 // Member is one propeller process of a cluster.
@@ -125,7 +149,11 @@ type MemberState struct {
 	LeaseGeneration   uint64 // session for which the last lease was recorded
 	LeaseExpiresAt    time.Time
 	LeaseDuration     time.Duration
+	LeaseRecordedAt   time.Time // zero: never leased
 	LastSeenAt        time.Time
+	Revoked           bool
+	Version           string // of its program
+	ReportedEra       uint64 // of the control plane, when it last completed an inventory
 }
 
 // ClusterReport is what a member says of its cluster when a session opens, and
@@ -135,4 +163,8 @@ type ClusterReport struct {
 	LargestNode Resources
 	TaskTypes   []string
 	Version     string
+
+	Architectures []string
+	Accelerators  []string
+	Store         string // identity of the object store that its tasks write to
 }

@@ -37,6 +37,15 @@ type Execution struct {
 	StartedAt      time.Time // zero until running
 	EndedAt        time.Time // zero until terminal
 	Version        uint64    // raised by each write of the row; guards read-modify-write
+
+	Failover Failover
+	Moves    int // forced moves so far
+	// Revoking is why it is being taken from its cluster by a planned move;
+	// empty: it is not. It is placed elsewhere after the cluster has acked.
+	Revoking MoveKind
+	// Resumed says that the current epoch took over what earlier ones left.
+	Resumed   bool
+	NotBefore time.Time // end of the back-off before its next placement
 }
 
 // ReasonClusterLost is the Reason of what was closed because its execution was

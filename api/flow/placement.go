@@ -13,6 +13,28 @@ type Requirement struct {
 	Largest     Resources    `json:"largest"`             // the largest single pod; must fit one node
 	Peak        Resources    `json:"peak"`                // demand if all that can run in parallel does; scored, never filtered
 	Reservation Resources    `json:"reservation"`         // min(peak, max parallelism × largest): held while it runs
+
+	// Workflow is the name that workflow policies and stickiness go by.
+	Workflow string `json:"workflow,omitempty"`
+	// Pool names a selector of the policies that hold for it; from Flyte's
+	// ClusterAssignment.
+	Pool string `json:"pool,omitempty"`
+	// Class names a priority of the policies; empty: their default.
+	Class string `json:"class,omitempty"`
+	// Architectures and Accelerators that some node of the cluster must have.
+	Architectures []string `json:"architectures,omitempty"` // like "arm64"; one of them
+	Accelerators  []string `json:"accelerators,omitempty"`  // like "nvidia-tesla-a100"; all of them
+	// Preferred clusters, besides those that policies prefer.
+	Preferred []Preference `json:"preferred,omitempty"`
+	// Group is what the affinity of others names; Near and Apart name groups of
+	// executions of the same tenant to be close to, or on other clusters than.
+	Group string   `json:"group,omitempty"`
+	Near  []string `json:"near,omitempty"`
+	Apart []string `json:"apart,omitempty"`
+	// Data are places (scheme and bucket, or a folder) of inputs and raw output.
+	Data []string `json:"data,omitempty"`
+	// MinVersion of the cluster's propeller, if the work needs one.
+	MinVersion string `json:"minVersion,omitempty"`
 }
 
 // Pending is an execution that waits for a cluster.
@@ -22,6 +44,16 @@ type Pending struct {
 	Requirement Requirement
 	CreatedAt   time.Time
 	Trace       string // W3C traceparent
+
+	// Digest names its requirement: equal digests, equal requirements.
+	Digest string
+	// NotBefore is the end of a back-off; zero: none.
+	NotBefore time.Time
+	// From is the cluster that is to lose it, by force; empty: it waits for a
+	// cluster. Its quota is counted already.
+	From     string
+	Failover Failover
+	Moves    int // forced ones so far
 }
 
 // Reserved is the capacity that one live placement holds.
@@ -31,6 +63,17 @@ type Reserved struct {
 	Reservation Resources
 }
 
+// Load is what live placements hold on one cluster: those of one tenant, group and
+// workflow, summed up.
+type Load struct {
+	Cluster     string    `json:"cluster"`
+	Tenant      Tenant    `json:"tenant"`
+	Group       string    `json:"group,omitempty"`
+	Workflow    string    `json:"workflow,omitempty"`
+	Executions  int64     `json:"executions"`
+	Reservation Resources `json:"reservation"`
+}
+
 // Placement assigns an execution to a cluster at an epoch of its own.
 type Placement struct {
 	Execution ExecutionID
@@ -38,6 +81,16 @@ type Placement struct {
 	Cluster   string
 	Reasons   []Reason
 	Trace     string
+
+	// From is the cluster that loses it, by force: its lease rows are read again.
+	From string
+	Kind MoveKind // of that move
+	// Fallback says why an execution that was to be resumed is restarted; empty
+	// if it is resumed, or was to be restarted.
+	Fallback string
+	Restart  bool // earlier epochs' nodes are archived, not resumed
+	Trail    string
+	Score    float64
 }
 
 // Reason is one cluster's line in the explanation of a decision.
@@ -54,6 +107,28 @@ type Reason struct {
 type Wait struct {
 	Execution ExecutionID
 	Reasons   []Reason
+	Trail     string // its digest; see Trail
+}
+
+// Trail is what the clusters of one snapshot said to one requirement class: per
+// cluster the filter that refused, or the parts of its score. It is stored once,
+// and referred to by all decisions that it explains.
+type Trail struct {
+	Digest  string // of class and snapshot
+	Class   string // digest of the requirement and of the policies that held
+	Round   string // the Round in which it came up first
+	Reasons []Reason
+}
+
+// Round is one decision as a whole: enough to take it again. View and Plan are
+// the scheduler's own encodings.
+type Round struct {
+	ID        string // of the term and of the first beat of the round: "era.epoch/beat"
+	Scheduler Epoch
+	At        time.Time
+	View      []byte // the frozen world, compressed
+	Plan      []byte // digests of what was decided, in order
+	Decisions int
 }
 
 // Decision is one stored decision about an execution: a placement, or a wait
@@ -65,6 +140,11 @@ type Decision struct {
 	Scheduler Epoch  // epoch of the scheduler that decided
 	Reasons   []Reason
 	At        time.Time
+
+	Trail    string // digest of the trail that Reasons were read from
+	Round    string
+	Score    float64 // when it was chosen
+	Fallback string  // why it was restarted instead of resumed
 }
 
 // Desired is what the control plane wants of an assignment.
@@ -105,6 +185,8 @@ type Run struct {
 	RawPrefix     string // where tasks put raw output
 	CreatedAt     time.Time
 	Trace         string // W3C traceparent
+	Failover      Failover
+	Recovery      Recovery // of epochs above the first
 }
 
 // Ack says that a member has durably applied an assignment's revision.

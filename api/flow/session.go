@@ -15,6 +15,7 @@ type Session struct {
 	Sender
 	Era               uint64
 	OwnershipRevision uint64
+	Rebuild           bool // the control plane is in REBUILD: the inventory is a report, no lease follows
 }
 
 // Held is one execution in a member's inventory: a FlyteWorkflow that exists in

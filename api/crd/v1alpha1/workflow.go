@@ -70,6 +70,31 @@ type FlyteWorkflowSpec struct {
 	CreatedAt     metav1.MicroTime `json:"createdAt"`
 	// Traceparent is the W3C trace context of the creating call.
 	Traceparent string `json:"traceparent,omitempty"`
+	// Pinned work goes on through a lapse: it is never placed elsewhere.
+	Pinned bool `json:"pinned,omitempty"`
+	// Strict work is killed early enough that its grace ends inside the lease.
+	Strict bool `json:"strict,omitempty"`
+	// Recovery is what earlier epochs left behind.
+	Recovery *Recovery `json:"recovery,omitempty"`
+}
+
+// Recovery is what earlier epochs of an execution left behind for this one.
+type Recovery struct {
+	Nodes []RecoveredNode `json:"nodes,omitempty"`
+}
+
+// RecoveredNode is what is known of one node of a resumed execution; its fields
+// are those of flow.RecoveredNode.
+type RecoveredNode struct {
+	Node   string `json:"node"`
+	Parent string `json:"parent,omitempty"`
+	// Phase is a flyteidl.core.NodeExecution.Phase; 0: it has to go on.
+	Phase       int32             `json:"phase,omitempty"`
+	OutputURI   string            `json:"outputURI,omitempty"`
+	NextAttempt int32             `json:"nextAttempt,omitempty"`
+	Charged     int32             `json:"charged,omitempty"`
+	Checkpoint  string            `json:"checkpoint,omitempty"`
+	StartedAt   *metav1.MicroTime `json:"startedAt,omitempty"`
 }
 
 // ExecutionRef names an execution.

@@ -30,7 +30,9 @@ type Taint struct {
 	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Value string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// NoSchedule, PreferNoSchedule or NoExecute.
-	Effect        string `protobuf:"bytes,3,opt,name=effect,proto3" json:"effect,omitempty"`
+	Effect string `protobuf:"bytes,3,opt,name=effect,proto3" json:"effect,omitempty"`
+	// Set by the control plane.
+	AddedAt       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=added_at,json=addedAt,proto3" json:"added_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -84,6 +86,13 @@ func (x *Taint) GetEffect() string {
 		return x.Effect
 	}
 	return ""
+}
+
+func (x *Taint) GetAddedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AddedAt
+	}
+	return nil
 }
 
 type RegisterClusterRequest struct {
@@ -409,14 +418,23 @@ type Cluster struct {
 	Taints      []*Taint               `protobuf:"bytes,3,rep,name=taints,proto3" json:"taints,omitempty"`
 	Incarnation uint64                 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// Unknown, Healthy, Suspect or Lapsed.
-	Health        string                 `protobuf:"bytes,5,opt,name=health,proto3" json:"health,omitempty"`
-	HealthSince   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=health_since,json=healthSince,proto3" json:"health_since,omitempty"`
-	Capacity      *Resources             `protobuf:"bytes,7,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	LargestNode   *Resources             `protobuf:"bytes,8,opt,name=largest_node,json=largestNode,proto3" json:"largest_node,omitempty"`
-	Reserved      *Resources             `protobuf:"bytes,9,opt,name=reserved,proto3" json:"reserved,omitempty"`
-	TaskTypes     []string               `protobuf:"bytes,10,rep,name=task_types,json=taskTypes,proto3" json:"task_types,omitempty"`
-	Version       string                 `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Health      string                 `protobuf:"bytes,5,opt,name=health,proto3" json:"health,omitempty"`
+	HealthSince *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=health_since,json=healthSince,proto3" json:"health_since,omitempty"`
+	Capacity    *Resources             `protobuf:"bytes,7,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	LargestNode *Resources             `protobuf:"bytes,8,opt,name=largest_node,json=largestNode,proto3" json:"largest_node,omitempty"`
+	Reserved    *Resources             `protobuf:"bytes,9,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	TaskTypes   []string               `protobuf:"bytes,10,rep,name=task_types,json=taskTypes,proto3" json:"task_types,omitempty"`
+	Version     string                 `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
+	CreatedAt   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Cordoned    bool                   `protobuf:"varint,13,opt,name=cordoned,proto3" json:"cordoned,omitempty"`
+	Lost        bool                   `protobuf:"varint,14,opt,name=lost,proto3" json:"lost,omitempty"`
+	// Unset: it is not being drained.
+	Drain         *DrainStatus `protobuf:"bytes,15,opt,name=drain,proto3" json:"drain,omitempty"`
+	Architectures []string     `protobuf:"bytes,16,rep,name=architectures,proto3" json:"architectures,omitempty"`
+	Accelerators  []string     `protobuf:"bytes,17,rep,name=accelerators,proto3" json:"accelerators,omitempty"`
+	// Identity of the object store that its tasks write to; clusters with the same
+	// one can resume each other's work.
+	Store         string `protobuf:"bytes,18,opt,name=store,proto3" json:"store,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -535,6 +553,48 @@ func (x *Cluster) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Cluster) GetCordoned() bool {
+	if x != nil {
+		return x.Cordoned
+	}
+	return false
+}
+
+func (x *Cluster) GetLost() bool {
+	if x != nil {
+		return x.Lost
+	}
+	return false
+}
+
+func (x *Cluster) GetDrain() *DrainStatus {
+	if x != nil {
+		return x.Drain
+	}
+	return nil
+}
+
+func (x *Cluster) GetArchitectures() []string {
+	if x != nil {
+		return x.Architectures
+	}
+	return nil
+}
+
+func (x *Cluster) GetAccelerators() []string {
+	if x != nil {
+		return x.Accelerators
+	}
+	return nil
+}
+
+func (x *Cluster) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
 type Member struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Instance   string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -544,6 +604,8 @@ type Member struct {
 	OwnershipRevision uint64                 `protobuf:"varint,4,opt,name=ownership_revision,json=ownershipRevision,proto3" json:"ownership_revision,omitempty"`
 	LeaseExpiresAt    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=lease_expires_at,json=leaseExpiresAt,proto3" json:"lease_expires_at,omitempty"`
 	LastSeenAt        *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	Revoked           bool                   `protobuf:"varint,7,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	Version           string                 `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -620,15 +682,1262 @@ func (x *Member) GetLastSeenAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Member) GetRevoked() bool {
+	if x != nil {
+		return x.Revoked
+	}
+	return false
+}
+
+func (x *Member) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+type UpdateClusterRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Set or replaced.
+	SetLabels    map[string]string `protobuf:"bytes,2,rep,name=set_labels,json=setLabels,proto3" json:"set_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	RemoveLabels []string          `protobuf:"bytes,3,rep,name=remove_labels,json=removeLabels,proto3" json:"remove_labels,omitempty"`
+	// Added, or replaced where key and effect are equal.
+	AddTaints []*Taint `protobuf:"bytes,4,rep,name=add_taints,json=addTaints,proto3" json:"add_taints,omitempty"`
+	// By key and, unless it is empty, effect.
+	RemoveTaints  []*Taint `protobuf:"bytes,5,rep,name=remove_taints,json=removeTaints,proto3" json:"remove_taints,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateClusterRequest) Reset() {
+	*x = UpdateClusterRequest{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateClusterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateClusterRequest) ProtoMessage() {}
+
+func (x *UpdateClusterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateClusterRequest.ProtoReflect.Descriptor instead.
+func (*UpdateClusterRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UpdateClusterRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UpdateClusterRequest) GetSetLabels() map[string]string {
+	if x != nil {
+		return x.SetLabels
+	}
+	return nil
+}
+
+func (x *UpdateClusterRequest) GetRemoveLabels() []string {
+	if x != nil {
+		return x.RemoveLabels
+	}
+	return nil
+}
+
+func (x *UpdateClusterRequest) GetAddTaints() []*Taint {
+	if x != nil {
+		return x.AddTaints
+	}
+	return nil
+}
+
+func (x *UpdateClusterRequest) GetRemoveTaints() []*Taint {
+	if x != nil {
+		return x.RemoveTaints
+	}
+	return nil
+}
+
+type UpdateClusterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cluster       *Cluster               `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateClusterResponse) Reset() {
+	*x = UpdateClusterResponse{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateClusterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateClusterResponse) ProtoMessage() {}
+
+func (x *UpdateClusterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateClusterResponse.ProtoReflect.Descriptor instead.
+func (*UpdateClusterResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateClusterResponse) GetCluster() *Cluster {
+	if x != nil {
+		return x.Cluster
+	}
+	return nil
+}
+
+type CordonRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// False lets work on again.
+	Cordoned      bool `protobuf:"varint,2,opt,name=cordoned,proto3" json:"cordoned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CordonRequest) Reset() {
+	*x = CordonRequest{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CordonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CordonRequest) ProtoMessage() {}
+
+func (x *CordonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CordonRequest.ProtoReflect.Descriptor instead.
+func (*CordonRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CordonRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CordonRequest) GetCordoned() bool {
+	if x != nil {
+		return x.Cordoned
+	}
+	return false
+}
+
+type CordonResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cluster       *Cluster               `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CordonResponse) Reset() {
+	*x = CordonResponse{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CordonResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CordonResponse) ProtoMessage() {}
+
+func (x *CordonResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CordonResponse.ProtoReflect.Descriptor instead.
+func (*CordonResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CordonResponse) GetCluster() *Cluster {
+	if x != nil {
+		return x.Cluster
+	}
+	return nil
+}
+
+type DrainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Executions that may be on the move at a time; 10 if zero.
+	Budget int32 `protobuf:"varint,2,opt,name=budget,proto3" json:"budget,omitempty"`
+	// When the drain gives up; never if unset.
+	Deadline *durationpb.Duration `protobuf:"bytes,3,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// Running work may finish for so long before it is moved.
+	Grace *durationpb.Duration `protobuf:"bytes,4,opt,name=grace,proto3" json:"grace,omitempty"`
+	Stop  bool                 `protobuf:"varint,5,opt,name=stop,proto3" json:"stop,omitempty"`
+	// Answers with the plan, and changes nothing.
+	DryRun        bool `protobuf:"varint,6,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainRequest) Reset() {
+	*x = DrainRequest{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainRequest) ProtoMessage() {}
+
+func (x *DrainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
+func (*DrainRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DrainRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DrainRequest) GetBudget() int32 {
+	if x != nil {
+		return x.Budget
+	}
+	return 0
+}
+
+func (x *DrainRequest) GetDeadline() *durationpb.Duration {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *DrainRequest) GetGrace() *durationpb.Duration {
+	if x != nil {
+		return x.Grace
+	}
+	return nil
+}
+
+func (x *DrainRequest) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
+func (x *DrainRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type DrainResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Status *DrainStatus           `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// One line per execution; at most 1,000.
+	Plan          []*DrainStep `protobuf:"bytes,2,rep,name=plan,proto3" json:"plan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainResponse) Reset() {
+	*x = DrainResponse{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainResponse) ProtoMessage() {}
+
+func (x *DrainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
+func (*DrainResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DrainResponse) GetStatus() *DrainStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *DrainResponse) GetPlan() []*DrainStep {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+type DrainStatus struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Budget    int32                  `protobuf:"varint,1,opt,name=budget,proto3" json:"budget,omitempty"`
+	Deadline  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	By        string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	Remaining int64                  `protobuf:"varint,5,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	// Of the remaining: on the move now, may never move, fit nowhere now.
+	Moving      int64 `protobuf:"varint,6,opt,name=moving,proto3" json:"moving,omitempty"`
+	Pinned      int64 `protobuf:"varint,7,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	Unplaceable int64 `protobuf:"varint,8,opt,name=unplaceable,proto3" json:"unplaceable,omitempty"`
+	// By the pace so far; unset while there is none.
+	Eta           *durationpb.Duration `protobuf:"bytes,9,opt,name=eta,proto3" json:"eta,omitempty"`
+	Expired       bool                 `protobuf:"varint,10,opt,name=expired,proto3" json:"expired,omitempty"`
+	Done          bool                 `protobuf:"varint,11,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainStatus) Reset() {
+	*x = DrainStatus{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainStatus) ProtoMessage() {}
+
+func (x *DrainStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainStatus.ProtoReflect.Descriptor instead.
+func (*DrainStatus) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DrainStatus) GetBudget() int32 {
+	if x != nil {
+		return x.Budget
+	}
+	return 0
+}
+
+func (x *DrainStatus) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *DrainStatus) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *DrainStatus) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *DrainStatus) GetRemaining() int64 {
+	if x != nil {
+		return x.Remaining
+	}
+	return 0
+}
+
+func (x *DrainStatus) GetMoving() int64 {
+	if x != nil {
+		return x.Moving
+	}
+	return 0
+}
+
+func (x *DrainStatus) GetPinned() int64 {
+	if x != nil {
+		return x.Pinned
+	}
+	return 0
+}
+
+func (x *DrainStatus) GetUnplaceable() int64 {
+	if x != nil {
+		return x.Unplaceable
+	}
+	return 0
+}
+
+func (x *DrainStatus) GetEta() *durationpb.Duration {
+	if x != nil {
+		return x.Eta
+	}
+	return nil
+}
+
+func (x *DrainStatus) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
+}
+
+func (x *DrainStatus) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+type DrainStep struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Execution *ExecutionRef          `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	// Where it would go now; empty if it stays.
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// resume, restart, or why it stays.
+	How           string `protobuf:"bytes,3,opt,name=how,proto3" json:"how,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainStep) Reset() {
+	*x = DrainStep{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainStep) ProtoMessage() {}
+
+func (x *DrainStep) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainStep.ProtoReflect.Descriptor instead.
+func (*DrainStep) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DrainStep) GetExecution() *ExecutionRef {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+func (x *DrainStep) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *DrainStep) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
+}
+
+type WatchDrainRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchDrainRequest) Reset() {
+	*x = WatchDrainRequest{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchDrainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchDrainRequest) ProtoMessage() {}
+
+func (x *WatchDrainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchDrainRequest.ProtoReflect.Descriptor instead.
+func (*WatchDrainRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WatchDrainRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type WatchDrainResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *DrainStatus           `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchDrainResponse) Reset() {
+	*x = WatchDrainResponse{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchDrainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchDrainResponse) ProtoMessage() {}
+
+func (x *WatchDrainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchDrainResponse.ProtoReflect.Descriptor instead.
+func (*WatchDrainResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *WatchDrainResponse) GetStatus() *DrainStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+type DeclareLostRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// End executions that may never move as FAILED; they stay otherwise.
+	FailPinned    bool `protobuf:"varint,2,opt,name=fail_pinned,json=failPinned,proto3" json:"fail_pinned,omitempty"`
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclareLostRequest) Reset() {
+	*x = DeclareLostRequest{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclareLostRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclareLostRequest) ProtoMessage() {}
+
+func (x *DeclareLostRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclareLostRequest.ProtoReflect.Descriptor instead.
+func (*DeclareLostRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DeclareLostRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeclareLostRequest) GetFailPinned() bool {
+	if x != nil {
+		return x.FailPinned
+	}
+	return false
+}
+
+func (x *DeclareLostRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type DeclareLostResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Executions by what becomes of them.
+	Movable  int64 `protobuf:"varint,1,opt,name=movable,proto3" json:"movable,omitempty"`
+	Pinned   int64 `protobuf:"varint,2,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	Aborting int64 `protobuf:"varint,3,opt,name=aborting,proto3" json:"aborting,omitempty"`
+	// What may still run there, and until when at most: sentences for people.
+	Risks         []string `protobuf:"bytes,4,rep,name=risks,proto3" json:"risks,omitempty"`
+	Cluster       *Cluster `protobuf:"bytes,5,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclareLostResponse) Reset() {
+	*x = DeclareLostResponse{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclareLostResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclareLostResponse) ProtoMessage() {}
+
+func (x *DeclareLostResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclareLostResponse.ProtoReflect.Descriptor instead.
+func (*DeclareLostResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DeclareLostResponse) GetMovable() int64 {
+	if x != nil {
+		return x.Movable
+	}
+	return 0
+}
+
+func (x *DeclareLostResponse) GetPinned() int64 {
+	if x != nil {
+		return x.Pinned
+	}
+	return 0
+}
+
+func (x *DeclareLostResponse) GetAborting() int64 {
+	if x != nil {
+		return x.Aborting
+	}
+	return 0
+}
+
+func (x *DeclareLostResponse) GetRisks() []string {
+	if x != nil {
+		return x.Risks
+	}
+	return nil
+}
+
+func (x *DeclareLostResponse) GetCluster() *Cluster {
+	if x != nil {
+		return x.Cluster
+	}
+	return nil
+}
+
+type DeclareFoundRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclareFoundRequest) Reset() {
+	*x = DeclareFoundRequest{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclareFoundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclareFoundRequest) ProtoMessage() {}
+
+func (x *DeclareFoundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclareFoundRequest.ProtoReflect.Descriptor instead.
+func (*DeclareFoundRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DeclareFoundRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type DeclareFoundResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cluster       *Cluster               `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclareFoundResponse) Reset() {
+	*x = DeclareFoundResponse{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclareFoundResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclareFoundResponse) ProtoMessage() {}
+
+func (x *DeclareFoundResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclareFoundResponse.ProtoReflect.Descriptor instead.
+func (*DeclareFoundResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DeclareFoundResponse) GetCluster() *Cluster {
+	if x != nil {
+		return x.Cluster
+	}
+	return nil
+}
+
+type RemoveClusterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveClusterRequest) Reset() {
+	*x = RemoveClusterRequest{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveClusterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveClusterRequest) ProtoMessage() {}
+
+func (x *RemoveClusterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveClusterRequest.ProtoReflect.Descriptor instead.
+func (*RemoveClusterRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RemoveClusterRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type RemoveClusterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveClusterResponse) Reset() {
+	*x = RemoveClusterResponse{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveClusterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveClusterResponse) ProtoMessage() {}
+
+func (x *RemoveClusterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveClusterResponse.ProtoReflect.Descriptor instead.
+func (*RemoveClusterResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{24}
+}
+
+type RevokeMemberRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Cluster string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Empty: all members of the cluster.
+	Instance      string `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
+	Restore       bool   `protobuf:"varint,3,opt,name=restore,proto3" json:"restore,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeMemberRequest) Reset() {
+	*x = RevokeMemberRequest{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeMemberRequest) ProtoMessage() {}
+
+func (x *RevokeMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeMemberRequest.ProtoReflect.Descriptor instead.
+func (*RevokeMemberRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RevokeMemberRequest) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *RevokeMemberRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *RevokeMemberRequest) GetRestore() bool {
+	if x != nil {
+		return x.Restore
+	}
+	return false
+}
+
+type RevokeMemberResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Members       []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeMemberResponse) Reset() {
+	*x = RevokeMemberResponse{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeMemberResponse) ProtoMessage() {}
+
+func (x *RevokeMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeMemberResponse.ProtoReflect.Descriptor instead.
+func (*RevokeMemberResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RevokeMemberResponse) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+type ListAuditRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Like "cluster/eu-west-1"; empty lists all.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// 100 if zero, 1,000 at most.
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Lines older than this one; from the last line of an earlier answer.
+	Before        *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditRequest) Reset() {
+	*x = ListAuditRequest{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditRequest) ProtoMessage() {}
+
+func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListAuditRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *ListAuditRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListAuditRequest) GetBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+type ListAuditResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lines         []*AuditLine           `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditResponse) Reset() {
+	*x = ListAuditResponse{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditResponse) ProtoMessage() {}
+
+func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListAuditResponse) GetLines() []*AuditLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+type AuditLine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	Actor         string                 `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	Action        string                 `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	Subject       string                 `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"`
+	Detail        string                 `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditLine) Reset() {
+	*x = AuditLine{}
+	mi := &file_skein_v1_cluster_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditLine) ProtoMessage() {}
+
+func (x *AuditLine) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_cluster_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditLine.ProtoReflect.Descriptor instead.
+func (*AuditLine) Descriptor() ([]byte, []int) {
+	return file_skein_v1_cluster_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AuditLine) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *AuditLine) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *AuditLine) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *AuditLine) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *AuditLine) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_skein_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_skein_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\x16skein/v1/cluster.proto\x12\bskein.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18skein/v1/dataplane.proto\"G\n" +
+	"\x16skein/v1/cluster.proto\x12\bskein.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18skein/v1/dataplane.proto\"~\n" +
 	"\x05Taint\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
-	"\x06effect\x18\x03 \x01(\tR\x06effect\"\x8e\x02\n" +
+	"\x06effect\x18\x03 \x01(\tR\x06effect\x125\n" +
+	"\badded_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aaddedAt\"\x8e\x02\n" +
 	"\x16RegisterClusterRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12D\n" +
 	"\x06labels\x18\x02 \x03(\v2,.skein.v1.RegisterClusterRequest.LabelsEntryR\x06labels\x12'\n" +
@@ -650,7 +1959,7 @@ const file_skein_v1_cluster_proto_rawDesc = "" +
 	"\amembers\x18\x02 \x03(\v2\x10.skein.v1.MemberR\amembers\"\x15\n" +
 	"\x13ListClustersRequest\"E\n" +
 	"\x14ListClustersResponse\x12-\n" +
-	"\bclusters\x18\x01 \x03(\v2\x11.skein.v1.ClusterR\bclusters\"\xbf\x04\n" +
+	"\bclusters\x18\x01 \x03(\v2\x11.skein.v1.ClusterR\bclusters\"\xfc\x05\n" +
 	"\aCluster\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
 	"\x06labels\x18\x02 \x03(\v2\x1d.skein.v1.Cluster.LabelsEntryR\x06labels\x12'\n" +
@@ -666,10 +1975,16 @@ const file_skein_v1_cluster_proto_rawDesc = "" +
 	" \x03(\tR\ttaskTypes\x12\x18\n" +
 	"\aversion\x18\v \x01(\tR\aversion\x129\n" +
 	"\n" +
-	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x1a9\n" +
+	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1a\n" +
+	"\bcordoned\x18\r \x01(\bR\bcordoned\x12\x12\n" +
+	"\x04lost\x18\x0e \x01(\bR\x04lost\x12+\n" +
+	"\x05drain\x18\x0f \x01(\v2\x15.skein.v1.DrainStatusR\x05drain\x12$\n" +
+	"\rarchitectures\x18\x10 \x03(\tR\rarchitectures\x12\"\n" +
+	"\faccelerators\x18\x11 \x03(\tR\faccelerators\x12\x14\n" +
+	"\x05store\x18\x12 \x01(\tR\x05store\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x89\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbd\x02\n" +
 	"\x06Member\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1e\n" +
 	"\n" +
@@ -679,12 +1994,110 @@ const file_skein_v1_cluster_proto_rawDesc = "" +
 	"\x12ownership_revision\x18\x04 \x01(\x04R\x11ownershipRevision\x12D\n" +
 	"\x10lease_expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0eleaseExpiresAt\x12<\n" +
 	"\flast_seen_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"lastSeenAt2\x80\x02\n" +
+	"lastSeenAt\x12\x18\n" +
+	"\arevoked\x18\a \x01(\bR\arevoked\x12\x18\n" +
+	"\aversion\x18\b \x01(\tR\aversion\"\xc1\x02\n" +
+	"\x14UpdateClusterRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12L\n" +
+	"\n" +
+	"set_labels\x18\x02 \x03(\v2-.skein.v1.UpdateClusterRequest.SetLabelsEntryR\tsetLabels\x12#\n" +
+	"\rremove_labels\x18\x03 \x03(\tR\fremoveLabels\x12.\n" +
+	"\n" +
+	"add_taints\x18\x04 \x03(\v2\x0f.skein.v1.TaintR\taddTaints\x124\n" +
+	"\rremove_taints\x18\x05 \x03(\v2\x0f.skein.v1.TaintR\fremoveTaints\x1a<\n" +
+	"\x0eSetLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"D\n" +
+	"\x15UpdateClusterResponse\x12+\n" +
+	"\acluster\x18\x01 \x01(\v2\x11.skein.v1.ClusterR\acluster\"?\n" +
+	"\rCordonRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bcordoned\x18\x02 \x01(\bR\bcordoned\"=\n" +
+	"\x0eCordonResponse\x12+\n" +
+	"\acluster\x18\x01 \x01(\v2\x11.skein.v1.ClusterR\acluster\"\xcf\x01\n" +
+	"\fDrainRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06budget\x18\x02 \x01(\x05R\x06budget\x125\n" +
+	"\bdeadline\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bdeadline\x12/\n" +
+	"\x05grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05grace\x12\x12\n" +
+	"\x04stop\x18\x05 \x01(\bR\x04stop\x12\x17\n" +
+	"\adry_run\x18\x06 \x01(\bR\x06dryRun\"g\n" +
+	"\rDrainResponse\x12-\n" +
+	"\x06status\x18\x01 \x01(\v2\x15.skein.v1.DrainStatusR\x06status\x12'\n" +
+	"\x04plan\x18\x02 \x03(\v2\x13.skein.v1.DrainStepR\x04plan\"\xf3\x02\n" +
+	"\vDrainStatus\x12\x16\n" +
+	"\x06budget\x18\x01 \x01(\x05R\x06budget\x126\n" +
+	"\bdeadline\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x129\n" +
+	"\n" +
+	"started_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x1c\n" +
+	"\tremaining\x18\x05 \x01(\x03R\tremaining\x12\x16\n" +
+	"\x06moving\x18\x06 \x01(\x03R\x06moving\x12\x16\n" +
+	"\x06pinned\x18\a \x01(\x03R\x06pinned\x12 \n" +
+	"\vunplaceable\x18\b \x01(\x03R\vunplaceable\x12+\n" +
+	"\x03eta\x18\t \x01(\v2\x19.google.protobuf.DurationR\x03eta\x12\x18\n" +
+	"\aexpired\x18\n" +
+	" \x01(\bR\aexpired\x12\x12\n" +
+	"\x04done\x18\v \x01(\bR\x04done\"c\n" +
+	"\tDrainStep\x124\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x10\n" +
+	"\x03how\x18\x03 \x01(\tR\x03how\"'\n" +
+	"\x11WatchDrainRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"C\n" +
+	"\x12WatchDrainResponse\x12-\n" +
+	"\x06status\x18\x01 \x01(\v2\x15.skein.v1.DrainStatusR\x06status\"b\n" +
+	"\x12DeclareLostRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
+	"\vfail_pinned\x18\x02 \x01(\bR\n" +
+	"failPinned\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\xa6\x01\n" +
+	"\x13DeclareLostResponse\x12\x18\n" +
+	"\amovable\x18\x01 \x01(\x03R\amovable\x12\x16\n" +
+	"\x06pinned\x18\x02 \x01(\x03R\x06pinned\x12\x1a\n" +
+	"\baborting\x18\x03 \x01(\x03R\baborting\x12\x14\n" +
+	"\x05risks\x18\x04 \x03(\tR\x05risks\x12+\n" +
+	"\acluster\x18\x05 \x01(\v2\x11.skein.v1.ClusterR\acluster\")\n" +
+	"\x13DeclareFoundRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"C\n" +
+	"\x14DeclareFoundResponse\x12+\n" +
+	"\acluster\x18\x01 \x01(\v2\x11.skein.v1.ClusterR\acluster\"*\n" +
+	"\x14RemoveClusterRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x17\n" +
+	"\x15RemoveClusterResponse\"e\n" +
+	"\x13RevokeMemberRequest\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1a\n" +
+	"\binstance\x18\x02 \x01(\tR\binstance\x12\x18\n" +
+	"\arestore\x18\x03 \x01(\bR\arestore\"B\n" +
+	"\x14RevokeMemberResponse\x12*\n" +
+	"\amembers\x18\x01 \x03(\v2\x10.skein.v1.MemberR\amembers\"v\n" +
+	"\x10ListAuditRequest\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\x122\n" +
+	"\x06before\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06before\">\n" +
+	"\x11ListAuditResponse\x12)\n" +
+	"\x05lines\x18\x01 \x03(\v2\x13.skein.v1.AuditLineR\x05lines\"\x97\x01\n" +
+	"\tAuditLine\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06action\x18\x03 \x01(\tR\x06action\x12\x18\n" +
+	"\asubject\x18\x04 \x01(\tR\asubject\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail2\x96\a\n" +
 	"\x0eClusterService\x12V\n" +
 	"\x0fRegisterCluster\x12 .skein.v1.RegisterClusterRequest\x1a!.skein.v1.RegisterClusterResponse\x12G\n" +
 	"\n" +
 	"GetCluster\x12\x1b.skein.v1.GetClusterRequest\x1a\x1c.skein.v1.GetClusterResponse\x12M\n" +
-	"\fListClusters\x12\x1d.skein.v1.ListClustersRequest\x1a\x1e.skein.v1.ListClustersResponseB5Z3github.com/skein-project/skein/api/skein/v1;skeinv1b\x06proto3"
+	"\fListClusters\x12\x1d.skein.v1.ListClustersRequest\x1a\x1e.skein.v1.ListClustersResponse\x12P\n" +
+	"\rUpdateCluster\x12\x1e.skein.v1.UpdateClusterRequest\x1a\x1f.skein.v1.UpdateClusterResponse\x12;\n" +
+	"\x06Cordon\x12\x17.skein.v1.CordonRequest\x1a\x18.skein.v1.CordonResponse\x128\n" +
+	"\x05Drain\x12\x16.skein.v1.DrainRequest\x1a\x17.skein.v1.DrainResponse\x12I\n" +
+	"\n" +
+	"WatchDrain\x12\x1b.skein.v1.WatchDrainRequest\x1a\x1c.skein.v1.WatchDrainResponse0\x01\x12J\n" +
+	"\vDeclareLost\x12\x1c.skein.v1.DeclareLostRequest\x1a\x1d.skein.v1.DeclareLostResponse\x12M\n" +
+	"\fDeclareFound\x12\x1d.skein.v1.DeclareFoundRequest\x1a\x1e.skein.v1.DeclareFoundResponse\x12P\n" +
+	"\rRemoveCluster\x12\x1e.skein.v1.RemoveClusterRequest\x1a\x1f.skein.v1.RemoveClusterResponse\x12M\n" +
+	"\fRevokeMember\x12\x1d.skein.v1.RevokeMemberRequest\x1a\x1e.skein.v1.RevokeMemberResponse\x12D\n" +
+	"\tListAudit\x12\x1a.skein.v1.ListAuditRequest\x1a\x1b.skein.v1.ListAuditResponseB5Z3github.com/skein-project/skein/api/skein/v1;skeinv1b\x06proto3"
 
 var (
 	file_skein_v1_cluster_proto_rawDescOnce sync.Once
@@ -698,7 +2111,7 @@ func file_skein_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_skein_v1_cluster_proto_rawDescData
 }
 
-var file_skein_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_skein_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_skein_v1_cluster_proto_goTypes = []any{
 	(*Taint)(nil),                   // 0: skein.v1.Taint
 	(*RegisterClusterRequest)(nil),  // 1: skein.v1.RegisterClusterRequest
@@ -709,41 +2122,104 @@ var file_skein_v1_cluster_proto_goTypes = []any{
 	(*ListClustersResponse)(nil),    // 6: skein.v1.ListClustersResponse
 	(*Cluster)(nil),                 // 7: skein.v1.Cluster
 	(*Member)(nil),                  // 8: skein.v1.Member
-	nil,                             // 9: skein.v1.RegisterClusterRequest.LabelsEntry
-	nil,                             // 10: skein.v1.Cluster.LabelsEntry
-	(*durationpb.Duration)(nil),     // 11: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 12: google.protobuf.Timestamp
-	(*Resources)(nil),               // 13: skein.v1.Resources
+	(*UpdateClusterRequest)(nil),    // 9: skein.v1.UpdateClusterRequest
+	(*UpdateClusterResponse)(nil),   // 10: skein.v1.UpdateClusterResponse
+	(*CordonRequest)(nil),           // 11: skein.v1.CordonRequest
+	(*CordonResponse)(nil),          // 12: skein.v1.CordonResponse
+	(*DrainRequest)(nil),            // 13: skein.v1.DrainRequest
+	(*DrainResponse)(nil),           // 14: skein.v1.DrainResponse
+	(*DrainStatus)(nil),             // 15: skein.v1.DrainStatus
+	(*DrainStep)(nil),               // 16: skein.v1.DrainStep
+	(*WatchDrainRequest)(nil),       // 17: skein.v1.WatchDrainRequest
+	(*WatchDrainResponse)(nil),      // 18: skein.v1.WatchDrainResponse
+	(*DeclareLostRequest)(nil),      // 19: skein.v1.DeclareLostRequest
+	(*DeclareLostResponse)(nil),     // 20: skein.v1.DeclareLostResponse
+	(*DeclareFoundRequest)(nil),     // 21: skein.v1.DeclareFoundRequest
+	(*DeclareFoundResponse)(nil),    // 22: skein.v1.DeclareFoundResponse
+	(*RemoveClusterRequest)(nil),    // 23: skein.v1.RemoveClusterRequest
+	(*RemoveClusterResponse)(nil),   // 24: skein.v1.RemoveClusterResponse
+	(*RevokeMemberRequest)(nil),     // 25: skein.v1.RevokeMemberRequest
+	(*RevokeMemberResponse)(nil),    // 26: skein.v1.RevokeMemberResponse
+	(*ListAuditRequest)(nil),        // 27: skein.v1.ListAuditRequest
+	(*ListAuditResponse)(nil),       // 28: skein.v1.ListAuditResponse
+	(*AuditLine)(nil),               // 29: skein.v1.AuditLine
+	nil,                             // 30: skein.v1.RegisterClusterRequest.LabelsEntry
+	nil,                             // 31: skein.v1.Cluster.LabelsEntry
+	nil,                             // 32: skein.v1.UpdateClusterRequest.SetLabelsEntry
+	(*timestamppb.Timestamp)(nil),   // 33: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 34: google.protobuf.Duration
+	(*Resources)(nil),               // 35: skein.v1.Resources
+	(*ExecutionRef)(nil),            // 36: skein.v1.ExecutionRef
 }
 var file_skein_v1_cluster_proto_depIdxs = []int32{
-	9,  // 0: skein.v1.RegisterClusterRequest.labels:type_name -> skein.v1.RegisterClusterRequest.LabelsEntry
-	0,  // 1: skein.v1.RegisterClusterRequest.taints:type_name -> skein.v1.Taint
-	11, // 2: skein.v1.RegisterClusterRequest.token_ttl:type_name -> google.protobuf.Duration
-	7,  // 3: skein.v1.RegisterClusterResponse.cluster:type_name -> skein.v1.Cluster
-	12, // 4: skein.v1.RegisterClusterResponse.token_expires_at:type_name -> google.protobuf.Timestamp
-	7,  // 5: skein.v1.GetClusterResponse.cluster:type_name -> skein.v1.Cluster
-	8,  // 6: skein.v1.GetClusterResponse.members:type_name -> skein.v1.Member
-	7,  // 7: skein.v1.ListClustersResponse.clusters:type_name -> skein.v1.Cluster
-	10, // 8: skein.v1.Cluster.labels:type_name -> skein.v1.Cluster.LabelsEntry
-	0,  // 9: skein.v1.Cluster.taints:type_name -> skein.v1.Taint
-	12, // 10: skein.v1.Cluster.health_since:type_name -> google.protobuf.Timestamp
-	13, // 11: skein.v1.Cluster.capacity:type_name -> skein.v1.Resources
-	13, // 12: skein.v1.Cluster.largest_node:type_name -> skein.v1.Resources
-	13, // 13: skein.v1.Cluster.reserved:type_name -> skein.v1.Resources
-	12, // 14: skein.v1.Cluster.created_at:type_name -> google.protobuf.Timestamp
-	12, // 15: skein.v1.Member.lease_expires_at:type_name -> google.protobuf.Timestamp
-	12, // 16: skein.v1.Member.last_seen_at:type_name -> google.protobuf.Timestamp
-	1,  // 17: skein.v1.ClusterService.RegisterCluster:input_type -> skein.v1.RegisterClusterRequest
-	3,  // 18: skein.v1.ClusterService.GetCluster:input_type -> skein.v1.GetClusterRequest
-	5,  // 19: skein.v1.ClusterService.ListClusters:input_type -> skein.v1.ListClustersRequest
-	2,  // 20: skein.v1.ClusterService.RegisterCluster:output_type -> skein.v1.RegisterClusterResponse
-	4,  // 21: skein.v1.ClusterService.GetCluster:output_type -> skein.v1.GetClusterResponse
-	6,  // 22: skein.v1.ClusterService.ListClusters:output_type -> skein.v1.ListClustersResponse
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	33, // 0: skein.v1.Taint.added_at:type_name -> google.protobuf.Timestamp
+	30, // 1: skein.v1.RegisterClusterRequest.labels:type_name -> skein.v1.RegisterClusterRequest.LabelsEntry
+	0,  // 2: skein.v1.RegisterClusterRequest.taints:type_name -> skein.v1.Taint
+	34, // 3: skein.v1.RegisterClusterRequest.token_ttl:type_name -> google.protobuf.Duration
+	7,  // 4: skein.v1.RegisterClusterResponse.cluster:type_name -> skein.v1.Cluster
+	33, // 5: skein.v1.RegisterClusterResponse.token_expires_at:type_name -> google.protobuf.Timestamp
+	7,  // 6: skein.v1.GetClusterResponse.cluster:type_name -> skein.v1.Cluster
+	8,  // 7: skein.v1.GetClusterResponse.members:type_name -> skein.v1.Member
+	7,  // 8: skein.v1.ListClustersResponse.clusters:type_name -> skein.v1.Cluster
+	31, // 9: skein.v1.Cluster.labels:type_name -> skein.v1.Cluster.LabelsEntry
+	0,  // 10: skein.v1.Cluster.taints:type_name -> skein.v1.Taint
+	33, // 11: skein.v1.Cluster.health_since:type_name -> google.protobuf.Timestamp
+	35, // 12: skein.v1.Cluster.capacity:type_name -> skein.v1.Resources
+	35, // 13: skein.v1.Cluster.largest_node:type_name -> skein.v1.Resources
+	35, // 14: skein.v1.Cluster.reserved:type_name -> skein.v1.Resources
+	33, // 15: skein.v1.Cluster.created_at:type_name -> google.protobuf.Timestamp
+	15, // 16: skein.v1.Cluster.drain:type_name -> skein.v1.DrainStatus
+	33, // 17: skein.v1.Member.lease_expires_at:type_name -> google.protobuf.Timestamp
+	33, // 18: skein.v1.Member.last_seen_at:type_name -> google.protobuf.Timestamp
+	32, // 19: skein.v1.UpdateClusterRequest.set_labels:type_name -> skein.v1.UpdateClusterRequest.SetLabelsEntry
+	0,  // 20: skein.v1.UpdateClusterRequest.add_taints:type_name -> skein.v1.Taint
+	0,  // 21: skein.v1.UpdateClusterRequest.remove_taints:type_name -> skein.v1.Taint
+	7,  // 22: skein.v1.UpdateClusterResponse.cluster:type_name -> skein.v1.Cluster
+	7,  // 23: skein.v1.CordonResponse.cluster:type_name -> skein.v1.Cluster
+	34, // 24: skein.v1.DrainRequest.deadline:type_name -> google.protobuf.Duration
+	34, // 25: skein.v1.DrainRequest.grace:type_name -> google.protobuf.Duration
+	15, // 26: skein.v1.DrainResponse.status:type_name -> skein.v1.DrainStatus
+	16, // 27: skein.v1.DrainResponse.plan:type_name -> skein.v1.DrainStep
+	33, // 28: skein.v1.DrainStatus.deadline:type_name -> google.protobuf.Timestamp
+	33, // 29: skein.v1.DrainStatus.started_at:type_name -> google.protobuf.Timestamp
+	34, // 30: skein.v1.DrainStatus.eta:type_name -> google.protobuf.Duration
+	36, // 31: skein.v1.DrainStep.execution:type_name -> skein.v1.ExecutionRef
+	15, // 32: skein.v1.WatchDrainResponse.status:type_name -> skein.v1.DrainStatus
+	7,  // 33: skein.v1.DeclareLostResponse.cluster:type_name -> skein.v1.Cluster
+	7,  // 34: skein.v1.DeclareFoundResponse.cluster:type_name -> skein.v1.Cluster
+	8,  // 35: skein.v1.RevokeMemberResponse.members:type_name -> skein.v1.Member
+	33, // 36: skein.v1.ListAuditRequest.before:type_name -> google.protobuf.Timestamp
+	29, // 37: skein.v1.ListAuditResponse.lines:type_name -> skein.v1.AuditLine
+	33, // 38: skein.v1.AuditLine.at:type_name -> google.protobuf.Timestamp
+	1,  // 39: skein.v1.ClusterService.RegisterCluster:input_type -> skein.v1.RegisterClusterRequest
+	3,  // 40: skein.v1.ClusterService.GetCluster:input_type -> skein.v1.GetClusterRequest
+	5,  // 41: skein.v1.ClusterService.ListClusters:input_type -> skein.v1.ListClustersRequest
+	9,  // 42: skein.v1.ClusterService.UpdateCluster:input_type -> skein.v1.UpdateClusterRequest
+	11, // 43: skein.v1.ClusterService.Cordon:input_type -> skein.v1.CordonRequest
+	13, // 44: skein.v1.ClusterService.Drain:input_type -> skein.v1.DrainRequest
+	17, // 45: skein.v1.ClusterService.WatchDrain:input_type -> skein.v1.WatchDrainRequest
+	19, // 46: skein.v1.ClusterService.DeclareLost:input_type -> skein.v1.DeclareLostRequest
+	21, // 47: skein.v1.ClusterService.DeclareFound:input_type -> skein.v1.DeclareFoundRequest
+	23, // 48: skein.v1.ClusterService.RemoveCluster:input_type -> skein.v1.RemoveClusterRequest
+	25, // 49: skein.v1.ClusterService.RevokeMember:input_type -> skein.v1.RevokeMemberRequest
+	27, // 50: skein.v1.ClusterService.ListAudit:input_type -> skein.v1.ListAuditRequest
+	2,  // 51: skein.v1.ClusterService.RegisterCluster:output_type -> skein.v1.RegisterClusterResponse
+	4,  // 52: skein.v1.ClusterService.GetCluster:output_type -> skein.v1.GetClusterResponse
+	6,  // 53: skein.v1.ClusterService.ListClusters:output_type -> skein.v1.ListClustersResponse
+	10, // 54: skein.v1.ClusterService.UpdateCluster:output_type -> skein.v1.UpdateClusterResponse
+	12, // 55: skein.v1.ClusterService.Cordon:output_type -> skein.v1.CordonResponse
+	14, // 56: skein.v1.ClusterService.Drain:output_type -> skein.v1.DrainResponse
+	18, // 57: skein.v1.ClusterService.WatchDrain:output_type -> skein.v1.WatchDrainResponse
+	20, // 58: skein.v1.ClusterService.DeclareLost:output_type -> skein.v1.DeclareLostResponse
+	22, // 59: skein.v1.ClusterService.DeclareFound:output_type -> skein.v1.DeclareFoundResponse
+	24, // 60: skein.v1.ClusterService.RemoveCluster:output_type -> skein.v1.RemoveClusterResponse
+	26, // 61: skein.v1.ClusterService.RevokeMember:output_type -> skein.v1.RevokeMemberResponse
+	28, // 62: skein.v1.ClusterService.ListAudit:output_type -> skein.v1.ListAuditResponse
+	51, // [51:63] is the sub-list for method output_type
+	39, // [39:51] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_skein_v1_cluster_proto_init() }
@@ -758,7 +2234,7 @@ func file_skein_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_v1_cluster_proto_rawDesc), len(file_skein_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,15 @@ const (
 	ClusterService_RegisterCluster_FullMethodName = "/skein.v1.ClusterService/RegisterCluster"
 	ClusterService_GetCluster_FullMethodName      = "/skein.v1.ClusterService/GetCluster"
 	ClusterService_ListClusters_FullMethodName    = "/skein.v1.ClusterService/ListClusters"
+	ClusterService_UpdateCluster_FullMethodName   = "/skein.v1.ClusterService/UpdateCluster"
+	ClusterService_Cordon_FullMethodName          = "/skein.v1.ClusterService/Cordon"
+	ClusterService_Drain_FullMethodName           = "/skein.v1.ClusterService/Drain"
+	ClusterService_WatchDrain_FullMethodName      = "/skein.v1.ClusterService/WatchDrain"
+	ClusterService_DeclareLost_FullMethodName     = "/skein.v1.ClusterService/DeclareLost"
+	ClusterService_DeclareFound_FullMethodName    = "/skein.v1.ClusterService/DeclareFound"
+	ClusterService_RemoveCluster_FullMethodName   = "/skein.v1.ClusterService/RemoveCluster"
+	ClusterService_RevokeMember_FullMethodName    = "/skein.v1.ClusterService/RevokeMember"
+	ClusterService_ListAudit_FullMethodName       = "/skein.v1.ClusterService/ListAudit"
 )
 
 // ClusterServiceClient is the client API for ClusterService service.
@@ -38,6 +47,30 @@ type ClusterServiceClient interface {
 	RegisterCluster(ctx context.Context, in *RegisterClusterRequest, opts ...grpc.CallOption) (*RegisterClusterResponse, error)
 	GetCluster(ctx context.Context, in *GetClusterRequest, opts ...grpc.CallOption) (*GetClusterResponse, error)
 	ListClusters(ctx context.Context, in *ListClustersRequest, opts ...grpc.CallOption) (*ListClustersResponse, error)
+	// UpdateCluster changes labels and taints. What it says takes effect with the
+	// next decision; a new NoExecute taint moves what does not tolerate it.
+	UpdateCluster(ctx context.Context, in *UpdateClusterRequest, opts ...grpc.CallOption) (*UpdateClusterResponse, error)
+	// Cordon keeps new work off a cluster, or lets it on again. What runs there
+	// stays.
+	Cordon(ctx context.Context, in *CordonRequest, opts ...grpc.CallOption) (*CordonResponse, error)
+	// Drain cordons a cluster and moves its executions elsewhere, a few at a time.
+	// Repeating it changes budget and deadline; stop ends it and keeps the cordon.
+	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
+	// WatchDrain streams a drain's progress until it ends.
+	WatchDrain(ctx context.Context, in *WatchDrainRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDrainResponse], error)
+	// DeclareLost takes all work from a cluster without waiting for its leases.
+	// With dry_run it only says what that would risk.
+	DeclareLost(ctx context.Context, in *DeclareLostRequest, opts ...grpc.CallOption) (*DeclareLostResponse, error)
+	// DeclareFound lets a lost cluster join again; what it still runs of its
+	// earlier life is stopped.
+	DeclareFound(ctx context.Context, in *DeclareFoundRequest, opts ...grpc.CallOption) (*DeclareFoundResponse, error)
+	// RemoveCluster forgets a cluster that holds no executions.
+	RemoveCluster(ctx context.Context, in *RemoveClusterRequest, opts ...grpc.CallOption) (*RemoveClusterResponse, error)
+	// RevokeMember ends a member's sessions and refuses its certificate from now
+	// on; restore undoes it.
+	RevokeMember(ctx context.Context, in *RevokeMemberRequest, opts ...grpc.CallOption) (*RevokeMemberResponse, error)
+	// ListAudit lists what was done to the fleet, newest first.
+	ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error)
 }
 
 type clusterServiceClient struct {
@@ -78,6 +111,105 @@ func (c *clusterServiceClient) ListClusters(ctx context.Context, in *ListCluster
 	return out, nil
 }
 
+func (c *clusterServiceClient) UpdateCluster(ctx context.Context, in *UpdateClusterRequest, opts ...grpc.CallOption) (*UpdateClusterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateClusterResponse)
+	err := c.cc.Invoke(ctx, ClusterService_UpdateCluster_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterServiceClient) Cordon(ctx context.Context, in *CordonRequest, opts ...grpc.CallOption) (*CordonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CordonResponse)
+	err := c.cc.Invoke(ctx, ClusterService_Cordon_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterServiceClient) Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DrainResponse)
+	err := c.cc.Invoke(ctx, ClusterService_Drain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterServiceClient) WatchDrain(ctx context.Context, in *WatchDrainRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDrainResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ClusterService_ServiceDesc.Streams[0], ClusterService_WatchDrain_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchDrainRequest, WatchDrainResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ClusterService_WatchDrainClient = grpc.ServerStreamingClient[WatchDrainResponse]
+
+func (c *clusterServiceClient) DeclareLost(ctx context.Context, in *DeclareLostRequest, opts ...grpc.CallOption) (*DeclareLostResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeclareLostResponse)
+	err := c.cc.Invoke(ctx, ClusterService_DeclareLost_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterServiceClient) DeclareFound(ctx context.Context, in *DeclareFoundRequest, opts ...grpc.CallOption) (*DeclareFoundResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeclareFoundResponse)
+	err := c.cc.Invoke(ctx, ClusterService_DeclareFound_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterServiceClient) RemoveCluster(ctx context.Context, in *RemoveClusterRequest, opts ...grpc.CallOption) (*RemoveClusterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveClusterResponse)
+	err := c.cc.Invoke(ctx, ClusterService_RemoveCluster_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterServiceClient) RevokeMember(ctx context.Context, in *RevokeMemberRequest, opts ...grpc.CallOption) (*RevokeMemberResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeMemberResponse)
+	err := c.cc.Invoke(ctx, ClusterService_RevokeMember_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clusterServiceClient) ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAuditResponse)
+	err := c.cc.Invoke(ctx, ClusterService_ListAudit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ClusterServiceServer is the server API for ClusterService service.
 // All implementations must embed UnimplementedClusterServiceServer
 // for forward compatibility.
@@ -90,6 +222,30 @@ type ClusterServiceServer interface {
 	RegisterCluster(context.Context, *RegisterClusterRequest) (*RegisterClusterResponse, error)
 	GetCluster(context.Context, *GetClusterRequest) (*GetClusterResponse, error)
 	ListClusters(context.Context, *ListClustersRequest) (*ListClustersResponse, error)
+	// UpdateCluster changes labels and taints. What it says takes effect with the
+	// next decision; a new NoExecute taint moves what does not tolerate it.
+	UpdateCluster(context.Context, *UpdateClusterRequest) (*UpdateClusterResponse, error)
+	// Cordon keeps new work off a cluster, or lets it on again. What runs there
+	// stays.
+	Cordon(context.Context, *CordonRequest) (*CordonResponse, error)
+	// Drain cordons a cluster and moves its executions elsewhere, a few at a time.
+	// Repeating it changes budget and deadline; stop ends it and keeps the cordon.
+	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
+	// WatchDrain streams a drain's progress until it ends.
+	WatchDrain(*WatchDrainRequest, grpc.ServerStreamingServer[WatchDrainResponse]) error
+	// DeclareLost takes all work from a cluster without waiting for its leases.
+	// With dry_run it only says what that would risk.
+	DeclareLost(context.Context, *DeclareLostRequest) (*DeclareLostResponse, error)
+	// DeclareFound lets a lost cluster join again; what it still runs of its
+	// earlier life is stopped.
+	DeclareFound(context.Context, *DeclareFoundRequest) (*DeclareFoundResponse, error)
+	// RemoveCluster forgets a cluster that holds no executions.
+	RemoveCluster(context.Context, *RemoveClusterRequest) (*RemoveClusterResponse, error)
+	// RevokeMember ends a member's sessions and refuses its certificate from now
+	// on; restore undoes it.
+	RevokeMember(context.Context, *RevokeMemberRequest) (*RevokeMemberResponse, error)
+	// ListAudit lists what was done to the fleet, newest first.
+	ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error)
 	mustEmbedUnimplementedClusterServiceServer()
 }
 
@@ -108,6 +264,33 @@ func (UnimplementedClusterServiceServer) GetCluster(context.Context, *GetCluster
 }
 func (UnimplementedClusterServiceServer) ListClusters(context.Context, *ListClustersRequest) (*ListClustersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListClusters not implemented")
+}
+func (UnimplementedClusterServiceServer) UpdateCluster(context.Context, *UpdateClusterRequest) (*UpdateClusterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateCluster not implemented")
+}
+func (UnimplementedClusterServiceServer) Cordon(context.Context, *CordonRequest) (*CordonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Cordon not implemented")
+}
+func (UnimplementedClusterServiceServer) Drain(context.Context, *DrainRequest) (*DrainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
+}
+func (UnimplementedClusterServiceServer) WatchDrain(*WatchDrainRequest, grpc.ServerStreamingServer[WatchDrainResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchDrain not implemented")
+}
+func (UnimplementedClusterServiceServer) DeclareLost(context.Context, *DeclareLostRequest) (*DeclareLostResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeclareLost not implemented")
+}
+func (UnimplementedClusterServiceServer) DeclareFound(context.Context, *DeclareFoundRequest) (*DeclareFoundResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeclareFound not implemented")
+}
+func (UnimplementedClusterServiceServer) RemoveCluster(context.Context, *RemoveClusterRequest) (*RemoveClusterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveCluster not implemented")
+}
+func (UnimplementedClusterServiceServer) RevokeMember(context.Context, *RevokeMemberRequest) (*RevokeMemberResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeMember not implemented")
+}
+func (UnimplementedClusterServiceServer) ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAudit not implemented")
 }
 func (UnimplementedClusterServiceServer) mustEmbedUnimplementedClusterServiceServer() {}
 func (UnimplementedClusterServiceServer) testEmbeddedByValue()                        {}
@@ -184,6 +367,161 @@ func _ClusterService_ListClusters_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ClusterService_UpdateCluster_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateClusterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).UpdateCluster(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_UpdateCluster_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).UpdateCluster(ctx, req.(*UpdateClusterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClusterService_Cordon_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CordonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).Cordon(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_Cordon_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).Cordon(ctx, req.(*CordonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClusterService_Drain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DrainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).Drain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_Drain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).Drain(ctx, req.(*DrainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClusterService_WatchDrain_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchDrainRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ClusterServiceServer).WatchDrain(m, &grpc.GenericServerStream[WatchDrainRequest, WatchDrainResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ClusterService_WatchDrainServer = grpc.ServerStreamingServer[WatchDrainResponse]
+
+func _ClusterService_DeclareLost_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeclareLostRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).DeclareLost(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_DeclareLost_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).DeclareLost(ctx, req.(*DeclareLostRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClusterService_DeclareFound_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeclareFoundRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).DeclareFound(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_DeclareFound_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).DeclareFound(ctx, req.(*DeclareFoundRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClusterService_RemoveCluster_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveClusterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).RemoveCluster(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_RemoveCluster_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).RemoveCluster(ctx, req.(*RemoveClusterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClusterService_RevokeMember_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).RevokeMember(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_RevokeMember_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).RevokeMember(ctx, req.(*RevokeMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ClusterService_ListAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAuditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).ListAudit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_ListAudit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).ListAudit(ctx, req.(*ListAuditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ClusterService_ServiceDesc is the grpc.ServiceDesc for ClusterService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -203,7 +541,45 @@ var ClusterService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ListClusters",
 			Handler:    _ClusterService_ListClusters_Handler,
 		},
+		{
+			MethodName: "UpdateCluster",
+			Handler:    _ClusterService_UpdateCluster_Handler,
+		},
+		{
+			MethodName: "Cordon",
+			Handler:    _ClusterService_Cordon_Handler,
+		},
+		{
+			MethodName: "Drain",
+			Handler:    _ClusterService_Drain_Handler,
+		},
+		{
+			MethodName: "DeclareLost",
+			Handler:    _ClusterService_DeclareLost_Handler,
+		},
+		{
+			MethodName: "DeclareFound",
+			Handler:    _ClusterService_DeclareFound_Handler,
+		},
+		{
+			MethodName: "RemoveCluster",
+			Handler:    _ClusterService_RemoveCluster_Handler,
+		},
+		{
+			MethodName: "RevokeMember",
+			Handler:    _ClusterService_RevokeMember_Handler,
+		},
+		{
+			MethodName: "ListAudit",
+			Handler:    _ClusterService_ListAudit_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchDrain",
+			Handler:       _ClusterService_WatchDrain_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "skein/v1/cluster.proto",
 }

@@ -660,6 +660,10 @@ type ClusterReport struct {
 	LargestNode   *Resources             `protobuf:"bytes,2,opt,name=largest_node,json=largestNode,proto3" json:"largest_node,omitempty"`
 	TaskTypes     []string               `protobuf:"bytes,3,rep,name=task_types,json=taskTypes,proto3" json:"task_types,omitempty"`
 	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	Architectures []string               `protobuf:"bytes,5,rep,name=architectures,proto3" json:"architectures,omitempty"`
+	Accelerators  []string               `protobuf:"bytes,6,rep,name=accelerators,proto3" json:"accelerators,omitempty"`
+	// Identity of the object store that its tasks write to.
+	Store         string `protobuf:"bytes,7,opt,name=store,proto3" json:"store,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -718,6 +722,27 @@ func (x *ClusterReport) GetTaskTypes() []string {
 func (x *ClusterReport) GetVersion() string {
 	if x != nil {
 		return x.Version
+	}
+	return ""
+}
+
+func (x *ClusterReport) GetArchitectures() []string {
+	if x != nil {
+		return x.Architectures
+	}
+	return nil
+}
+
+func (x *ClusterReport) GetAccelerators() []string {
+	if x != nil {
+		return x.Accelerators
+	}
+	return nil
+}
+
+func (x *ClusterReport) GetStore() string {
+	if x != nil {
+		return x.Store
 	}
 	return ""
 }
@@ -1129,8 +1154,11 @@ type Welcome struct {
 	Hub               string                 `protobuf:"bytes,5,opt,name=hub,proto3" json:"hub,omitempty"`
 	Heartbeat         *durationpb.Duration   `protobuf:"bytes,6,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
 	Lease             *durationpb.Duration   `protobuf:"bytes,7,opt,name=lease,proto3" json:"lease,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The control plane is in REBUILD: the inventory is taken as a report, and
+	// neither verdicts nor leases follow in this session.
+	Rebuild       bool `protobuf:"varint,8,opt,name=rebuild,proto3" json:"rebuild,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -1210,6 +1238,13 @@ func (x *Welcome) GetLease() *durationpb.Duration {
 		return x.Lease
 	}
 	return nil
+}
+
+func (x *Welcome) GetRebuild() bool {
+	if x != nil {
+		return x.Rebuild
+	}
+	return false
 }
 
 // A part of the inventory; the last one says so.
@@ -1764,6 +1799,8 @@ type Run struct {
 	RawPrefix     string                 `protobuf:"bytes,10,opt,name=raw_prefix,json=rawPrefix,proto3" json:"raw_prefix,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	Trace         string                 `protobuf:"bytes,12,opt,name=trace,proto3" json:"trace,omitempty"`
+	Failover      *Failover              `protobuf:"bytes,13,opt,name=failover,proto3" json:"failover,omitempty"`
+	Recovery      *Recovery              `protobuf:"bytes,14,opt,name=recovery,proto3" json:"recovery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1882,17 +1919,232 @@ func (x *Run) GetTrace() string {
 	return ""
 }
 
-type AckBatch struct {
+func (x *Run) GetFailover() *Failover {
+	if x != nil {
+		return x.Failover
+	}
+	return nil
+}
+
+func (x *Run) GetRecovery() *Recovery {
+	if x != nil {
+		return x.Recovery
+	}
+	return nil
+}
+
+type Failover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// resume, restart or never.
+	Mode          string `protobuf:"bytes,1,opt,name=mode,proto3" json:"mode,omitempty"`
+	Strict        bool   `protobuf:"varint,2,opt,name=strict,proto3" json:"strict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failover) Reset() {
+	*x = Failover{}
+	mi := &file_skein_v1_dataplane_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failover) ProtoMessage() {}
+
+func (x *Failover) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_dataplane_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failover.ProtoReflect.Descriptor instead.
+func (*Failover) Descriptor() ([]byte, []int) {
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Failover) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *Failover) GetStrict() bool {
+	if x != nil {
+		return x.Strict
+	}
+	return false
+}
+
+// What earlier epochs left behind.
+type Recovery struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
-	Acks          []*Ack                 `protobuf:"bytes,2,rep,name=acks,proto3" json:"acks,omitempty"`
+	Nodes         []*RecoveredNode       `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recovery) Reset() {
+	*x = Recovery{}
+	mi := &file_skein_v1_dataplane_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recovery) ProtoMessage() {}
+
+func (x *Recovery) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_dataplane_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recovery.ProtoReflect.Descriptor instead.
+func (*Recovery) Descriptor() ([]byte, []int) {
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Recovery) GetNodes() []*RecoveredNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+type RecoveredNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Parent        string                 `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
+	Phase         int32                  `protobuf:"varint,3,opt,name=phase,proto3" json:"phase,omitempty"`
+	OutputUri     string                 `protobuf:"bytes,4,opt,name=output_uri,json=outputUri,proto3" json:"output_uri,omitempty"`
+	NextAttempt   uint32                 `protobuf:"varint,5,opt,name=next_attempt,json=nextAttempt,proto3" json:"next_attempt,omitempty"`
+	Charged       uint32                 `protobuf:"varint,6,opt,name=charged,proto3" json:"charged,omitempty"`
+	Checkpoint    string                 `protobuf:"bytes,7,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoveredNode) Reset() {
+	*x = RecoveredNode{}
+	mi := &file_skein_v1_dataplane_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoveredNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoveredNode) ProtoMessage() {}
+
+func (x *RecoveredNode) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_dataplane_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoveredNode.ProtoReflect.Descriptor instead.
+func (*RecoveredNode) Descriptor() ([]byte, []int) {
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RecoveredNode) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RecoveredNode) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *RecoveredNode) GetPhase() int32 {
+	if x != nil {
+		return x.Phase
+	}
+	return 0
+}
+
+func (x *RecoveredNode) GetOutputUri() string {
+	if x != nil {
+		return x.OutputUri
+	}
+	return ""
+}
+
+func (x *RecoveredNode) GetNextAttempt() uint32 {
+	if x != nil {
+		return x.NextAttempt
+	}
+	return 0
+}
+
+func (x *RecoveredNode) GetCharged() uint32 {
+	if x != nil {
+		return x.Charged
+	}
+	return 0
+}
+
+func (x *RecoveredNode) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+func (x *RecoveredNode) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+type AckBatch struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Generation uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Acks       []*Ack                 `protobuf:"bytes,2,rep,name=acks,proto3" json:"acks,omitempty"`
+	// Assignments that could not be applied. They are sent again after a pause
+	// that grows, and hold up no others.
+	Nacks         []*Nack `protobuf:"bytes,3,rep,name=nacks,proto3" json:"nacks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AckBatch) Reset() {
 	*x = AckBatch{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[22]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2156,7 @@ func (x *AckBatch) String() string {
 func (*AckBatch) ProtoMessage() {}
 
 func (x *AckBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[22]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2169,7 @@ func (x *AckBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckBatch.ProtoReflect.Descriptor instead.
 func (*AckBatch) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{22}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AckBatch) GetGeneration() uint64 {
@@ -1934,6 +2186,82 @@ func (x *AckBatch) GetAcks() []*Ack {
 	return nil
 }
 
+func (x *AckBatch) GetNacks() []*Nack {
+	if x != nil {
+		return x.Nacks
+	}
+	return nil
+}
+
+type Nack struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Execution *ExecutionRef          `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	Epoch     *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Revision  uint64                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// For people.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Nack) Reset() {
+	*x = Nack{}
+	mi := &file_skein_v1_dataplane_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Nack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Nack) ProtoMessage() {}
+
+func (x *Nack) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_dataplane_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Nack.ProtoReflect.Descriptor instead.
+func (*Nack) Descriptor() ([]byte, []int) {
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Nack) GetExecution() *ExecutionRef {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+func (x *Nack) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *Nack) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Nack) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Execution     *ExecutionRef          `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
@@ -1945,7 +2273,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[23]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2285,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[23]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2298,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{23}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Ack) GetExecution() *ExecutionRef {
@@ -2019,7 +2347,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[24]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2359,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[24]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2372,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{24}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Event) GetExecution() *ExecutionRef {
@@ -2164,7 +2492,7 @@ type EventBatch struct {
 
 func (x *EventBatch) Reset() {
 	*x = EventBatch{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[25]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2504,7 @@ func (x *EventBatch) String() string {
 func (*EventBatch) ProtoMessage() {}
 
 func (x *EventBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[25]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2517,7 @@ func (x *EventBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventBatch.ProtoReflect.Descriptor instead.
 func (*EventBatch) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{25}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *EventBatch) GetGeneration() uint64 {
@@ -2224,7 +2552,7 @@ type EventAck struct {
 
 func (x *EventAck) Reset() {
 	*x = EventAck{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[26]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2564,7 @@ func (x *EventAck) String() string {
 func (*EventAck) ProtoMessage() {}
 
 func (x *EventAck) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[26]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2577,7 @@ func (x *EventAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAck.ProtoReflect.Descriptor instead.
 func (*EventAck) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{26}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EventAck) GetBatch() uint64 {
@@ -2276,7 +2604,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[27]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2288,7 +2616,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[27]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2301,7 +2629,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{27}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Refusal) GetIndex() uint32 {
@@ -2335,7 +2663,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[28]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2347,7 +2675,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[28]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2360,7 +2688,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{28}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LogRequest) GetId() string {
@@ -2428,7 +2756,7 @@ type SendLogRequest struct {
 
 func (x *SendLogRequest) Reset() {
 	*x = SendLogRequest{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[29]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2768,7 @@ func (x *SendLogRequest) String() string {
 func (*SendLogRequest) ProtoMessage() {}
 
 func (x *SendLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[29]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2781,7 @@ func (x *SendLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendLogRequest.ProtoReflect.Descriptor instead.
 func (*SendLogRequest) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{29}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SendLogRequest) GetId() string {
@@ -2492,7 +2820,7 @@ type SendLogResponse struct {
 
 func (x *SendLogResponse) Reset() {
 	*x = SendLogResponse{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[30]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2504,7 +2832,7 @@ func (x *SendLogResponse) String() string {
 func (*SendLogResponse) ProtoMessage() {}
 
 func (x *SendLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[30]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2517,7 +2845,7 @@ func (x *SendLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendLogResponse.ProtoReflect.Descriptor instead.
 func (*SendLogResponse) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{30}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{34}
 }
 
 // The last message down: why the session ends.
@@ -2530,7 +2858,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[31]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2542,7 +2870,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[31]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2555,7 +2883,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{31}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Goodbye) GetReason() string {
@@ -2599,13 +2927,16 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\tmilli_cpu\x18\x01 \x01(\x03R\bmilliCpu\x12\x16\n" +
 	"\x06memory\x18\x02 \x01(\x03R\x06memory\x12\x12\n" +
 	"\x04gpus\x18\x03 \x01(\x03R\x04gpus\x12\x12\n" +
-	"\x04pods\x18\x04 \x01(\x03R\x04pods\"\xb1\x01\n" +
+	"\x04pods\x18\x04 \x01(\x03R\x04pods\"\x91\x02\n" +
 	"\rClusterReport\x12/\n" +
 	"\bcapacity\x18\x01 \x01(\v2\x13.skein.v1.ResourcesR\bcapacity\x126\n" +
 	"\flargest_node\x18\x02 \x01(\v2\x13.skein.v1.ResourcesR\vlargestNode\x12\x1d\n" +
 	"\n" +
 	"task_types\x18\x03 \x03(\tR\ttaskTypes\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\tR\aversion\"\xfa\x02\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x12$\n" +
+	"\rarchitectures\x18\x05 \x03(\tR\rarchitectures\x12\"\n" +
+	"\faccelerators\x18\x06 \x03(\tR\faccelerators\x12\x14\n" +
+	"\x05store\x18\a \x01(\tR\x05store\"\xfa\x02\n" +
 	"\x0eConnectRequest\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x0f.skein.v1.HelloH\x00R\x05hello\x123\n" +
 	"\tinventory\x18\x02 \x01(\v2\x13.skein.v1.InventoryH\x00R\tinventory\x123\n" +
@@ -2631,7 +2962,7 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\x05Hello\x12/\n" +
 	"\x06report\x18\x01 \x01(\v2\x17.skein.v1.ClusterReportR\x06report\x12\x1f\n" +
 	"\vhighest_era\x18\x02 \x01(\x04R\n" +
-	"highestEra\"\x88\x02\n" +
+	"highestEra\"\xa2\x02\n" +
 	"\aWelcome\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
@@ -2641,7 +2972,8 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\x12ownership_revision\x18\x04 \x01(\x04R\x11ownershipRevision\x12\x10\n" +
 	"\x03hub\x18\x05 \x01(\tR\x03hub\x127\n" +
 	"\theartbeat\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\theartbeat\x12/\n" +
-	"\x05lease\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05lease\"C\n" +
+	"\x05lease\x18\a \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12\x18\n" +
+	"\arebuild\x18\b \x01(\bR\arebuild\"C\n" +
 	"\tInventory\x12\"\n" +
 	"\x04held\x18\x01 \x03(\v2\x0e.skein.v1.HeldR\x04held\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\bR\x04last\"\xb7\x01\n" +
@@ -2689,7 +3021,7 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"generation\x12+\n" +
 	"\adesired\x18\a \x01(\x0e2\x11.skein.v1.DesiredR\adesired\x12\x14\n" +
 	"\x05cause\x18\b \x01(\tR\x05cause\x12\x1f\n" +
-	"\x03run\x18\t \x01(\v2\r.skein.v1.RunR\x03run\"\xaa\x03\n" +
+	"\x03run\x18\t \x01(\v2\r.skein.v1.RunR\x03run\"\x8a\x04\n" +
 	"\x03Run\x12/\n" +
 	"\bworkflow\x18\x01 \x01(\v2\x13.skein.v1.EntityRefR\bworkflow\x124\n" +
 	"\vlaunch_plan\x18\x02 \x01(\v2\x13.skein.v1.EntityRefR\n" +
@@ -2709,12 +3041,38 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	" \x01(\tR\trawPrefix\x129\n" +
 	"\n" +
 	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x14\n" +
-	"\x05trace\x18\f \x01(\tR\x05trace\"M\n" +
+	"\x05trace\x18\f \x01(\tR\x05trace\x12.\n" +
+	"\bfailover\x18\r \x01(\v2\x12.skein.v1.FailoverR\bfailover\x12.\n" +
+	"\brecovery\x18\x0e \x01(\v2\x12.skein.v1.RecoveryR\brecovery\"6\n" +
+	"\bFailover\x12\x12\n" +
+	"\x04mode\x18\x01 \x01(\tR\x04mode\x12\x16\n" +
+	"\x06strict\x18\x02 \x01(\bR\x06strict\"9\n" +
+	"\bRecovery\x12-\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x17.skein.v1.RecoveredNodeR\x05nodes\"\x88\x02\n" +
+	"\rRecoveredNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
+	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x14\n" +
+	"\x05phase\x18\x03 \x01(\x05R\x05phase\x12\x1d\n" +
+	"\n" +
+	"output_uri\x18\x04 \x01(\tR\toutputUri\x12!\n" +
+	"\fnext_attempt\x18\x05 \x01(\rR\vnextAttempt\x12\x18\n" +
+	"\acharged\x18\x06 \x01(\rR\acharged\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\a \x01(\tR\n" +
+	"checkpoint\x129\n" +
+	"\n" +
+	"started_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"s\n" +
 	"\bAckBatch\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12!\n" +
-	"\x04acks\x18\x02 \x03(\v2\r.skein.v1.AckR\x04acks\"~\n" +
+	"\x04acks\x18\x02 \x03(\v2\r.skein.v1.AckR\x04acks\x12$\n" +
+	"\x05nacks\x18\x03 \x03(\v2\x0e.skein.v1.NackR\x05nacks\"\x97\x01\n" +
+	"\x04Nack\x124\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12%\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"~\n" +
 	"\x03Ack\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12%\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12\x1a\n" +
@@ -2806,7 +3164,7 @@ func file_skein_v1_dataplane_proto_rawDescGZIP() []byte {
 }
 
 var file_skein_v1_dataplane_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_skein_v1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_skein_v1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_skein_v1_dataplane_proto_goTypes = []any{
 	(Order)(0),                    // 0: skein.v1.Order
 	(Desired)(0),                  // 1: skein.v1.Desired
@@ -2833,18 +3191,22 @@ var file_skein_v1_dataplane_proto_goTypes = []any{
 	(*Lease)(nil),                 // 22: skein.v1.Lease
 	(*Assignment)(nil),            // 23: skein.v1.Assignment
 	(*Run)(nil),                   // 24: skein.v1.Run
-	(*AckBatch)(nil),              // 25: skein.v1.AckBatch
-	(*Ack)(nil),                   // 26: skein.v1.Ack
-	(*Event)(nil),                 // 27: skein.v1.Event
-	(*EventBatch)(nil),            // 28: skein.v1.EventBatch
-	(*EventAck)(nil),              // 29: skein.v1.EventAck
-	(*Refusal)(nil),               // 30: skein.v1.Refusal
-	(*LogRequest)(nil),            // 31: skein.v1.LogRequest
-	(*SendLogRequest)(nil),        // 32: skein.v1.SendLogRequest
-	(*SendLogResponse)(nil),       // 33: skein.v1.SendLogResponse
-	(*Goodbye)(nil),               // 34: skein.v1.Goodbye
-	(*durationpb.Duration)(nil),   // 35: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
+	(*Failover)(nil),              // 25: skein.v1.Failover
+	(*Recovery)(nil),              // 26: skein.v1.Recovery
+	(*RecoveredNode)(nil),         // 27: skein.v1.RecoveredNode
+	(*AckBatch)(nil),              // 28: skein.v1.AckBatch
+	(*Nack)(nil),                  // 29: skein.v1.Nack
+	(*Ack)(nil),                   // 30: skein.v1.Ack
+	(*Event)(nil),                 // 31: skein.v1.Event
+	(*EventBatch)(nil),            // 32: skein.v1.EventBatch
+	(*EventAck)(nil),              // 33: skein.v1.EventAck
+	(*Refusal)(nil),               // 34: skein.v1.Refusal
+	(*LogRequest)(nil),            // 35: skein.v1.LogRequest
+	(*SendLogRequest)(nil),        // 36: skein.v1.SendLogRequest
+	(*SendLogResponse)(nil),       // 37: skein.v1.SendLogResponse
+	(*Goodbye)(nil),               // 38: skein.v1.Goodbye
+	(*durationpb.Duration)(nil),   // 39: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
 }
 var file_skein_v1_dataplane_proto_depIdxs = []int32{
 	10, // 0: skein.v1.ClusterReport.capacity:type_name -> skein.v1.Resources
@@ -2853,20 +3215,20 @@ var file_skein_v1_dataplane_proto_depIdxs = []int32{
 	16, // 3: skein.v1.ConnectRequest.inventory:type_name -> skein.v1.Inventory
 	20, // 4: skein.v1.ConnectRequest.heartbeat:type_name -> skein.v1.Heartbeat
 	21, // 5: skein.v1.ConnectRequest.lease_request:type_name -> skein.v1.LeaseRequest
-	28, // 6: skein.v1.ConnectRequest.events:type_name -> skein.v1.EventBatch
-	25, // 7: skein.v1.ConnectRequest.acks:type_name -> skein.v1.AckBatch
+	32, // 6: skein.v1.ConnectRequest.events:type_name -> skein.v1.EventBatch
+	28, // 7: skein.v1.ConnectRequest.acks:type_name -> skein.v1.AckBatch
 	11, // 8: skein.v1.ConnectRequest.report:type_name -> skein.v1.ClusterReport
 	15, // 9: skein.v1.ConnectResponse.welcome:type_name -> skein.v1.Welcome
 	19, // 10: skein.v1.ConnectResponse.verdicts:type_name -> skein.v1.Verdicts
 	23, // 11: skein.v1.ConnectResponse.assignment:type_name -> skein.v1.Assignment
 	22, // 12: skein.v1.ConnectResponse.lease:type_name -> skein.v1.Lease
-	29, // 13: skein.v1.ConnectResponse.event_ack:type_name -> skein.v1.EventAck
-	31, // 14: skein.v1.ConnectResponse.log_request:type_name -> skein.v1.LogRequest
-	34, // 15: skein.v1.ConnectResponse.goodbye:type_name -> skein.v1.Goodbye
+	33, // 13: skein.v1.ConnectResponse.event_ack:type_name -> skein.v1.EventAck
+	35, // 14: skein.v1.ConnectResponse.log_request:type_name -> skein.v1.LogRequest
+	38, // 15: skein.v1.ConnectResponse.goodbye:type_name -> skein.v1.Goodbye
 	20, // 16: skein.v1.ConnectResponse.heartbeat:type_name -> skein.v1.Heartbeat
 	11, // 17: skein.v1.Hello.report:type_name -> skein.v1.ClusterReport
-	35, // 18: skein.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
-	35, // 19: skein.v1.Welcome.lease:type_name -> google.protobuf.Duration
+	39, // 18: skein.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
+	39, // 19: skein.v1.Welcome.lease:type_name -> google.protobuf.Duration
 	17, // 20: skein.v1.Inventory.held:type_name -> skein.v1.Held
 	8,  // 21: skein.v1.Held.execution:type_name -> skein.v1.ExecutionRef
 	7,  // 22: skein.v1.Held.epoch:type_name -> skein.v1.Epoch
@@ -2874,41 +3236,48 @@ var file_skein_v1_dataplane_proto_depIdxs = []int32{
 	7,  // 24: skein.v1.Verdict.epoch:type_name -> skein.v1.Epoch
 	0,  // 25: skein.v1.Verdict.order:type_name -> skein.v1.Order
 	18, // 26: skein.v1.Verdicts.list:type_name -> skein.v1.Verdict
-	35, // 27: skein.v1.Lease.duration:type_name -> google.protobuf.Duration
+	39, // 27: skein.v1.Lease.duration:type_name -> google.protobuf.Duration
 	8,  // 28: skein.v1.Assignment.execution:type_name -> skein.v1.ExecutionRef
 	7,  // 29: skein.v1.Assignment.epoch:type_name -> skein.v1.Epoch
 	1,  // 30: skein.v1.Assignment.desired:type_name -> skein.v1.Desired
 	24, // 31: skein.v1.Assignment.run:type_name -> skein.v1.Run
 	9,  // 32: skein.v1.Run.workflow:type_name -> skein.v1.EntityRef
 	9,  // 33: skein.v1.Run.launch_plan:type_name -> skein.v1.EntityRef
-	36, // 34: skein.v1.Run.created_at:type_name -> google.protobuf.Timestamp
-	26, // 35: skein.v1.AckBatch.acks:type_name -> skein.v1.Ack
-	8,  // 36: skein.v1.Ack.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 37: skein.v1.Ack.epoch:type_name -> skein.v1.Epoch
-	8,  // 38: skein.v1.Event.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 39: skein.v1.Event.epoch:type_name -> skein.v1.Epoch
-	2,  // 40: skein.v1.Event.kind:type_name -> skein.v1.EventKind
-	36, // 41: skein.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	36, // 42: skein.v1.Event.queued_at:type_name -> google.protobuf.Timestamp
-	36, // 43: skein.v1.Event.started_at:type_name -> google.protobuf.Timestamp
-	36, // 44: skein.v1.Event.ended_at:type_name -> google.protobuf.Timestamp
-	27, // 45: skein.v1.EventBatch.events:type_name -> skein.v1.Event
-	30, // 46: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
-	8,  // 47: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 48: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
-	3,  // 49: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
-	5,  // 50: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
-	12, // 51: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
-	32, // 52: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
-	4,  // 53: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
-	6,  // 54: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
-	13, // 55: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
-	33, // 56: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
-	53, // [53:57] is the sub-list for method output_type
-	49, // [49:53] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	40, // 34: skein.v1.Run.created_at:type_name -> google.protobuf.Timestamp
+	25, // 35: skein.v1.Run.failover:type_name -> skein.v1.Failover
+	26, // 36: skein.v1.Run.recovery:type_name -> skein.v1.Recovery
+	27, // 37: skein.v1.Recovery.nodes:type_name -> skein.v1.RecoveredNode
+	40, // 38: skein.v1.RecoveredNode.started_at:type_name -> google.protobuf.Timestamp
+	30, // 39: skein.v1.AckBatch.acks:type_name -> skein.v1.Ack
+	29, // 40: skein.v1.AckBatch.nacks:type_name -> skein.v1.Nack
+	8,  // 41: skein.v1.Nack.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 42: skein.v1.Nack.epoch:type_name -> skein.v1.Epoch
+	8,  // 43: skein.v1.Ack.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 44: skein.v1.Ack.epoch:type_name -> skein.v1.Epoch
+	8,  // 45: skein.v1.Event.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 46: skein.v1.Event.epoch:type_name -> skein.v1.Epoch
+	2,  // 47: skein.v1.Event.kind:type_name -> skein.v1.EventKind
+	40, // 48: skein.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	40, // 49: skein.v1.Event.queued_at:type_name -> google.protobuf.Timestamp
+	40, // 50: skein.v1.Event.started_at:type_name -> google.protobuf.Timestamp
+	40, // 51: skein.v1.Event.ended_at:type_name -> google.protobuf.Timestamp
+	31, // 52: skein.v1.EventBatch.events:type_name -> skein.v1.Event
+	34, // 53: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
+	8,  // 54: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 55: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
+	3,  // 56: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
+	5,  // 57: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
+	12, // 58: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
+	36, // 59: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
+	4,  // 60: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
+	6,  // 61: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
+	13, // 62: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
+	37, // 63: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
+	60, // [60:64] is the sub-list for method output_type
+	56, // [56:60] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_skein_v1_dataplane_proto_init() }
@@ -2941,7 +3310,7 @@ func file_skein_v1_dataplane_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_v1_dataplane_proto_rawDesc), len(file_skein_v1_dataplane_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   32,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -81,7 +81,12 @@ type ExplainResponse struct {
 	// Newest first.
 	Decisions []*Decision `protobuf:"bytes,7,rep,name=decisions,proto3" json:"decisions,omitempty"`
 	// W3C traceparent of the execution's one trace.
-	Trace         string `protobuf:"bytes,8,opt,name=trace,proto3" json:"trace,omitempty"`
+	Trace string `protobuf:"bytes,8,opt,name=trace,proto3" json:"trace,omitempty"`
+	// Newest first: what it left, and why.
+	Moves    []*Move         `protobuf:"bytes,9,rep,name=moves,proto3" json:"moves,omitempty"`
+	Failover *FailoverPolicy `protobuf:"bytes,10,opt,name=failover,proto3" json:"failover,omitempty"`
+	// Of a wait: what would have to change, one sentence each, easiest first.
+	Remedies      []string `protobuf:"bytes,11,rep,name=remedies,proto3" json:"remedies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -172,6 +177,172 @@ func (x *ExplainResponse) GetTrace() string {
 	return ""
 }
 
+func (x *ExplainResponse) GetMoves() []*Move {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetFailover() *FailoverPolicy {
+	if x != nil {
+		return x.Failover
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetRemedies() []string {
+	if x != nil {
+		return x.Remedies
+	}
+	return nil
+}
+
+type Move struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	From  string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Epoch *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Lapse, Lost, Released, Drain, Taint, Preempt or Rebuild.
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Move) Reset() {
+	*x = Move{}
+	mi := &file_skein_v1_placement_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Move) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Move) ProtoMessage() {}
+
+func (x *Move) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Move.ProtoReflect.Descriptor instead.
+func (*Move) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Move) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Move) GetEpoch() *Epoch {
+	if x != nil {
+		return x.Epoch
+	}
+	return nil
+}
+
+func (x *Move) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Move) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Move) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+type FailoverPolicy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mode          string                 `protobuf:"bytes,1,opt,name=mode,proto3" json:"mode,omitempty"`
+	Strict        bool                   `protobuf:"varint,2,opt,name=strict,proto3" json:"strict,omitempty"`
+	MaxMoves      int32                  `protobuf:"varint,3,opt,name=max_moves,json=maxMoves,proto3" json:"max_moves,omitempty"`
+	Moves         int32                  `protobuf:"varint,4,opt,name=moves,proto3" json:"moves,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FailoverPolicy) Reset() {
+	*x = FailoverPolicy{}
+	mi := &file_skein_v1_placement_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FailoverPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FailoverPolicy) ProtoMessage() {}
+
+func (x *FailoverPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FailoverPolicy.ProtoReflect.Descriptor instead.
+func (*FailoverPolicy) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *FailoverPolicy) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *FailoverPolicy) GetStrict() bool {
+	if x != nil {
+		return x.Strict
+	}
+	return false
+}
+
+func (x *FailoverPolicy) GetMaxMoves() int32 {
+	if x != nil {
+		return x.MaxMoves
+	}
+	return 0
+}
+
+func (x *FailoverPolicy) GetMoves() int32 {
+	if x != nil {
+		return x.Moves
+	}
+	return 0
+}
+
 type Requirement struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Selector      string                 `protobuf:"bytes,1,opt,name=selector,proto3" json:"selector,omitempty"`
@@ -179,13 +350,21 @@ type Requirement struct {
 	Largest       *Resources             `protobuf:"bytes,3,opt,name=largest,proto3" json:"largest,omitempty"`
 	Peak          *Resources             `protobuf:"bytes,4,opt,name=peak,proto3" json:"peak,omitempty"`
 	Reservation   *Resources             `protobuf:"bytes,5,opt,name=reservation,proto3" json:"reservation,omitempty"`
+	Pool          string                 `protobuf:"bytes,6,opt,name=pool,proto3" json:"pool,omitempty"`
+	PriorityClass string                 `protobuf:"bytes,7,opt,name=priority_class,json=priorityClass,proto3" json:"priority_class,omitempty"`
+	Architectures []string               `protobuf:"bytes,8,rep,name=architectures,proto3" json:"architectures,omitempty"`
+	Accelerators  []string               `protobuf:"bytes,9,rep,name=accelerators,proto3" json:"accelerators,omitempty"`
+	Group         string                 `protobuf:"bytes,10,opt,name=group,proto3" json:"group,omitempty"`
+	Near          []string               `protobuf:"bytes,11,rep,name=near,proto3" json:"near,omitempty"`
+	Apart         []string               `protobuf:"bytes,12,rep,name=apart,proto3" json:"apart,omitempty"`
+	Data          []string               `protobuf:"bytes,13,rep,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Requirement) Reset() {
 	*x = Requirement{}
-	mi := &file_skein_v1_placement_proto_msgTypes[2]
+	mi := &file_skein_v1_placement_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -197,7 +376,7 @@ func (x *Requirement) String() string {
 func (*Requirement) ProtoMessage() {}
 
 func (x *Requirement) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_placement_proto_msgTypes[2]
+	mi := &file_skein_v1_placement_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -210,7 +389,7 @@ func (x *Requirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Requirement.ProtoReflect.Descriptor instead.
 func (*Requirement) Descriptor() ([]byte, []int) {
-	return file_skein_v1_placement_proto_rawDescGZIP(), []int{2}
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Requirement) GetSelector() string {
@@ -248,21 +427,82 @@ func (x *Requirement) GetReservation() *Resources {
 	return nil
 }
 
+func (x *Requirement) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *Requirement) GetPriorityClass() string {
+	if x != nil {
+		return x.PriorityClass
+	}
+	return ""
+}
+
+func (x *Requirement) GetArchitectures() []string {
+	if x != nil {
+		return x.Architectures
+	}
+	return nil
+}
+
+func (x *Requirement) GetAccelerators() []string {
+	if x != nil {
+		return x.Accelerators
+	}
+	return nil
+}
+
+func (x *Requirement) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *Requirement) GetNear() []string {
+	if x != nil {
+		return x.Near
+	}
+	return nil
+}
+
+func (x *Requirement) GetApart() []string {
+	if x != nil {
+		return x.Apart
+	}
+	return nil
+}
+
+func (x *Requirement) GetData() []string {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: no cluster fitted.
-	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Scheduler     *Epoch                 `protobuf:"bytes,3,opt,name=scheduler,proto3" json:"scheduler,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
-	Reasons       []*Reason              `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	Cluster   string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Epoch     *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Scheduler *Epoch                 `protobuf:"bytes,3,opt,name=scheduler,proto3" json:"scheduler,omitempty"`
+	At        *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	Reasons   []*Reason              `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// Digest of the stored trail that reasons were read from.
+	Trail string  `protobuf:"bytes,6,opt,name=trail,proto3" json:"trail,omitempty"`
+	Score float64 `protobuf:"fixed64,7,opt,name=score,proto3" json:"score,omitempty"`
+	// Why it was restarted instead of resumed.
+	Fallback      string `protobuf:"bytes,8,opt,name=fallback,proto3" json:"fallback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_skein_v1_placement_proto_msgTypes[3]
+	mi := &file_skein_v1_placement_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -274,7 +514,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_placement_proto_msgTypes[3]
+	mi := &file_skein_v1_placement_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -287,7 +527,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_skein_v1_placement_proto_rawDescGZIP(), []int{3}
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Decision) GetCluster() string {
@@ -325,6 +565,27 @@ func (x *Decision) GetReasons() []*Reason {
 	return nil
 }
 
+func (x *Decision) GetTrail() string {
+	if x != nil {
+		return x.Trail
+	}
+	return ""
+}
+
+func (x *Decision) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *Decision) GetFallback() string {
+	if x != nil {
+		return x.Fallback
+	}
+	return ""
+}
+
 type Reason struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Cluster string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
@@ -340,7 +601,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_skein_v1_placement_proto_msgTypes[4]
+	mi := &file_skein_v1_placement_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +613,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_placement_proto_msgTypes[4]
+	mi := &file_skein_v1_placement_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +626,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_skein_v1_placement_proto_rawDescGZIP(), []int{4}
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Reason) GetCluster() string {
@@ -427,7 +688,7 @@ type GetLogsRequest struct {
 
 func (x *GetLogsRequest) Reset() {
 	*x = GetLogsRequest{}
-	mi := &file_skein_v1_placement_proto_msgTypes[5]
+	mi := &file_skein_v1_placement_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -439,7 +700,7 @@ func (x *GetLogsRequest) String() string {
 func (*GetLogsRequest) ProtoMessage() {}
 
 func (x *GetLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_placement_proto_msgTypes[5]
+	mi := &file_skein_v1_placement_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -452,7 +713,7 @@ func (x *GetLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLogsRequest.ProtoReflect.Descriptor instead.
 func (*GetLogsRequest) Descriptor() ([]byte, []int) {
-	return file_skein_v1_placement_proto_rawDescGZIP(), []int{5}
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetLogsRequest) GetExecution() *ExecutionRef {
@@ -499,7 +760,7 @@ type GetLogsResponse struct {
 
 func (x *GetLogsResponse) Reset() {
 	*x = GetLogsResponse{}
-	mi := &file_skein_v1_placement_proto_msgTypes[6]
+	mi := &file_skein_v1_placement_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -511,7 +772,7 @@ func (x *GetLogsResponse) String() string {
 func (*GetLogsResponse) ProtoMessage() {}
 
 func (x *GetLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_placement_proto_msgTypes[6]
+	mi := &file_skein_v1_placement_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -524,12 +785,594 @@ func (x *GetLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLogsResponse.ProtoReflect.Descriptor instead.
 func (*GetLogsResponse) Descriptor() ([]byte, []int) {
-	return file_skein_v1_placement_proto_rawDescGZIP(), []int{6}
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetLogsResponse) GetData() []byte {
 	if x != nil {
 		return x.Data
+	}
+	return nil
+}
+
+// Changes are made in the order of the fields.
+type WhatIfRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Clusters that are gone at once.
+	Lose []string `protobuf:"bytes,1,rep,name=lose,proto3" json:"lose,omitempty"`
+	// Clusters that are drained.
+	Drain []string `protobuf:"bytes,2,rep,name=drain,proto3" json:"drain,omitempty"`
+	// Clusters that join.
+	Add []*ClusterSketch `protobuf:"bytes,3,rep,name=add,proto3" json:"add,omitempty"`
+	// Policies, as ApplyPolicy takes them, in YAML or JSON.
+	Policies      []string `protobuf:"bytes,4,rep,name=policies,proto3" json:"policies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhatIfRequest) Reset() {
+	*x = WhatIfRequest{}
+	mi := &file_skein_v1_placement_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhatIfRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhatIfRequest) ProtoMessage() {}
+
+func (x *WhatIfRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhatIfRequest.ProtoReflect.Descriptor instead.
+func (*WhatIfRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *WhatIfRequest) GetLose() []string {
+	if x != nil {
+		return x.Lose
+	}
+	return nil
+}
+
+func (x *WhatIfRequest) GetDrain() []string {
+	if x != nil {
+		return x.Drain
+	}
+	return nil
+}
+
+func (x *WhatIfRequest) GetAdd() []*ClusterSketch {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+func (x *WhatIfRequest) GetPolicies() []string {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+// A cluster that does not exist (yet).
+type ClusterSketch struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Labels      map[string]string      `protobuf:"bytes,2,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Taints      []*SketchTaint         `protobuf:"bytes,3,rep,name=taints,proto3" json:"taints,omitempty"`
+	Capacity    *Resources             `protobuf:"bytes,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	LargestNode *Resources             `protobuf:"bytes,5,opt,name=largest_node,json=largestNode,proto3" json:"largest_node,omitempty"`
+	// Empty: those of most clusters.
+	TaskTypes     []string `protobuf:"bytes,6,rep,name=task_types,json=taskTypes,proto3" json:"task_types,omitempty"`
+	Store         string   `protobuf:"bytes,7,opt,name=store,proto3" json:"store,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterSketch) Reset() {
+	*x = ClusterSketch{}
+	mi := &file_skein_v1_placement_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterSketch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterSketch) ProtoMessage() {}
+
+func (x *ClusterSketch) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterSketch.ProtoReflect.Descriptor instead.
+func (*ClusterSketch) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ClusterSketch) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ClusterSketch) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *ClusterSketch) GetTaints() []*SketchTaint {
+	if x != nil {
+		return x.Taints
+	}
+	return nil
+}
+
+func (x *ClusterSketch) GetCapacity() *Resources {
+	if x != nil {
+		return x.Capacity
+	}
+	return nil
+}
+
+func (x *ClusterSketch) GetLargestNode() *Resources {
+	if x != nil {
+		return x.LargestNode
+	}
+	return nil
+}
+
+func (x *ClusterSketch) GetTaskTypes() []string {
+	if x != nil {
+		return x.TaskTypes
+	}
+	return nil
+}
+
+func (x *ClusterSketch) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+type SketchTaint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Effect        string                 `protobuf:"bytes,3,opt,name=effect,proto3" json:"effect,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SketchTaint) Reset() {
+	*x = SketchTaint{}
+	mi := &file_skein_v1_placement_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SketchTaint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SketchTaint) ProtoMessage() {}
+
+func (x *SketchTaint) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SketchTaint.ProtoReflect.Descriptor instead.
+func (*SketchTaint) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SketchTaint) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *SketchTaint) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *SketchTaint) GetEffect() string {
+	if x != nil {
+		return x.Effect
+	}
+	return ""
+}
+
+type WhatIfResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// What becomes of executions that would move, be placed, or have to wait; at
+	// most 1,000, those that have to wait first.
+	Outcomes      []*Outcome     `protobuf:"bytes,2,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	Moved         int64          `protobuf:"varint,3,opt,name=moved,proto3" json:"moved,omitempty"`
+	Placed        int64          `protobuf:"varint,4,opt,name=placed,proto3" json:"placed,omitempty"`
+	Waiting       int64          `protobuf:"varint,5,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Stranded      int64          `protobuf:"varint,6,opt,name=stranded,proto3" json:"stranded,omitempty"`
+	Clusters      []*ClusterLoad `protobuf:"bytes,7,rep,name=clusters,proto3" json:"clusters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhatIfResponse) Reset() {
+	*x = WhatIfResponse{}
+	mi := &file_skein_v1_placement_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhatIfResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhatIfResponse) ProtoMessage() {}
+
+func (x *WhatIfResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhatIfResponse.ProtoReflect.Descriptor instead.
+func (*WhatIfResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WhatIfResponse) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *WhatIfResponse) GetOutcomes() []*Outcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+func (x *WhatIfResponse) GetMoved() int64 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
+}
+
+func (x *WhatIfResponse) GetPlaced() int64 {
+	if x != nil {
+		return x.Placed
+	}
+	return 0
+}
+
+func (x *WhatIfResponse) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *WhatIfResponse) GetStranded() int64 {
+	if x != nil {
+		return x.Stranded
+	}
+	return 0
+}
+
+func (x *WhatIfResponse) GetClusters() []*ClusterLoad {
+	if x != nil {
+		return x.Clusters
+	}
+	return nil
+}
+
+type Outcome struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Execution *ExecutionRef          `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	// Empty: it waits now.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Empty: it has to wait.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// resume or restart of a move; why, of a wait.
+	How           string `protobuf:"bytes,4,opt,name=how,proto3" json:"how,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Outcome) Reset() {
+	*x = Outcome{}
+	mi := &file_skein_v1_placement_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Outcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Outcome) ProtoMessage() {}
+
+func (x *Outcome) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
+func (*Outcome) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Outcome) GetExecution() *ExecutionRef {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+func (x *Outcome) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Outcome) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Outcome) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
+}
+
+// What a cluster holds, before and after.
+type ClusterLoad struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Cluster          string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	ExecutionsBefore int64                  `protobuf:"varint,2,opt,name=executions_before,json=executionsBefore,proto3" json:"executions_before,omitempty"`
+	ExecutionsAfter  int64                  `protobuf:"varint,3,opt,name=executions_after,json=executionsAfter,proto3" json:"executions_after,omitempty"`
+	ReservedBefore   *Resources             `protobuf:"bytes,4,opt,name=reserved_before,json=reservedBefore,proto3" json:"reserved_before,omitempty"`
+	ReservedAfter    *Resources             `protobuf:"bytes,5,opt,name=reserved_after,json=reservedAfter,proto3" json:"reserved_after,omitempty"`
+	Capacity         *Resources             `protobuf:"bytes,6,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ClusterLoad) Reset() {
+	*x = ClusterLoad{}
+	mi := &file_skein_v1_placement_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterLoad) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterLoad) ProtoMessage() {}
+
+func (x *ClusterLoad) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterLoad.ProtoReflect.Descriptor instead.
+func (*ClusterLoad) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ClusterLoad) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *ClusterLoad) GetExecutionsBefore() int64 {
+	if x != nil {
+		return x.ExecutionsBefore
+	}
+	return 0
+}
+
+func (x *ClusterLoad) GetExecutionsAfter() int64 {
+	if x != nil {
+		return x.ExecutionsAfter
+	}
+	return 0
+}
+
+func (x *ClusterLoad) GetReservedBefore() *Resources {
+	if x != nil {
+		return x.ReservedBefore
+	}
+	return nil
+}
+
+func (x *ClusterLoad) GetReservedAfter() *Resources {
+	if x != nil {
+		return x.ReservedAfter
+	}
+	return nil
+}
+
+func (x *ClusterLoad) GetCapacity() *Resources {
+	if x != nil {
+		return x.Capacity
+	}
+	return nil
+}
+
+type ReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest rounds first; 100 if zero, 10,000 at most.
+	Limit         int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayRequest) Reset() {
+	*x = ReplayRequest{}
+	mi := &file_skein_v1_placement_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayRequest) ProtoMessage() {}
+
+func (x *ReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayRequest.ProtoReflect.Descriptor instead.
+func (*ReplayRequest) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ReplayRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ReplayResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rounds        int64                  `protobuf:"varint,1,opt,name=rounds,proto3" json:"rounds,omitempty"`
+	Decisions     int64                  `protobuf:"varint,2,opt,name=decisions,proto3" json:"decisions,omitempty"`
+	Differences   []string               `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayResponse) Reset() {
+	*x = ReplayResponse{}
+	mi := &file_skein_v1_placement_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayResponse) ProtoMessage() {}
+
+func (x *ReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_placement_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayResponse.ProtoReflect.Descriptor instead.
+func (*ReplayResponse) Descriptor() ([]byte, []int) {
+	return file_skein_v1_placement_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReplayResponse) GetRounds() int64 {
+	if x != nil {
+		return x.Rounds
+	}
+	return 0
+}
+
+func (x *ReplayResponse) GetDecisions() int64 {
+	if x != nil {
+		return x.Decisions
+	}
+	return 0
+}
+
+func (x *ReplayResponse) GetDifferences() []string {
+	if x != nil {
+		return x.Differences
 	}
 	return nil
 }
@@ -540,7 +1383,7 @@ const file_skein_v1_placement_proto_rawDesc = "" +
 	"\n" +
 	"\x18skein/v1/placement.proto\x12\bskein.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18skein/v1/dataplane.proto\"F\n" +
 	"\x0eExplainRequest\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\"\xb9\x02\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\"\xb1\x03\n" +
 	"\x0fExplainResponse\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12\x18\n" +
@@ -549,20 +1392,47 @@ const file_skein_v1_placement_proto_rawDesc = "" +
 	"\asummary\x18\x05 \x01(\tR\asummary\x127\n" +
 	"\vrequirement\x18\x06 \x01(\v2\x15.skein.v1.RequirementR\vrequirement\x120\n" +
 	"\tdecisions\x18\a \x03(\v2\x12.skein.v1.DecisionR\tdecisions\x12\x14\n" +
-	"\x05trace\x18\b \x01(\tR\x05trace\"\xd7\x01\n" +
+	"\x05trace\x18\b \x01(\tR\x05trace\x12$\n" +
+	"\x05moves\x18\t \x03(\v2\x0e.skein.v1.MoveR\x05moves\x124\n" +
+	"\bfailover\x18\n" +
+	" \x01(\v2\x18.skein.v1.FailoverPolicyR\bfailover\x12\x1a\n" +
+	"\bremedies\x18\v \x03(\tR\bremedies\"\x99\x01\n" +
+	"\x04Move\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12%\n" +
+	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"o\n" +
+	"\x0eFailoverPolicy\x12\x12\n" +
+	"\x04mode\x18\x01 \x01(\tR\x04mode\x12\x16\n" +
+	"\x06strict\x18\x02 \x01(\bR\x06strict\x12\x1b\n" +
+	"\tmax_moves\x18\x03 \x01(\x05R\bmaxMoves\x12\x14\n" +
+	"\x05moves\x18\x04 \x01(\x05R\x05moves\"\xb0\x03\n" +
 	"\vRequirement\x12\x1a\n" +
 	"\bselector\x18\x01 \x01(\tR\bselector\x12\x1d\n" +
 	"\n" +
 	"task_types\x18\x02 \x03(\tR\ttaskTypes\x12-\n" +
 	"\alargest\x18\x03 \x01(\v2\x13.skein.v1.ResourcesR\alargest\x12'\n" +
 	"\x04peak\x18\x04 \x01(\v2\x13.skein.v1.ResourcesR\x04peak\x125\n" +
-	"\vreservation\x18\x05 \x01(\v2\x13.skein.v1.ResourcesR\vreservation\"\xd2\x01\n" +
+	"\vreservation\x18\x05 \x01(\v2\x13.skein.v1.ResourcesR\vreservation\x12\x12\n" +
+	"\x04pool\x18\x06 \x01(\tR\x04pool\x12%\n" +
+	"\x0epriority_class\x18\a \x01(\tR\rpriorityClass\x12$\n" +
+	"\rarchitectures\x18\b \x03(\tR\rarchitectures\x12\"\n" +
+	"\faccelerators\x18\t \x03(\tR\faccelerators\x12\x14\n" +
+	"\x05group\x18\n" +
+	" \x01(\tR\x05group\x12\x12\n" +
+	"\x04near\x18\v \x03(\tR\x04near\x12\x14\n" +
+	"\x05apart\x18\f \x03(\tR\x05apart\x12\x12\n" +
+	"\x04data\x18\r \x03(\tR\x04data\"\x9a\x02\n" +
 	"\bDecision\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12%\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12-\n" +
 	"\tscheduler\x18\x03 \x01(\v2\x0f.skein.v1.EpochR\tscheduler\x12*\n" +
 	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12*\n" +
-	"\areasons\x18\x05 \x03(\v2\x10.skein.v1.ReasonR\areasons\"\xef\x01\n" +
+	"\areasons\x18\x05 \x03(\v2\x10.skein.v1.ReasonR\areasons\x12\x14\n" +
+	"\x05trail\x18\x06 \x01(\tR\x05trail\x12\x14\n" +
+	"\x05score\x18\a \x01(\x01R\x05score\x12\x1a\n" +
+	"\bfallback\x18\b \x01(\tR\bfallback\"\xef\x01\n" +
 	"\x06Reason\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x18\n" +
@@ -584,10 +1454,59 @@ const file_skein_v1_placement_proto_rawDesc = "" +
 	"\n" +
 	"\b_attempt\"%\n" +
 	"\x0fGetLogsResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\x94\x01\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x80\x01\n" +
+	"\rWhatIfRequest\x12\x12\n" +
+	"\x04lose\x18\x01 \x03(\tR\x04lose\x12\x14\n" +
+	"\x05drain\x18\x02 \x03(\tR\x05drain\x12)\n" +
+	"\x03add\x18\x03 \x03(\v2\x17.skein.v1.ClusterSketchR\x03add\x12\x1a\n" +
+	"\bpolicies\x18\x04 \x03(\tR\bpolicies\"\xe8\x02\n" +
+	"\rClusterSketch\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
+	"\x06labels\x18\x02 \x03(\v2#.skein.v1.ClusterSketch.LabelsEntryR\x06labels\x12-\n" +
+	"\x06taints\x18\x03 \x03(\v2\x15.skein.v1.SketchTaintR\x06taints\x12/\n" +
+	"\bcapacity\x18\x04 \x01(\v2\x13.skein.v1.ResourcesR\bcapacity\x126\n" +
+	"\flargest_node\x18\x05 \x01(\v2\x13.skein.v1.ResourcesR\vlargestNode\x12\x1d\n" +
+	"\n" +
+	"task_types\x18\x06 \x03(\tR\ttaskTypes\x12\x14\n" +
+	"\x05store\x18\a \x01(\tR\x05store\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"M\n" +
+	"\vSketchTaint\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
+	"\x06effect\x18\x03 \x01(\tR\x06effect\"\x82\x02\n" +
+	"\x0eWhatIfResponse\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12-\n" +
+	"\boutcomes\x18\x02 \x03(\v2\x11.skein.v1.OutcomeR\boutcomes\x12\x14\n" +
+	"\x05moved\x18\x03 \x01(\x03R\x05moved\x12\x16\n" +
+	"\x06placed\x18\x04 \x01(\x03R\x06placed\x12\x18\n" +
+	"\awaiting\x18\x05 \x01(\x03R\awaiting\x12\x1a\n" +
+	"\bstranded\x18\x06 \x01(\x03R\bstranded\x121\n" +
+	"\bclusters\x18\a \x03(\v2\x15.skein.v1.ClusterLoadR\bclusters\"u\n" +
+	"\aOutcome\x124\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x10\n" +
+	"\x03how\x18\x04 \x01(\tR\x03how\"\xaa\x02\n" +
+	"\vClusterLoad\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12+\n" +
+	"\x11executions_before\x18\x02 \x01(\x03R\x10executionsBefore\x12)\n" +
+	"\x10executions_after\x18\x03 \x01(\x03R\x0fexecutionsAfter\x12<\n" +
+	"\x0freserved_before\x18\x04 \x01(\v2\x13.skein.v1.ResourcesR\x0ereservedBefore\x12:\n" +
+	"\x0ereserved_after\x18\x05 \x01(\v2\x13.skein.v1.ResourcesR\rreservedAfter\x12/\n" +
+	"\bcapacity\x18\x06 \x01(\v2\x13.skein.v1.ResourcesR\bcapacity\"%\n" +
+	"\rReplayRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x05R\x05limit\"h\n" +
+	"\x0eReplayResponse\x12\x16\n" +
+	"\x06rounds\x18\x01 \x01(\x03R\x06rounds\x12\x1c\n" +
+	"\tdecisions\x18\x02 \x01(\x03R\tdecisions\x12 \n" +
+	"\vdifferences\x18\x03 \x03(\tR\vdifferences2\x8e\x02\n" +
 	"\x10PlacementService\x12>\n" +
 	"\aExplain\x12\x18.skein.v1.ExplainRequest\x1a\x19.skein.v1.ExplainResponse\x12@\n" +
-	"\aGetLogs\x12\x18.skein.v1.GetLogsRequest\x1a\x19.skein.v1.GetLogsResponse0\x01B5Z3github.com/skein-project/skein/api/skein/v1;skeinv1b\x06proto3"
+	"\aGetLogs\x12\x18.skein.v1.GetLogsRequest\x1a\x19.skein.v1.GetLogsResponse0\x01\x12;\n" +
+	"\x06WhatIf\x12\x17.skein.v1.WhatIfRequest\x1a\x18.skein.v1.WhatIfResponse\x12;\n" +
+	"\x06Replay\x12\x17.skein.v1.ReplayRequest\x1a\x18.skein.v1.ReplayResponseB5Z3github.com/skein-project/skein/api/skein/v1;skeinv1b\x06proto3"
 
 var (
 	file_skein_v1_placement_proto_rawDescOnce sync.Once
@@ -601,45 +1520,76 @@ func file_skein_v1_placement_proto_rawDescGZIP() []byte {
 	return file_skein_v1_placement_proto_rawDescData
 }
 
-var file_skein_v1_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_skein_v1_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_skein_v1_placement_proto_goTypes = []any{
 	(*ExplainRequest)(nil),        // 0: skein.v1.ExplainRequest
 	(*ExplainResponse)(nil),       // 1: skein.v1.ExplainResponse
-	(*Requirement)(nil),           // 2: skein.v1.Requirement
-	(*Decision)(nil),              // 3: skein.v1.Decision
-	(*Reason)(nil),                // 4: skein.v1.Reason
-	(*GetLogsRequest)(nil),        // 5: skein.v1.GetLogsRequest
-	(*GetLogsResponse)(nil),       // 6: skein.v1.GetLogsResponse
-	nil,                           // 7: skein.v1.Reason.PartsEntry
-	(*ExecutionRef)(nil),          // 8: skein.v1.ExecutionRef
-	(*Epoch)(nil),                 // 9: skein.v1.Epoch
-	(*Resources)(nil),             // 10: skein.v1.Resources
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*Move)(nil),                  // 2: skein.v1.Move
+	(*FailoverPolicy)(nil),        // 3: skein.v1.FailoverPolicy
+	(*Requirement)(nil),           // 4: skein.v1.Requirement
+	(*Decision)(nil),              // 5: skein.v1.Decision
+	(*Reason)(nil),                // 6: skein.v1.Reason
+	(*GetLogsRequest)(nil),        // 7: skein.v1.GetLogsRequest
+	(*GetLogsResponse)(nil),       // 8: skein.v1.GetLogsResponse
+	(*WhatIfRequest)(nil),         // 9: skein.v1.WhatIfRequest
+	(*ClusterSketch)(nil),         // 10: skein.v1.ClusterSketch
+	(*SketchTaint)(nil),           // 11: skein.v1.SketchTaint
+	(*WhatIfResponse)(nil),        // 12: skein.v1.WhatIfResponse
+	(*Outcome)(nil),               // 13: skein.v1.Outcome
+	(*ClusterLoad)(nil),           // 14: skein.v1.ClusterLoad
+	(*ReplayRequest)(nil),         // 15: skein.v1.ReplayRequest
+	(*ReplayResponse)(nil),        // 16: skein.v1.ReplayResponse
+	nil,                           // 17: skein.v1.Reason.PartsEntry
+	nil,                           // 18: skein.v1.ClusterSketch.LabelsEntry
+	(*ExecutionRef)(nil),          // 19: skein.v1.ExecutionRef
+	(*Epoch)(nil),                 // 20: skein.v1.Epoch
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*Resources)(nil),             // 22: skein.v1.Resources
 }
 var file_skein_v1_placement_proto_depIdxs = []int32{
-	8,  // 0: skein.v1.ExplainRequest.execution:type_name -> skein.v1.ExecutionRef
-	8,  // 1: skein.v1.ExplainResponse.execution:type_name -> skein.v1.ExecutionRef
-	9,  // 2: skein.v1.ExplainResponse.epoch:type_name -> skein.v1.Epoch
-	2,  // 3: skein.v1.ExplainResponse.requirement:type_name -> skein.v1.Requirement
-	3,  // 4: skein.v1.ExplainResponse.decisions:type_name -> skein.v1.Decision
-	10, // 5: skein.v1.Requirement.largest:type_name -> skein.v1.Resources
-	10, // 6: skein.v1.Requirement.peak:type_name -> skein.v1.Resources
-	10, // 7: skein.v1.Requirement.reservation:type_name -> skein.v1.Resources
-	9,  // 8: skein.v1.Decision.epoch:type_name -> skein.v1.Epoch
-	9,  // 9: skein.v1.Decision.scheduler:type_name -> skein.v1.Epoch
-	11, // 10: skein.v1.Decision.at:type_name -> google.protobuf.Timestamp
-	4,  // 11: skein.v1.Decision.reasons:type_name -> skein.v1.Reason
-	7,  // 12: skein.v1.Reason.parts:type_name -> skein.v1.Reason.PartsEntry
-	8,  // 13: skein.v1.GetLogsRequest.execution:type_name -> skein.v1.ExecutionRef
-	0,  // 14: skein.v1.PlacementService.Explain:input_type -> skein.v1.ExplainRequest
-	5,  // 15: skein.v1.PlacementService.GetLogs:input_type -> skein.v1.GetLogsRequest
-	1,  // 16: skein.v1.PlacementService.Explain:output_type -> skein.v1.ExplainResponse
-	6,  // 17: skein.v1.PlacementService.GetLogs:output_type -> skein.v1.GetLogsResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	19, // 0: skein.v1.ExplainRequest.execution:type_name -> skein.v1.ExecutionRef
+	19, // 1: skein.v1.ExplainResponse.execution:type_name -> skein.v1.ExecutionRef
+	20, // 2: skein.v1.ExplainResponse.epoch:type_name -> skein.v1.Epoch
+	4,  // 3: skein.v1.ExplainResponse.requirement:type_name -> skein.v1.Requirement
+	5,  // 4: skein.v1.ExplainResponse.decisions:type_name -> skein.v1.Decision
+	2,  // 5: skein.v1.ExplainResponse.moves:type_name -> skein.v1.Move
+	3,  // 6: skein.v1.ExplainResponse.failover:type_name -> skein.v1.FailoverPolicy
+	20, // 7: skein.v1.Move.epoch:type_name -> skein.v1.Epoch
+	21, // 8: skein.v1.Move.at:type_name -> google.protobuf.Timestamp
+	22, // 9: skein.v1.Requirement.largest:type_name -> skein.v1.Resources
+	22, // 10: skein.v1.Requirement.peak:type_name -> skein.v1.Resources
+	22, // 11: skein.v1.Requirement.reservation:type_name -> skein.v1.Resources
+	20, // 12: skein.v1.Decision.epoch:type_name -> skein.v1.Epoch
+	20, // 13: skein.v1.Decision.scheduler:type_name -> skein.v1.Epoch
+	21, // 14: skein.v1.Decision.at:type_name -> google.protobuf.Timestamp
+	6,  // 15: skein.v1.Decision.reasons:type_name -> skein.v1.Reason
+	17, // 16: skein.v1.Reason.parts:type_name -> skein.v1.Reason.PartsEntry
+	19, // 17: skein.v1.GetLogsRequest.execution:type_name -> skein.v1.ExecutionRef
+	10, // 18: skein.v1.WhatIfRequest.add:type_name -> skein.v1.ClusterSketch
+	18, // 19: skein.v1.ClusterSketch.labels:type_name -> skein.v1.ClusterSketch.LabelsEntry
+	11, // 20: skein.v1.ClusterSketch.taints:type_name -> skein.v1.SketchTaint
+	22, // 21: skein.v1.ClusterSketch.capacity:type_name -> skein.v1.Resources
+	22, // 22: skein.v1.ClusterSketch.largest_node:type_name -> skein.v1.Resources
+	21, // 23: skein.v1.WhatIfResponse.at:type_name -> google.protobuf.Timestamp
+	13, // 24: skein.v1.WhatIfResponse.outcomes:type_name -> skein.v1.Outcome
+	14, // 25: skein.v1.WhatIfResponse.clusters:type_name -> skein.v1.ClusterLoad
+	19, // 26: skein.v1.Outcome.execution:type_name -> skein.v1.ExecutionRef
+	22, // 27: skein.v1.ClusterLoad.reserved_before:type_name -> skein.v1.Resources
+	22, // 28: skein.v1.ClusterLoad.reserved_after:type_name -> skein.v1.Resources
+	22, // 29: skein.v1.ClusterLoad.capacity:type_name -> skein.v1.Resources
+	0,  // 30: skein.v1.PlacementService.Explain:input_type -> skein.v1.ExplainRequest
+	7,  // 31: skein.v1.PlacementService.GetLogs:input_type -> skein.v1.GetLogsRequest
+	9,  // 32: skein.v1.PlacementService.WhatIf:input_type -> skein.v1.WhatIfRequest
+	15, // 33: skein.v1.PlacementService.Replay:input_type -> skein.v1.ReplayRequest
+	1,  // 34: skein.v1.PlacementService.Explain:output_type -> skein.v1.ExplainResponse
+	8,  // 35: skein.v1.PlacementService.GetLogs:output_type -> skein.v1.GetLogsResponse
+	12, // 36: skein.v1.PlacementService.WhatIf:output_type -> skein.v1.WhatIfResponse
+	16, // 37: skein.v1.PlacementService.Replay:output_type -> skein.v1.ReplayResponse
+	34, // [34:38] is the sub-list for method output_type
+	30, // [30:34] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_skein_v1_placement_proto_init() }
@@ -648,14 +1598,14 @@ func file_skein_v1_placement_proto_init() {
 		return
 	}
 	file_skein_v1_dataplane_proto_init()
-	file_skein_v1_placement_proto_msgTypes[5].OneofWrappers = []any{}
+	file_skein_v1_placement_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_v1_placement_proto_rawDesc), len(file_skein_v1_placement_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
