@@ -112,3 +112,14 @@ type RecoveredNode struct {
 	Checkpoint string    `json:"checkpoint,omitempty"`
 	StartedAt  time.Time `json:"startedAt,omitzero"` // gates and timeouts count from here
 }
+
+// LossReport says what declaring a cluster lost does to its executions.
+type LossReport struct {
+	Cluster  Cluster
+	Movable  int64 // placed elsewhere, as room allows
+	Pinned   int64 // stay, or end as FAILED if that was asked for
+	Aborting int64 // ABORTED at once
+	// LeaseUntil is the latest end of a lease that may still be out; until then
+	// its members may start work. Zero: none is.
+	LeaseUntil time.Time
+}
