@@ -11,6 +11,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -143,19 +144,33 @@ type Opened struct {
 	Hold func() (reached <-chan struct{}, release func())
 }
 
+// group is a part of the suite that asks for some of the ports.
+type group struct {
+	name  string
+	cases []testCase
+}
+
+var groups = []group{
+	{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
+	{"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Tokens", tokenCases},
+	{"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
+}
+
 // Run runs the suite. open gives an empty engine, and closes it at the end of
-// the test that it is given.
-func Run(t *testing.T, open func(*testing.T) *Opened) {
-	for _, group := range []struct {
-		name  string
-		cases []testCase
-	}{
-		{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
-		{"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Tokens", tokenCases},
-		{"Races", raceCases}, {"LostAnswers", lostAnswerCases},
-	} {
-		t.Run(group.name, func(t *testing.T) {
-			for _, c := range group.cases {
+// the test that it is given. An engine that has only some of the ports names
+// the groups that it runs; without names, all are run.
+func Run(t *testing.T, open func(*testing.T) *Opened, only ...string) {
+	for _, name := range only {
+		if !slices.ContainsFunc(groups, func(g group) bool { return g.name == name }) {
+			t.Fatalf("the suite has no group %q", name)
+		}
+	}
+	for _, g := range groups {
+		if len(only) > 0 && !slices.Contains(only, g.name) {
+			continue
+		}
+		t.Run(g.name, func(t *testing.T) {
+			for _, c := range g.cases {
 				t.Run(c.name, func(t *testing.T) { c.run(newWorld(t, open(t))) })
 			}
 		})
