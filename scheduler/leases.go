@@ -49,7 +49,11 @@ func (d *desk) run(ctx context.Context, window time.Duration, record func(contex
 		if len(batch) == 0 {
 			return ctx.Err()
 		}
-		leases, err := record(ctx, newest(batch))
+		var requests []flow.LeaseRequest
+		for _, a := range batch {
+			requests = append(requests, a.requests...)
+		}
+		leases, err := record(ctx, requests)
 		if err != nil {
 			return err
 		}
@@ -82,20 +86,18 @@ func (d *desk) collect(ctx context.Context, window time.Duration) []ask {
 
 // newest gives one request per member: that of its newest session, and of that
 // the newest nonce. Two hubs may ask for one member while it moves.
-func newest(batch []ask) []flow.LeaseRequest {
+func newest(requests []flow.LeaseRequest) []flow.LeaseRequest {
 	at := map[flow.Member]int{}
 	var out []flow.LeaseRequest
-	for _, a := range batch {
-		for _, r := range a.requests {
-			i, ok := at[r.Member]
-			switch {
-			case !ok:
-				at[r.Member] = len(out)
-				out = append(out, r)
-			case r.Generation > out[i].Generation,
-				r.Generation == out[i].Generation && r.Nonce > out[i].Nonce:
-				out[i] = r
-			}
+	for _, r := range requests {
+		i, ok := at[r.Member]
+		switch {
+		case !ok:
+			at[r.Member] = len(out)
+			out = append(out, r)
+		case r.Generation > out[i].Generation,
+			r.Generation == out[i].Generation && r.Nonce > out[i].Nonce:
+			out[i] = r
 		}
 	}
 	return out

@@ -61,6 +61,26 @@ type Deps struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
+	// Inline is for a Term that one thread drives on a clock of its own: reads
+	// and transactions have no time-outs, and run in the caller's goroutine.
+	Inline bool
+}
+
+// complete fills in what was left out; Errors are Invalid.
+func (d Deps) complete() (Deps, error) {
+	if d.Ledger == nil || d.Fleet == nil || d.Commit == nil {
+		return d, fault.E(fault.Invalid, "scheduler: a port is missing")
+	}
+	if d.Woken == nil {
+		d.Woken = func([]string) {}
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	return d, nil
 }
 
 // Scheduler is this replica's part in the placement plane.
@@ -81,17 +101,12 @@ func New(cfg Config, deps Deps) (*Scheduler, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if deps.Elector == nil || deps.Ledger == nil || deps.Fleet == nil || deps.Commit == nil {
-		return nil, fault.E(fault.Invalid, "scheduler: a port is missing")
+	if deps.Elector == nil {
+		return nil, fault.E(fault.Invalid, "scheduler: there is no elector")
 	}
-	if deps.Woken == nil {
-		deps.Woken = func([]string) {}
-	}
-	if deps.Log == nil {
-		deps.Log = slog.New(slog.DiscardHandler)
-	}
-	if deps.Now == nil {
-		deps.Now = time.Now
+	deps, err := deps.complete()
+	if err != nil {
+		return nil, err
 	}
 	m, err := newMetrics(deps.Registerer)
 	if err != nil {
@@ -131,7 +146,7 @@ func (s *Scheduler) Beat(ctx context.Context, hub string, beats []flow.Beat) ([]
 	if r == nil {
 		return nil, errNotLeader
 	}
-	r.memory.heard(hub, beats, s.deps.Now())
+	r.Heard(hub, beats)
 	var requests []flow.LeaseRequest
 	for _, b := range beats {
 		if b.Lease != nil {

@@ -39,6 +39,9 @@ type Options struct {
 	Batch   int              // placements and waits in one transaction: 500, which is also the most
 	Timeout time.Duration    // of one transaction; 5 s
 	Observe func(flow.Fence) // told each new fence; must not block
+	// Inline runs each transaction in its caller's goroutine, for as long as it
+	// takes: for one thread that owns the clock. Timeout has no effect.
+	Inline bool
 }
 
 // grace is for a transaction that notices the end of its context.
@@ -144,7 +147,11 @@ func write[T any](ctx context.Context, c *Committer, tx transaction[T]) (none T,
 		return none, err
 	}
 	fence := c.Fence()
-	next, value, err := bounded(ctx, c.opts.Timeout, fence, tx)
+	run := func() (flow.Fence, T, error) { return bounded(ctx, c.opts.Timeout, fence, tx) }
+	if c.opts.Inline {
+		run = func() (flow.Fence, T, error) { return tx(ctx, fence) }
+	}
+	next, value, err := run()
 	if err == nil && next.Compare(fence) <= 0 {
 		err = fault.E(fault.Internal, "the fence did not rise: %s after %s", next, fence)
 	}

@@ -1,0 +1,85 @@
+package scheduler
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/scheduler/election"
+)
+
+// reign is a term with what drives it. Nothing of it outlives the term.
+type reign struct {
+	*Term
+	desk  *desk
+	ended <-chan struct{}
+}
+
+// lead drives one term. It returns when the term's context ends, or with the
+// first error, which ends the term.
+func (s *Scheduler) lead(t election.Term) error {
+	group, ctx := errgroup.WithContext(t.Context)
+	r := &reign{Term: newTerm(s.cfg, s.deps, s.metrics, t.Fence), desk: newDesk(), ended: ctx.Done()}
+	s.term.Store(r)
+	defer func() {
+		s.term.Store(nil)
+		s.metrics.idle()
+	}()
+	group.Go(guarded(func() error { return s.cycles(ctx, r) }))
+	group.Go(guarded(func() error { return r.desk.run(ctx, s.cfg.LeaseWindow, r.Grant) }))
+	return group.Wait()
+}
+
+// cycles runs one cycle per wake-up. A world that cannot be read is read again
+// at the next; a decision that cannot be written ends the term.
+func (s *Scheduler) cycles(ctx context.Context, r *reign) error {
+	sweep := time.NewTicker(s.cfg.Sweep)
+	defer sweep.Stop()
+	for {
+		began := time.Now()
+		more, err := r.Cycle(ctx)
+		if err != nil {
+			return err
+		}
+		if more {
+			s.Nudge()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-sweep.C:
+		case <-s.nudge:
+			s.gatherMore(ctx, time.Until(began.Add(s.cfg.Batch)))
+		}
+	}
+}
+
+// gatherMore lets a burst of nudges become few batches: the first nudge after a
+// pause is served at once, and those that follow one window after it.
+func (s *Scheduler) gatherMore(ctx context.Context, left time.Duration) {
+	if left > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(left):
+		}
+	}
+	select { // the nudges that came meanwhile are served by the cycle that follows
+	case <-s.nudge:
+	default:
+	}
+}
+
+// guarded turns a panic into an error with its stack, which ends the term.
+func guarded(f func() error) func() error {
+	return func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fault.E(fault.Internal, "panic while leading: %v\n%s", p, debug.Stack())
+			}
+		}()
+		return f()
+	}
+}
