@@ -100,15 +100,19 @@ type Recovery struct {
 type RecoveredNode struct {
 	Node   string `json:"node"`             // unique node id
 	Parent string `json:"parent,omitempty"` // unique node id; empty at top level
-	// Phase is NodeSucceeded, NodeSkipped or NodeRecovered for what has ended and
-	// stands; NodeUndefined for what has to go on.
+	// Phase is NodeSucceeded, NodeSkipped, NodeRecovered, NodeFailed or
+	// NodeTimedOut for what has ended by an event and stands; NodeUndefined for
+	// what has to go on, as does all that was aborted or closed as lost.
 	Phase     NodePhase `json:"phase"`
 	OutputURI string    `json:"outputURI,omitempty"` // of what succeeded
+	Error     []byte    `json:"error,omitempty"`     // flyteidl.core.ExecutionError of what failed
 	// NextAttempt is one above the highest attempt stored, whatever ended it.
 	NextAttempt uint32 `json:"nextAttempt,omitempty"`
-	// Charged counts the stored attempts that its retry budget paid for.
+	// Charged counts the stored attempts that its retry budget paid for: those
+	// that failed, and not by an error of kind SYSTEM.
 	Charged uint32 `json:"charged,omitempty"`
-	// Checkpoint is the folder of the newest attempt's checkpoint, or empty.
+	// Checkpoint is the folder of the newest attempt's checkpoint, or empty: the
+	// checkpoint_uri of the task_node_metadata of the node's newest event.
 	Checkpoint string    `json:"checkpoint,omitempty"`
 	StartedAt  time.Time `json:"startedAt,omitzero"` // gates and timeouts count from here
 }

@@ -76,6 +76,9 @@ func nodeDetail(n v1alpha1.NodeStatus, e flow.Event) ([]byte, error) {
 	if n.InputURI != "" {
 		m.InputValue = &event.NodeExecutionEvent_InputUri{InputUri: n.InputURI}
 	}
+	if n.Checkpoint != "" {
+		m.TargetMetadata = &event.NodeExecutionEvent_TaskNodeMetadata{TaskNodeMetadata: &event.TaskNodeMetadata{CheckpointUri: n.Checkpoint}}
+	}
 	if n.Parent != "" {
 		m.ParentNodeMetadata = &event.ParentNodeExecutionMetadata{NodeId: n.Parent}
 	}

@@ -38,7 +38,7 @@ func sample() *v1alpha1.FlyteWorkflow {
 				"start-node":        {Sequence: 1, Phase: int32(flow.NodeSucceeded)},
 				"n0-0-start-node":   {Sequence: 1, Phase: int32(flow.NodeSucceeded), SpecID: "start-node", Parent: "n0"},
 				"n0":                {Sequence: 8, Phase: int32(flow.NodeSucceeded), IsParent: true, StartedAt: at(2), EndedAt: at(8)},
-				"n0-0-n1":           {Sequence: 7, Phase: int32(flow.NodeSucceeded), SpecID: "n1", Parent: "n0", RetryGroup: "0", Name: "task", QueuedAt: at(2), StartedAt: at(3), EndedAt: at(7), InputURI: "in", OutputURI: "out", DeckURI: "deck", Target: &v1alpha1.Target{Kind: 1, EntityRef: v1alpha1.EntityRef{Project: "proj", Domain: "dev", Name: "t", Version: "v"}}, TaskType: "container", Attempts: attempts()},
+				"n0-0-n1":           {Sequence: 7, Phase: int32(flow.NodeSucceeded), SpecID: "n1", Parent: "n0", RetryGroup: "0", Name: "task", QueuedAt: at(2), StartedAt: at(3), EndedAt: at(7), InputURI: "in", OutputURI: "out", DeckURI: "deck", Checkpoint: "cp", Uncharged: 1, Target: &v1alpha1.Target{Kind: 1, EntityRef: v1alpha1.EntityRef{Project: "proj", Domain: "dev", Name: "t", Version: "v"}}, TaskType: "container", Attempts: attempts()},
 				"n2":                {Sequence: 3, Phase: int32(flow.NodeSkipped)},
 				"n3-not-decided":    {Sequence: 9},
 				"n0-0-n1-end-child": {Sequence: 2, Phase: int32(flow.NodeRunning), SpecID: "x", Parent: "n0-0-n1", StartedAt: at(4)},
@@ -49,6 +49,7 @@ func sample() *v1alpha1.FlyteWorkflow {
 
 func attempts() []v1alpha1.AttemptStatus {
 	return []v1alpha1.AttemptStatus{
+		{Phase: int32(flow.TaskAborted)}, // of an earlier epoch, and reported there
 		{Sequence: 5, Phase: int32(flow.TaskRetryableFailed), Object: "abc-n0-0-n1-0", Plugin: "container", QueuedAt: at(3), StartedAt: at(4), EndedAt: at(5), Reason: "evicted", Error: &v1alpha1.Error{Code: "Interrupted", Message: "gone", Kind: "SYSTEM"}},
 		{Sequence: 7, Phase: int32(flow.TaskSucceeded), Version: 2, Object: "abc-n0-0-n1-1", Plugin: "container", StartedAt: at(6), EndedAt: at(7), OutputURI: "out", Logs: []v1alpha1.LogLink{{Name: "log", URI: "http://l"}}},
 	}
@@ -60,8 +61,8 @@ func TestEventsInOrder(t *testing.T) {
 		acked uint64
 		want  string
 	}{
-		{"all of it", 0, "node n2 SKIPPED 3|node n0 SUCCEEDED 8|node n0-0-n1 SUCCEEDED 7|task n0-0-n1/0 FAILED 5|task n0-0-n1/1 SUCCEEDED 7|workflow SUCCEEDED 9"},
-		{"what is above the acked", 6, "node n0 SUCCEEDED 8|node n0-0-n1 SUCCEEDED 7|task n0-0-n1/1 SUCCEEDED 7|workflow SUCCEEDED 9"},
+		{"all of it", 0, "node n2 SKIPPED 3|node n0 SUCCEEDED 8|node n0-0-n1 SUCCEEDED 7|task n0-0-n1/1 FAILED 5|task n0-0-n1/2 SUCCEEDED 7|workflow SUCCEEDED 9"},
+		{"what is above the acked", 6, "node n0 SUCCEEDED 8|node n0-0-n1 SUCCEEDED 7|task n0-0-n1/2 SUCCEEDED 7|workflow SUCCEEDED 9"},
 		{"the end alone", 8, "workflow SUCCEEDED 9"},
 		{"nothing", 9, ""},
 	} {
@@ -179,20 +180,20 @@ func TestDetails(t *testing.T) {
 	var n event.NodeExecutionEvent
 	read(t, find(flow.EventNode, "n0-0-n1", 0), &n)
 	if n.GetSpecNodeId() != "n1" || n.GetParentNodeMetadata().GetNodeId() != "n0" || n.GetRetryGroup() != "0" || n.GetNodeName() != "task" ||
-		n.GetInputUri() != "in" || n.GetOutputUri() != "out" || n.GetDeckUri() != "deck" || n.GetEventVersion() != 1 || n.GetIsParent() ||
+		n.GetInputUri() != "in" || n.GetOutputUri() != "out" || n.GetDeckUri() != "deck" || n.GetTaskNodeMetadata().GetCheckpointUri() != "cp" || n.GetEventVersion() != 1 || n.GetIsParent() ||
 		n.GetTargetEntity().GetResourceType() != core.ResourceType_TASK || n.GetId().GetExecutionId().GetName() != "abc" ||
 		!n.GetOccurredAt().AsTime().Equal(at(7).Time) || n.GetReportedAt() == nil {
 		t.Errorf("node event %s", protojson.Format(&n))
 	}
 	var failed, done event.TaskExecutionEvent
-	first := find(flow.EventTask, "n0-0-n1", 0)
+	first := find(flow.EventTask, "n0-0-n1", 1)
 	read(t, first, &failed)
 	if failed.GetPhase() != core.TaskExecution_FAILED || failed.GetError().GetKind() != core.ExecutionError_SYSTEM || failed.GetReasons()[0].GetReason() != "evicted" ||
 		!first.QueuedAt.Equal(at(3).Time) || !first.StartedAt.Equal(at(4).Time) || !first.EndedAt.Equal(at(5).Time) {
 		t.Errorf("task event %s of %+v", protojson.Format(&failed), first)
 	}
-	read(t, find(flow.EventTask, "n0-0-n1", 1), &done)
-	if done.GetRetryAttempt() != 1 || done.GetPhaseVersion() != 2 || done.GetOutputUri() != "out" || done.GetTaskType() != "container" ||
+	read(t, find(flow.EventTask, "n0-0-n1", 2), &done)
+	if done.GetRetryAttempt() != 2 || done.GetPhaseVersion() != 2 || done.GetOutputUri() != "out" || done.GetTaskType() != "container" ||
 		done.GetMetadata().GetGeneratedName() != "abc-n0-0-n1-1" || done.GetMetadata().GetPluginIdentifier() != "container" ||
 		done.GetLogs()[0].GetUri() != "http://l" || done.GetTaskId().GetName() != "t" || done.GetParentNodeExecutionId().GetNodeId() != "n0-0-n1" {
 		t.Errorf("task event %s", protojson.Format(&done))

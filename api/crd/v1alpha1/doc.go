@@ -35,6 +35,10 @@ const (
 	LabelTask      = "task-name"
 	LabelEra       = "skein.dev/era"
 	LabelEpoch     = "skein.dev/epoch"
+	// LabelIncarnation holds the cluster's incarnation under which the object was
+	// made. With era and epoch it never changes on an existing object, and one
+	// below the cluster's Fence is refused by the API server.
+	LabelIncarnation = "skein.dev/incarnation"
 	// LabelManaged is on every object that a member or propeller made.
 	LabelManaged = "skein.dev/managed"
 	// Finalizer is put on a FlyteWorkflow before its first side effect.

@@ -32,7 +32,8 @@ type FlyteWorkflowStatus struct {
 type NodeStatus struct {
 	// Sequence at which anything but Attempts last changed.
 	Sequence int64 `json:"seq"`
-	// Phase is the number of flyteidl.core.NodeExecution.Phase.
+	// Phase is the number of flyteidl.core.NodeExecution.Phase; 0 for one that
+	// earlier epochs left open and that has not begun again.
 	Phase int32 `json:"phase"`
 	// SpecID is the node's id in its template; empty if equal to the key.
 	SpecID string `json:"specID,omitempty"`
@@ -53,9 +54,15 @@ type NodeStatus struct {
 	OutputURI string            `json:"outputURI,omitempty"`
 	DeckURI   string            `json:"deckURI,omitempty"`
 	Error     *Error            `json:"error,omitempty"`
-	// SystemFailures counts the attempts that were charged to nobody's retries.
-	SystemFailures int32           `json:"systemFailures,omitempty"`
-	Attempts       []AttemptStatus `json:"attempts,omitempty"`
+	// SystemFailures counts the attempts that were charged to the system's retries.
+	SystemFailures int32 `json:"systemFailures,omitempty"`
+	// Uncharged counts the attempts that were charged to no retries at all: a lost
+	// cluster or the end of a lease ended them.
+	Uncharged int32 `json:"uncharged,omitempty"`
+	// Checkpoint is where the newest attempt keeps its checkpoints.
+	Checkpoint string `json:"checkpoint,omitempty"`
+	// Attempts of earlier epochs have no object and sequence 0.
+	Attempts []AttemptStatus `json:"attempts,omitempty"`
 }
 
 // Target names what a node runs.
@@ -82,6 +89,8 @@ type AttemptStatus struct {
 	Reason    string            `json:"reason,omitempty"`
 	OutputURI string            `json:"outputURI,omitempty"`
 	Error     *Error            `json:"error,omitempty"`
+	// Lapsed says that it is being stopped because its lease ends.
+	Lapsed bool `json:"lapsed,omitempty"`
 	// Plugin that ran it, and its opaque state.
 	Plugin string    `json:"plugin,omitempty"`
 	State  []byte    `json:"state,omitempty"`

@@ -91,6 +91,7 @@ type RecoveredNode struct {
 	// Phase is a flyteidl.core.NodeExecution.Phase; 0: it has to go on.
 	Phase       int32             `json:"phase,omitempty"`
 	OutputURI   string            `json:"outputURI,omitempty"`
+	Error       *Error            `json:"error,omitempty"`
 	NextAttempt int32             `json:"nextAttempt,omitempty"`
 	Charged     int32             `json:"charged,omitempty"`
 	Checkpoint  string            `json:"checkpoint,omitempty"`

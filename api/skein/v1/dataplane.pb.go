@@ -2032,15 +2032,17 @@ func (x *Recovery) GetNodes() []*RecoveredNode {
 }
 
 type RecoveredNode struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Parent        string                 `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
-	Phase         int32                  `protobuf:"varint,3,opt,name=phase,proto3" json:"phase,omitempty"`
-	OutputUri     string                 `protobuf:"bytes,4,opt,name=output_uri,json=outputUri,proto3" json:"output_uri,omitempty"`
-	NextAttempt   uint32                 `protobuf:"varint,5,opt,name=next_attempt,json=nextAttempt,proto3" json:"next_attempt,omitempty"`
-	Charged       uint32                 `protobuf:"varint,6,opt,name=charged,proto3" json:"charged,omitempty"`
-	Checkpoint    string                 `protobuf:"bytes,7,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Node        string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Parent      string                 `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
+	Phase       int32                  `protobuf:"varint,3,opt,name=phase,proto3" json:"phase,omitempty"`
+	OutputUri   string                 `protobuf:"bytes,4,opt,name=output_uri,json=outputUri,proto3" json:"output_uri,omitempty"`
+	NextAttempt uint32                 `protobuf:"varint,5,opt,name=next_attempt,json=nextAttempt,proto3" json:"next_attempt,omitempty"`
+	Charged     uint32                 `protobuf:"varint,6,opt,name=charged,proto3" json:"charged,omitempty"`
+	Checkpoint  string                 `protobuf:"bytes,7,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	StartedAt   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// flyteidl.core.ExecutionError of a node that failed.
+	Error         []byte `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2127,6 +2129,13 @@ func (x *RecoveredNode) GetCheckpoint() string {
 func (x *RecoveredNode) GetStartedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *RecoveredNode) GetError() []byte {
+	if x != nil {
+		return x.Error
 	}
 	return nil
 }
@@ -3048,7 +3057,7 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\x04mode\x18\x01 \x01(\tR\x04mode\x12\x16\n" +
 	"\x06strict\x18\x02 \x01(\bR\x06strict\"9\n" +
 	"\bRecovery\x12-\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x17.skein.v1.RecoveredNodeR\x05nodes\"\x88\x02\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x17.skein.v1.RecoveredNodeR\x05nodes\"\x9e\x02\n" +
 	"\rRecoveredNode\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x14\n" +
@@ -3061,7 +3070,8 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"checkpoint\x18\a \x01(\tR\n" +
 	"checkpoint\x129\n" +
 	"\n" +
-	"started_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"s\n" +
+	"started_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x14\n" +
+	"\x05error\x18\t \x01(\fR\x05error\"s\n" +
 	"\bAckBatch\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
