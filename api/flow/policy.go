@@ -36,7 +36,8 @@ func (s PolicyScope) String() string {
 
 // Policy is one version of what an operator declares for a scope. What a field
 // leaves out is taken from the next wider scope; lists and maps replace as a
-// whole, except RequiredSelector, which adds up: no narrower policy can undo it.
+// whole (an empty one too), except RequiredSelector, which adds up: no narrower
+// policy can undo it.
 type Policy struct {
 	Scope   PolicyScope  `json:"scope"`
 	Version uint64       `json:"version,omitempty"` // 1, 2, … of its scope; set by the store
@@ -54,15 +55,15 @@ type PolicyRules struct {
 	// RequiredSelector must match besides all else: residency.
 	RequiredSelector string `json:"requiredSelector,omitempty"`
 	// Pools name selectors; an execution's pool is one of these names.
-	Pools map[string]string `json:"pools,omitempty"`
+	Pools map[string]string `json:"pools,omitzero"`
 	// Preferred clusters score higher.
-	Preferred   []Preference `json:"preferred,omitempty"`
-	Tolerations []Toleration `json:"tolerations,omitempty"`
+	Preferred   []Preference `json:"preferred,omitzero"`
+	Tolerations []Toleration `json:"tolerations,omitzero"`
 	// Spread names the cluster label whose values are failure domains.
 	Spread  string   `json:"spread,omitempty"`
 	Weights *Weights `json:"weights,omitempty"`
 	// Classes name priorities; an execution's priority class is one of these.
-	Classes map[string]int32 `json:"classes,omitempty"`
+	Classes map[string]int32 `json:"classes,omitzero"`
 	// Priority of executions that name no class.
 	Priority *int32    `json:"priority,omitempty"`
 	Failover *Failover `json:"failover,omitempty"`
