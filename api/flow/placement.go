@@ -51,7 +51,10 @@ type Pending struct {
 	NotBefore time.Time
 	// From is the cluster that is to lose it, by force; empty: it waits for a
 	// cluster. Its quota is counted already.
-	From     string
+	From string
+	// Last is the cluster that held Epoch: what it left behind lies in that
+	// cluster's store. Empty if it was never placed, or if that is not known.
+	Last     string
 	Failover Failover
 	Moves    int // forced ones so far
 }

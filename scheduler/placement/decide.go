@@ -13,6 +13,9 @@ func Decide(v View) Plan {
 	d := decider{policy: v.Policy, clusters: fleet(v), asks: map[string]*ask{}}
 	plan := Plan{At: v.Now, Clusters: len(d.clusters)}
 	for _, p := range ordered(v.Pending) {
+		if r, ok := v.Requirements[p.Digest]; ok {
+			p.Requirement = r
+		}
 		a := d.ask(p.Requirement)
 		if a.waits == nil {
 			chosen, reasons := d.choose(p.Execution.String(), a.Requirement)
@@ -77,7 +80,7 @@ func (d *decider) choose(execution string, r Requirement) (int, []flow.Reason) {
 	return best, reasons
 }
 
-func examine(r Requirement, c ClusterView, w Weights) flow.Reason {
+func examine(r Requirement, c ClusterView, w flow.Weights) flow.Reason {
 	for _, f := range Filters {
 		if ok, message := f.Check(r, c); !ok {
 			return flow.Reason{Cluster: c.Name, Filter: f.Name, Message: message}
@@ -92,6 +95,9 @@ func fleet(v View) []ClusterView {
 	held := make(map[string]flow.Resources, len(v.Clusters))
 	for _, r := range v.Reserved {
 		held[r.Cluster] = held[r.Cluster].Add(r.Reservation)
+	}
+	for _, l := range v.Loads {
+		held[l.Cluster] = held[l.Cluster].Add(l.Reservation)
 	}
 	out := slices.Clone(v.Clusters)
 	for i := range out {

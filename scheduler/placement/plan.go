@@ -14,6 +14,8 @@ type Plan struct {
 	Clusters   int // how many were examined
 	Placements []flow.Placement
 	Waits      []flow.Wait
+	// Trails explain the placements and waits, which name them by digest.
+	Trails []flow.Trail
 }
 
 // Empty reports whether nothing was decided.

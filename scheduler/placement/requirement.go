@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -39,5 +40,9 @@ func parse(s string) (labels.Selector, string) {
 
 // key is equal for requirements that every filter and score treat alike.
 func key(r flow.Requirement) string {
-	return fmt.Sprintf("%q%q%q%v%v%v", r.Selector, r.Tolerations, r.TaskTypes, r.Largest, r.Peak, r.Reservation)
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // a requirement holds nothing that JSON cannot
+	}
+	return string(b)
 }

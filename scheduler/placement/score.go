@@ -12,14 +12,14 @@ import (
 //	free    the share of the scarcest resource that stays free afterwards
 //	peak    minus the share by which the peak demand would not fit, at most 1
 //	prefer  minus one for each PreferNoSchedule taint that is not tolerated
-func Score(r Requirement, c ClusterView, w Weights) (float64, map[string]float64) {
+func Score(r Requirement, c ClusterView, w flow.Weights) (float64, map[string]float64) {
 	free := w.Free * (1 - share(c.Reserved.Add(r.Reservation), c.Capacity))
 	over := share(c.Reserved.Add(r.Peak), c.Capacity) - 1
 	peak := -w.Peak * min(max(over, 0), 1)
 	var prefer float64
 	for _, t := range c.Taints {
 		if t.Effect == flow.PreferNoSchedule && !tolerates(r.Tolerations, t) {
-			prefer -= w.Prefer
+			prefer -= w.Taint
 		}
 	}
 	return free + peak + prefer, map[string]float64{"free": free, "peak": peak, "prefer": prefer}
