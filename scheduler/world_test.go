@@ -89,6 +89,10 @@ func (w *world) Pending(context.Context, int) ([]flow.Pending, error) {
 	return out, nil
 }
 
+func (w *world) Requirements(context.Context, []string) (map[string]flow.Requirement, error) {
+	return nil, nil
+}
+
 func (w *world) Reserved(context.Context) ([]flow.Reserved, error) { return nil, nil }
 
 // write is the first statement of a fenced transaction.
@@ -100,22 +104,22 @@ func (w *world) write(f flow.Fence) (flow.Fence, error) {
 	return w.fence, nil
 }
 
-func (w *world) CommitPlan(_ context.Context, f flow.Fence, placements []flow.Placement, waits []flow.Wait, _ time.Time) (flow.Fence, []flow.ExecutionID, error) {
+func (w *world) CommitPlan(_ context.Context, f flow.Fence, b flow.Batch) (flow.Fence, []flow.ExecutionID, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next, err := w.write(f)
 	if err != nil {
 		return f, nil, err
 	}
-	if len(placements) > 0 {
+	if len(b.Placements) > 0 {
 		w.plans++
 	}
 	var ids []flow.ExecutionID
-	for _, p := range placements {
+	for _, p := range b.Placements {
 		w.placed[p.Execution] = p.Cluster
 		ids = append(ids, p.Execution)
 	}
-	for _, x := range waits {
+	for _, x := range b.Waits {
 		w.waits[x.Execution] = x.Reasons
 	}
 	return next, ids, nil

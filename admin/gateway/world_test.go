@@ -171,7 +171,8 @@ func (w *world) run(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, placed, err := w.store.CommitPlan(ctx, fence, []flow.Placement{{Execution: id, Cluster: "east"}}, nil, began)
+	_, placed, err := w.store.CommitPlan(ctx, fence, flow.Batch{At: began,
+		Placements: []flow.Placement{{Execution: id, Cluster: "east"}}})
 	if err != nil || len(placed) != 1 {
 		t.Fatalf("placed %v, %v", placed, err)
 	}

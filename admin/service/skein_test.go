@@ -108,10 +108,10 @@ func (r *rig) place(t *testing.T, name, cluster string) {
 		t.Fatal(err)
 	}
 	id := flow.ExecutionID{Project: "flytesnacks", Domain: "development", Name: name}
-	_, placed, err := r.store.CommitPlan(t.Context(), fence, []flow.Placement{{Execution: id, Cluster: cluster, Reasons: []flow.Reason{
+	_, placed, err := r.store.CommitPlan(t.Context(), fence, flow.Batch{At: time.Now(), Placements: []flow.Placement{{Execution: id, Cluster: cluster, Reasons: []flow.Reason{
 		{Cluster: cluster, Chosen: true, Score: 0.5, Message: "most free capacity"},
 		{Cluster: "west", Filter: "capacity", Message: "full"},
-	}}}, nil, time.Now())
+	}}}})
 	if err != nil || len(placed) != 1 {
 		t.Fatalf("placed %v, %v", placed, err)
 	}

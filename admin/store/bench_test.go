@@ -49,6 +49,9 @@ func BenchmarkCreateExecution(b *testing.B) {
 
 func BenchmarkCommitPlan500(b *testing.B) {
 	s := seeded(b)
+	if err := s.CreateCluster(b.Context(), flow.Cluster{Name: "east"}); err != nil {
+		b.Fatal(err)
+	}
 	fence, err := s.BeginTerm(b.Context(), "r")
 	if err != nil {
 		b.Fatal(err)
@@ -65,7 +68,7 @@ func BenchmarkCommitPlan500(b *testing.B) {
 		}
 		b.StartTimer()
 		var placed []flow.ExecutionID
-		if fence, placed, err = s.CommitPlan(b.Context(), fence, placements, nil, time.Now()); err != nil || len(placed) != 500 {
+		if fence, placed, err = s.CommitPlan(b.Context(), fence, flow.Batch{Placements: placements, At: time.Now()}); err != nil || len(placed) != 500 {
 			b.Fatalf("placed %d: %v", len(placed), err)
 		}
 	}
@@ -102,7 +105,8 @@ func BenchmarkRecordEvents(b *testing.B) {
 		if err := s.CreateExecution(ctx, e); err != nil {
 			b.Fatal(err)
 		}
-		if fence, _, err = s.CommitPlan(ctx, fence, []flow.Placement{{Execution: e.ID, Cluster: cluster}}, nil, time.Now()); err != nil {
+		if fence, _, err = s.CommitPlan(ctx, fence, flow.Batch{At: time.Now(),
+			Placements: []flow.Placement{{Execution: e.ID, Cluster: cluster}}}); err != nil {
 			b.Fatal(err)
 		}
 		free <- work{session.Sender, e.ID}

@@ -15,7 +15,8 @@ func clusterColumns(c *flow.Cluster) []column {
 		{"name", &c.Name}, {"labels", &c.Labels}, {"taints", &c.Taints}, {"incarnation", &c.Incarnation},
 		{"health", &c.Health}, {"health_since", at(&c.HealthSince)}, {"capacity", &c.Capacity},
 		{"largest_node", &c.LargestNode}, {"task_types", &c.TaskTypes}, {"version", &c.Version},
-		{"created_at", at(&c.CreatedAt)}, {"updated_at", at(&c.UpdatedAt)},
+		{"created_at", at(&c.CreatedAt)}, {"updated_at", at(&c.UpdatedAt)}, {"cordoned", &c.Cordoned}, {"lost", &c.Lost},
+		{"drain", &c.Drain}, {"architectures", &c.Architectures}, {"accelerators", &c.Accelerators}, {"store", &c.Store},
 	}
 }
 
@@ -62,8 +63,10 @@ func fillCluster(c *flow.Cluster) {
 	if c.Taints == nil {
 		c.Taints = []flow.Taint{}
 	}
-	if c.TaskTypes == nil {
-		c.TaskTypes = []string{}
+	for _, list := range []*[]string{&c.TaskTypes, &c.Architectures, &c.Accelerators} {
+		if *list == nil {
+			*list = []string{}
+		}
 	}
 }
 
@@ -121,10 +124,12 @@ func (s *Store) ListMembers(ctx context.Context, cluster string) ([]flow.MemberS
 	rows, err := query(ctx, s, "ListMembers", func(m *memberRow) []column {
 		return []column{
 			{"", &m.Cluster}, {"", &m.Instance}, {"", &m.Generation}, {"", &m.Hub}, {"", &m.OwnershipRevision},
-			{"", &m.LeaseGeneration}, {"", at(&m.LeaseExpiresAt)}, {"", &m.milliseconds}, {"", at(&m.LastSeenAt)},
+			{"", &m.LeaseGeneration}, {"", at(&m.LeaseExpiresAt)}, {"", &m.milliseconds}, {"", at(&m.LeaseRecordedAt)},
+			{"", at(&m.LastSeenAt)}, {"", &m.Revoked}, {"", &m.Version}, {"", &m.ReportedEra},
 		}
 	}, `SELECT m.cluster, m.instance, m.generation, m.hub, m.ownership_revision, COALESCE(l.generation, 0),
-		l.expires_at, COALESCE(l.duration_ms, 0), COALESCE(GREATEST(l.recorded_at, m.last_seen_at), m.last_seen_at)
+		l.expires_at, COALESCE(l.duration_ms, 0), l.recorded_at, COALESCE(GREATEST(l.recorded_at, m.last_seen_at), m.last_seen_at),
+		m.revoked, m.version, m.reported_era
 		FROM members m LEFT JOIN leases l ON l.cluster = m.cluster AND l.instance = m.instance
 		WHERE $1::TEXT = '' OR m.cluster = $1 ORDER BY m.cluster, m.instance`, cluster)
 	members := make([]flow.MemberState, len(rows))

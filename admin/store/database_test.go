@@ -27,7 +27,8 @@ func empty(t *testing.T, url string) {
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
 	for _, table := range []string{"audit", "projects", "named_entities", "entities", "executions", "nodes", "tasks", "clusters",
-		"members", "leases", "join_tokens", "outbox", "decisions", "waits"} {
+		"members", "leases", "join_tokens", "outbox", "decisions", "waits", "requirements", "moves", "archived_nodes", "archived_tasks",
+		"trails", "rounds", "removed_clusters", "policies"} {
 		if _, err := conn.Exec(t.Context(), "DELETE FROM "+table); err != nil {
 			t.Fatal(err)
 		}

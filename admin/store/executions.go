@@ -27,7 +27,7 @@ func askedColumns(e *flow.Execution) []column {
 	columns = append(columns, entityColumns("task_", &e.Task)...)
 	return append(columns,
 		column{"requirement", &e.Requirement}, column{"data_prefix", &e.DataPrefix}, column{"raw_prefix", &e.RawPrefix},
-		column{"principal", &e.Principal}, column{"mode", &e.Mode}, column{"trace", &e.Trace},
+		column{"principal", &e.Principal}, column{"mode", &e.Mode}, column{"trace", &e.Trace}, column{"failover", &e.Failover},
 		column{"created_at", at(&e.CreatedAt)})
 }
 
@@ -45,7 +45,8 @@ func stateColumns(e *flow.Execution) []column {
 		column{"abort_cause", &e.AbortCause}, column{"abort_principal", &e.AbortPrincipal},
 		column{"error", &e.Error}, column{"error_kind", &e.ErrorKind}, column{"error_code", &e.ErrorCode},
 		column{"output_uri", &e.OutputURI}, column{"updated_at", at(&e.UpdatedAt)},
-		column{"started_at", at(&e.StartedAt)}, column{"ended_at", at(&e.EndedAt)}, column{"version", &e.Version})
+		column{"started_at", at(&e.StartedAt)}, column{"ended_at", at(&e.EndedAt)}, column{"version", &e.Version},
+		column{"moves", &e.Moves}, column{"revoking", &e.Revoking}, column{"resumed", &e.Resumed}, column{"not_before", at(&e.NotBefore)})
 }
 
 // lightColumns are all but the inputs.
@@ -64,8 +65,8 @@ func (s *Store) CreateExecution(ctx context.Context, e flow.Execution) error {
 	if e.Desired == "" {
 		e.Desired = flow.DesiredRun
 	}
-	nonce := uuid.NewString()
-	columns := append(append(lightColumns(&e), inputColumns(&e)...), column{"nonce", &nonce})
+	nonce, digest := uuid.NewString(), digestOf(e.Requirement)
+	columns := append(append(lightColumns(&e), inputColumns(&e)...), column{"nonce", &nonce}, column{"digest", &digest})
 	sql, args := insertExecution(columns), places(columns)
 	err := s.write(ctx, change{
 		op:  "CreateExecution",
@@ -86,16 +87,23 @@ func (s *Store) CreateExecution(ctx context.Context, e flow.Execution) error {
 
 // insertExecution takes the project's id from its own row if it accepts
 // executions: else it is NULL, which the column refuses. (1 and 3 are Flyte's
-// ARCHIVED and SYSTEM_ARCHIVED.)
+// ARCHIVED and SYSTEM_ARCHIVED.) The requirement is stored by its digest too,
+// by whoever is the first to ask for it.
 func insertExecution(columns []column) string {
-	marks := make([]string, len(columns))
+	marks, requirement := make([]string, len(columns)), map[string]string{}
 	for i, c := range columns {
 		marks[i] = "$" + strconv.Itoa(i+1)
-		if c.name == "project" {
+		switch c.name {
+		case "project":
 			marks[i] = "(SELECT id FROM projects WHERE id = " + marks[i] + " AND state NOT IN (1, 3))"
+		case "digest", "requirement":
+			marks[i] += map[string]string{"digest": "::TEXT", "requirement": "::JSONB"}[c.name]
+			requirement[c.name] = marks[i]
 		}
 	}
-	return "INSERT INTO executions (" + names("", columns) + ") VALUES (" + strings.Join(marks, ", ") + ")"
+	return "WITH class AS (INSERT INTO requirements (digest, requirement) VALUES (" + requirement["digest"] + ", " + requirement["requirement"] +
+		") ON CONFLICT (digest) DO NOTHING) " +
+		"INSERT INTO executions (" + names("", columns) + ") VALUES (" + strings.Join(marks, ", ") + ")"
 }
 
 const ofExecution = " WHERE name = $1 AND project = $2 AND domain = $3"

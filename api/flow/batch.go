@@ -23,7 +23,10 @@ type Batch struct {
 	Takeovers []Takeover
 	Trails    []Trail // that placements and waits refer to and that are not stored yet
 	Round     *Round  // nil: the round is stored already, or is not to be
-	At        time.Time
+	// RoundID is the round that placements and waits were decided in, stored by
+	// this batch or by an earlier one; empty: none is recorded.
+	RoundID string
+	At      time.Time
 }
 
 // Revocation asks a cluster to give an execution up: a planned move.

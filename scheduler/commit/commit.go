@@ -24,9 +24,9 @@ import (
 // beat where era, epoch and beat are the given fence's, or fails with
 // fault.Stale. Each returns the fence that the next call must give.
 type Ledger interface {
-	// CommitPlan places what is still pending at the prior epoch, and stores the
-	// waits' reasons. It returns the executions that it placed.
-	CommitPlan(ctx context.Context, f flow.Fence, placements []flow.Placement, waits []flow.Wait, at time.Time) (flow.Fence, []flow.ExecutionID, error)
+	// CommitPlan places what is still where it was read at the prior epoch, and
+	// stores the waits' reasons. It returns the executions that it placed.
+	CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (flow.Fence, []flow.ExecutionID, error)
 	// RecordLeases records a lease for each request of a newest session, and
 	// leaves the others out.
 	RecordLeases(ctx context.Context, f flow.Fence, requests []flow.LeaseRequest, duration time.Duration, at time.Time) (flow.Fence, []flow.Lease, error)
@@ -98,7 +98,7 @@ func (c *Committer) Plan(ctx context.Context, placements []flow.Placement, waits
 		w := waits[:min(len(waits), c.opts.Batch-len(p))]
 		placements, waits = placements[len(p):], waits[len(w):]
 		ids, err := write(ctx, c, func(ctx context.Context, f flow.Fence) (flow.Fence, []flow.ExecutionID, error) {
-			return c.ledger.CommitPlan(ctx, f, p, w, at)
+			return c.ledger.CommitPlan(ctx, f, flow.Batch{Placements: p, Waits: w, At: at})
 		})
 		if err != nil {
 			return placed, err

@@ -52,14 +52,14 @@ func (l *ledger) write(f flow.Fence) (flow.Fence, error) {
 	return l.fence, err
 }
 
-func (l *ledger) CommitPlan(_ context.Context, f flow.Fence, p []flow.Placement, w []flow.Wait, _ time.Time) (flow.Fence, []flow.ExecutionID, error) {
+func (l *ledger) CommitPlan(_ context.Context, f flow.Fence, b flow.Batch) (flow.Fence, []flow.ExecutionID, error) {
 	next, err := l.write(f)
-	l.sizes = append(l.sizes, len(p)+len(w))
+	l.sizes = append(l.sizes, len(b.Placements)+len(b.Waits))
 	var ids []flow.ExecutionID
-	for _, x := range p {
+	for _, x := range b.Placements {
 		ids = append(ids, x.Execution)
 	}
-	for _, x := range w {
+	for _, x := range b.Waits {
 		l.waits = append(l.waits, x.Execution.Name)
 	}
 	return next, ids, err

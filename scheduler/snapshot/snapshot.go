@@ -14,6 +14,8 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
@@ -23,8 +25,11 @@ import (
 
 // Ledger reads executions.
 type Ledger interface {
-	// Pending gives the executions that wait for a cluster, oldest first.
+	// Pending gives the executions that wait for a cluster, oldest first. Where
+	// Digest is set, Requirement is empty.
 	Pending(ctx context.Context, limit int) ([]flow.Pending, error)
+	// Requirements gives what digests name.
+	Requirements(ctx context.Context, digests []string) (map[string]flow.Requirement, error)
 	// Reserved gives what live placements hold.
 	Reserved(ctx context.Context) ([]flow.Reserved, error)
 }
@@ -65,9 +70,35 @@ func (g *Gatherer) Gather(ctx context.Context) (placement.View, error) {
 	if err != nil {
 		return placement.View{}, fmt.Errorf("read pending executions: %w", err)
 	}
+	if err := g.require(ctx, pending); err != nil {
+		return placement.View{}, err
+	}
 	now := g.now()
 	return placement.View{Now: now, Pending: pending, Reserved: reserved,
 		Clusters: g.views(clusters, rows, now), Policy: g.Policy}, nil
+}
+
+// require fills in the requirements that digests name.
+func (g *Gatherer) require(ctx context.Context, pending []flow.Pending) error {
+	named := map[string]bool{}
+	for _, p := range pending {
+		if p.Digest != "" {
+			named[p.Digest] = true
+		}
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	known, err := g.Ledger.Requirements(ctx, slices.Collect(maps.Keys(named)))
+	if err != nil {
+		return fmt.Errorf("read requirements: %w", err)
+	}
+	for i, p := range pending {
+		if p.Digest != "" {
+			pending[i].Requirement = known[p.Digest]
+		}
+	}
+	return nil
 }
 
 func (g *Gatherer) views(clusters []flow.Cluster, rows []flow.MemberState, now time.Time) []placement.ClusterView {

@@ -22,7 +22,10 @@ type world struct {
 
 func (w *world) Pending(_ context.Context, limit int) ([]flow.Pending, error) {
 	w.limit = limit
-	return []flow.Pending{{CreatedAt: now}}, w.fail
+	return []flow.Pending{{CreatedAt: now, Digest: "d"}}, w.fail
+}
+func (w *world) Requirements(_ context.Context, digests []string) (map[string]flow.Requirement, error) {
+	return map[string]flow.Requirement{digests[0]: {Selector: digests[0]}}, nil
 }
 func (w *world) Reserved(context.Context) ([]flow.Reserved, error) {
 	return []flow.Reserved{{Cluster: "a"}}, nil
@@ -48,7 +51,7 @@ func TestGatherJoinsRowsWithBeats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(v.Pending) != 1 || len(v.Reserved) != 1 || w.limit != 7 || v.Now != now {
+	if len(v.Pending) != 1 || v.Pending[0].Requirement.Selector != "d" || len(v.Reserved) != 1 || w.limit != 7 || v.Now != now {
 		t.Errorf("the view lacks what was read: %+v", v)
 	}
 	for i, want := range []placement.ClusterView{

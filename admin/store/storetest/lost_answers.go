@@ -131,10 +131,11 @@ func lostAbort(placed bool) func(*world) (func() error, func()) {
 
 func lostPlan(w *world) (func() error, func()) {
 	w.lead()
+	w.registered("east")
 	id := w.create("a")
 	var placed []flow.ExecutionID
 	return func() (err error) {
-			w.fence, placed, err = w.CommitPlan(w.ctx, w.fence, []flow.Placement{{Execution: id, Cluster: "east"}}, nil, began)
+			w.fence, placed, err = w.CommitPlan(w.ctx, w.fence, onto("east", id))
 			return err
 		}, func() {
 			w.equal(placed, []flow.ExecutionID{id})

@@ -17,7 +17,11 @@ var planCases = []testCase{
 		pending, err := w.Pending(w.ctx, 10)
 		w.equal(len(must(w, pending, err)), 2)
 		want := w.get(w.id("b"))
-		w.equal(pending[0], flow.Pending{Execution: want.ID, Requirement: want.Requirement, CreatedAt: want.CreatedAt, Trace: want.Trace})
+		digest := pending[0].Digest
+		w.equal(pending[0], flow.Pending{Execution: want.ID, CreatedAt: want.CreatedAt, Trace: want.Trace, Digest: digest})
+		w.equal(pending[1].Digest, digest)
+		known, err := w.Requirements(w.ctx, []string{digest, "no such digest"})
+		w.equal(must(w, known, err), map[string]flow.Requirement{digest: want.Requirement})
 		pending, err = w.Pending(w.ctx, 1)
 		w.equal(len(must(w, pending, err)), 1)
 	}},
@@ -25,8 +29,8 @@ var planCases = []testCase{
 		sender := w.member("east")
 		e := w.place(w.create("a"), "east")
 		w.equal([]any{e.Cluster, e.Phase, e.Epoch, e.Revision}, []any{"east", flow.ExecutionQueued, flow.Epoch{Era: w.fence.Epoch.Era, N: 1}, uint64(1)})
-		reserved, err := w.Reserved(w.ctx)
-		w.equal(must(w, reserved, err), []flow.Reserved{{Execution: e.ID, Cluster: "east", Reservation: e.Requirement.Reservation}})
+		loads, err := w.Loads(w.ctx)
+		w.equal(must(w, loads, err), []flow.Load{{Cluster: "east", Tenant: e.ID.Tenant(), Executions: 1, Reservation: e.Requirement.Reservation}})
 		decisions, err := w.ListDecisions(w.ctx, e.ID)
 		w.equal(must(w, decisions, err), []flow.Decision{{Execution: e.ID, Epoch: e.Epoch, Cluster: "east", Scheduler: w.fence.Epoch,
 			Reasons: []flow.Reason{{Cluster: "east", Message: "fits", Chosen: true}}, At: began.Add(time.Minute)}})
@@ -41,10 +45,13 @@ var planCases = []testCase{
 		w.ok(err)
 		w.create("moved")
 		w.create("good")
-		next, placed, err := w.CommitPlan(w.ctx, w.fence, []flow.Placement{
+		w.create("nowhere")
+		w.registered("west")
+		next, placed, err := w.CommitPlan(w.ctx, w.fence, flow.Batch{At: began, Placements: []flow.Placement{
+			{Execution: w.id("nowhere"), Cluster: "unregistered"},
 			{Execution: w.id("placed"), Prior: w.get(w.id("placed")).Epoch, Cluster: "west"}, {Execution: w.id("aborted"), Cluster: "west"},
 			{Execution: w.id("moved"), Prior: flow.Epoch{Era: 1, N: 7}, Cluster: "west"}, {Execution: w.id("absent"), Cluster: "west"},
-			{Execution: w.id("good"), Cluster: "west"}}, nil, began)
+			{Execution: w.id("good"), Cluster: "west"}}})
 		w.ok(err)
 		w.equal(placed, []flow.ExecutionID{w.id("good")})
 		w.equal(next, flow.Fence{Epoch: w.fence.Epoch, Beat: w.fence.Beat + 1})
@@ -53,11 +60,14 @@ var planCases = []testCase{
 	{"five hundred placements are one batch", func(w *world) {
 		w.lead()
 		var placements []flow.Placement
+		for i := range 7 {
+			w.registered(fmt.Sprintf("c%d", i))
+		}
 		for i := range 500 {
 			id := w.create(fmt.Sprintf("e%03d", i))
 			placements = append(placements, flow.Placement{Execution: id, Cluster: fmt.Sprintf("c%d", i%7), Reasons: []flow.Reason{{Message: id.Name}}})
 		}
-		_, placed, err := w.CommitPlan(w.ctx, w.fence, placements, nil, began)
+		_, placed, err := w.CommitPlan(w.ctx, w.fence, flow.Batch{Placements: placements, At: began})
 		w.ok(err)
 		w.equal(len(placed), 500)
 		decisions, err := w.ListDecisions(w.ctx, w.id("e123"))
@@ -68,10 +78,8 @@ var planCases = []testCase{
 		w.lead()
 		id := w.create("a")
 		for i, message := range []string{"full", "full", "no GPU"} {
-			next, _, err := w.CommitPlan(w.ctx, w.fence, nil, []flow.Wait{{Execution: id, Reasons: []flow.Reason{{Message: message}}}},
-				began.Add(time.Duration(i)*time.Second))
-			w.ok(err)
-			w.fence = next
+			w.commit(flow.Batch{Waits: []flow.Wait{{Execution: id, Reasons: []flow.Reason{{Message: message}}}},
+				At: began.Add(time.Duration(i) * time.Second)})
 			decisions, err := w.ListDecisions(w.ctx, id)
 			w.equal(len(must(w, decisions, err)), 1)
 			w.equal(decisions[0].Reasons[0].Message, message)
@@ -84,7 +92,7 @@ var planCases = []testCase{
 		old := w.fence
 		w.lead()
 		w.equal(old.Epoch.Less(w.fence.Epoch), true)
-		_, _, err := w.CommitPlan(w.ctx, old, []flow.Placement{{Execution: id, Cluster: "east"}}, nil, began)
+		_, _, err := w.CommitPlan(w.ctx, old, onto("east", id))
 		w.fails(err, fault.Stale)
 		_, err = w.SetHealth(w.ctx, old, nil)
 		w.fails(err, fault.Stale)
@@ -94,14 +102,15 @@ var planCases = []testCase{
 	}},
 	{"a leader whose beat has moved is refused", func(w *world) {
 		w.lead()
+		w.registered("east")
 		id := w.create("a")
 		next, err := w.SetHealth(w.ctx, w.fence, nil)
 		w.ok(err)
-		_, _, err = w.CommitPlan(w.ctx, w.fence, []flow.Placement{{Execution: id, Cluster: "east"}}, nil, began)
+		_, _, err = w.CommitPlan(w.ctx, w.fence, onto("east", id))
 		w.fails(err, fault.Stale)
 		found, err := w.ReadFence(w.ctx)
 		w.equal(must(w, found, err), next)
-		_, _, err = w.CommitPlan(w.ctx, next, []flow.Placement{{Execution: id, Cluster: "east"}}, nil, began)
+		_, _, err = w.CommitPlan(w.ctx, next, onto("east", id))
 		w.ok(err)
 	}},
 	{"health is stored with the time of its change", func(w *world) {

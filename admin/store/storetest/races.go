@@ -76,7 +76,7 @@ func abortRace(w *world) {
 		var planErr, abortErr error
 		fence := w.fence
 		group.Go(func() {
-			w.fence, placed, planErr = w.CommitPlan(w.ctx, fence, []flow.Placement{{Execution: id, Cluster: "east"}}, nil, began)
+			w.fence, placed, planErr = w.CommitPlan(w.ctx, fence, onto("east", id))
 		})
 		group.Go(func() { _, abortErr = w.Other.AbortExecution(w.ctx, id, "why", "who", began) })
 		group.Wait()
@@ -132,12 +132,13 @@ func leaderRace(w *world) {
 		w.Skip("the engine has no wire")
 	}
 	w.lead()
+	w.registered("east")
 	id := w.create("a")
 	reached, release := w.Hold()
 	defer release()
 	committed, began2 := make(chan error, 1), make(chan error, 1)
 	go func() {
-		_, _, err := w.CommitPlan(w.ctx, w.fence, []flow.Placement{{Execution: id, Cluster: "east"}}, nil, began)
+		_, _, err := w.CommitPlan(w.ctx, w.fence, onto("east", id))
 		committed <- err
 	}()
 	<-reached

@@ -99,11 +99,17 @@ type Terms interface {
 	ReadFence(context.Context) (flow.Fence, error)
 }
 
-// Plans is the port for what the scheduler reads and writes.
-type Plans interface {
+// Demand is the port for what the scheduler reads of executions.
+type Demand interface {
 	Pending(ctx context.Context, limit int) ([]flow.Pending, error)
-	Reserved(context.Context) ([]flow.Reserved, error)
-	CommitPlan(ctx context.Context, f flow.Fence, p []flow.Placement, w []flow.Wait, at time.Time) (flow.Fence, []flow.ExecutionID, error)
+	Requirements(ctx context.Context, digests []string) (map[string]flow.Requirement, error)
+	Live(ctx context.Context, clusters []string, limit int) ([]flow.Placed, error)
+	Loads(context.Context) ([]flow.Load, error)
+}
+
+// Plans is the port for what the scheduler writes.
+type Plans interface {
+	CommitPlan(context.Context, flow.Fence, flow.Batch) (flow.Fence, []flow.ExecutionID, error)
 	RecordLeases(ctx context.Context, f flow.Fence, r []flow.LeaseRequest, d time.Duration, at time.Time) (flow.Fence, []flow.Lease, error)
 	SetHealth(context.Context, flow.Fence, []flow.HealthChange) (flow.Fence, error)
 }
@@ -111,6 +117,16 @@ type Plans interface {
 // Decisions is the port for explanations.
 type Decisions interface {
 	ListDecisions(context.Context, flow.ExecutionID) ([]flow.Decision, error)
+	RoundDecisions(ctx context.Context, round string) ([]flow.Decision, error)
+	Rounds(ctx context.Context, limit int) ([]flow.Round, error)
+	Trails(ctx context.Context, digests []string) ([]flow.Trail, error)
+}
+
+// Histories is the port for what executions have left behind.
+type Histories interface {
+	ListMoves(context.Context, flow.ExecutionID) ([]flow.Move, error)
+	ArchivedNodes(context.Context, flow.ExecutionID) ([]flow.NodeExecution, error)
+	ArchivedTasks(context.Context, flow.ExecutionID) ([]flow.TaskExecution, error)
 }
 
 // Ports are all ports of one engine.
@@ -126,8 +142,10 @@ type Ports struct {
 	Events
 	Tokens
 	Terms
+	Demand
 	Plans
 	Decisions
+	Histories
 }
 
 // Opened is an empty engine. Engines without a wire leave Cut and Hold nil;

@@ -240,7 +240,7 @@ func (t *tap) message(kind byte, body []byte) bool {
 		t.inTx = strings.HasPrefix(sql, "begin")
 		return sql == "commit"
 	case 'P': // name, statement
-		t.statements[string(words[0])] = strings.HasPrefix(string(words[1]), "INSERT")
+		t.statements[string(words[0])] = strings.Contains(string(words[1]), "INSERT INTO")
 	case 'B': // portal, name
 		return !t.inTx && t.statements[string(words[1])]
 	}

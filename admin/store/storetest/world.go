@@ -95,12 +95,18 @@ func (w *world) cluster(name string) {
 	w.ok(w.CreateCluster(w.ctx, flow.Cluster{Name: name, CreatedAt: began}))
 }
 
-// member registers a cluster, unless it is there, and opens a session.
-func (w *world) member(cluster string) flow.Sender {
+// registered registers a cluster unless it is there.
+func (w *world) registered(cluster string) {
 	w.Helper()
 	if _, err := w.GetCluster(w.ctx, cluster); err != nil {
 		w.cluster(cluster)
 	}
+}
+
+// member registers a cluster, unless it is there, and opens a session.
+func (w *world) member(cluster string) flow.Sender {
+	w.Helper()
+	w.registered(cluster)
 	return w.session(cluster).Sender
 }
 
@@ -122,12 +128,31 @@ func (w *world) place(id flow.ExecutionID, cluster string) flow.Execution {
 	if w.fence.Epoch.Zero() {
 		w.lead()
 	}
-	next, placed, err := w.CommitPlan(w.ctx, w.fence, []flow.Placement{{Execution: id, Prior: w.get(id).Epoch, Cluster: cluster,
-		Reasons: []flow.Reason{{Cluster: cluster, Message: "fits", Chosen: true}}}}, nil, began.Add(time.Minute))
-	w.ok(err)
+	w.registered(cluster)
+	placed := w.commit(flow.Batch{At: began.Add(time.Minute), Placements: []flow.Placement{{Execution: id, Prior: w.get(id).Epoch,
+		Cluster: cluster, Reasons: []flow.Reason{{Cluster: cluster, Message: "fits", Chosen: true}}}}})
 	w.equal(placed, []flow.ExecutionID{id})
-	w.fence = next
 	return w.get(id)
+}
+
+// commit makes a batch true in the term that w leads.
+func (w *world) commit(b flow.Batch) []flow.ExecutionID {
+	w.Helper()
+	if b.At.IsZero() {
+		b.At = began
+	}
+	next, placed, err := w.CommitPlan(w.ctx, w.fence, b)
+	w.fence = must(w, next, err)
+	return placed
+}
+
+// onto is a batch of first placements on one cluster.
+func onto(cluster string, ids ...flow.ExecutionID) flow.Batch {
+	b := flow.Batch{At: began}
+	for _, id := range ids {
+		b.Placements = append(b.Placements, flow.Placement{Execution: id, Cluster: cluster})
+	}
+	return b
 }
 
 // run creates and places an execution, which the member acks.
