@@ -3,7 +3,8 @@
 // It is pure: the clock is an argument. It holds no heartbeats itself (the
 // leader's memory does), stores nothing, and decides nothing about ownership:
 // a Lapsed cluster is one whose members can hold no lease any more, and what
-// is done about that is decided elsewhere.
+// is done about that is decided elsewhere. Whether an outage is the clusters' or
+// our own is judged by Window.
 //
 //	          beat + live recorded lease
 //	Unknown ──────────────────────────────▶ Healthy ◀─────────────┐
@@ -13,6 +14,9 @@
 //	                                           │ every lease and  │
 //	                                           ▼ the margin ended │
 //	                                        Lapsed ───────────────┘
+//
+// Lost, an operator's word, is above all: a cluster is Lost from when it is
+// declared lost until it is declared found.
 //
 // Invariants: Healthy needs a heartbeat and a live recorded lease of the same
 // member. Lapsed is never said while a member may still hold a lease, whatever
@@ -54,6 +58,8 @@ type Liveness struct {
 	Hub        string
 	SeenAt     time.Time // the newest heartbeat, on the leader's clock
 	LeaseEnds  time.Time // of the newest lease granted in this term; zero if none
+	// Asked is the end of a lease that is being recorded; zero: none is.
+	Asked time.Time
 }
 
 // Member is what the judge looks at of one member.
@@ -73,14 +79,17 @@ func Recall(row flow.MemberState, live Liveness, since time.Time) Member {
 		m.SeenAt = live.SeenAt
 	}
 	if row.LeaseExpiresAt.IsZero() && live.LeaseEnds.IsZero() {
+		m.HoldsUntil = live.Asked
 		return m
 	}
 	if row.LeaseGeneration == row.Generation {
 		m.LeaseUntil = row.LeaseExpiresAt
 	}
 	m.HoldsUntil = row.LeaseExpiresAt
-	if live.LeaseEnds.After(m.HoldsUntil) {
-		m.HoldsUntil = live.LeaseEnds
+	for _, ends := range []time.Time{live.LeaseEnds, live.Asked} {
+		if ends.After(m.HoldsUntil) {
+			m.HoldsUntil = ends
+		}
 	}
 	if whole := since.Add(row.LeaseDuration); live.LeaseEnds.IsZero() && whole.After(m.HoldsUntil) {
 		m.HoldsUntil = whole
@@ -96,23 +105,36 @@ func (m Member) Heard(now time.Time, p Policy) bool {
 // Leased reports whether a lease is recorded for its newest session, and live.
 func (m Member) Leased(now time.Time) bool { return m.LeaseUntil.After(now) }
 
+// Holds reports whether it may hold a lease, in any session. Its clock may be
+// slower than ours by the margin.
+func (m Member) Holds(now time.Time, p Policy) bool {
+	return !m.HoldsUntil.IsZero() && !now.After(m.HoldsUntil.Add(p.Margin))
+}
+
 // History is all that a judgement rests on.
 type History struct {
 	Recorded flow.Health // what the database says now
 	Since    time.Time   // when this leader took over
 	Members  []Member
+	Lost     bool // declared lost
 }
 
 // Judge gives the cluster's health. For the suspect time after a leader took
 // over, silence says nothing: the recorded health stays.
 func Judge(h History, now time.Time, p Policy) flow.Health {
+	if h.Lost {
+		return flow.HealthLost
+	}
+	if h.Recorded == flow.HealthLost { // found: it owns nothing until it renews
+		h.Recorded = flow.HealthLapsed
+	}
 	leased, held := false, false
 	for _, m := range h.Members {
 		if m.Heard(now, p) && m.Leased(now) {
 			return flow.HealthHealthy
 		}
 		leased = leased || !m.HoldsUntil.IsZero()
-		held = held || !m.HoldsUntil.IsZero() && !now.After(m.HoldsUntil.Add(p.Margin))
+		held = held || m.Holds(now, p)
 	}
 	switch {
 	case now.Sub(h.Since) <= p.Suspect:

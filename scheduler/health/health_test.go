@@ -26,19 +26,22 @@ func TestJudge(t *testing.T) {
 		h    History
 		want flow.Health
 	}{
-		{"a beat and a live lease are healthy", "both clocks run", History{flow.HealthUnknown, ago(60), []Member{live}}, flow.HealthHealthy},
-		{"one good member is enough", "the others stand by", History{flow.HealthSuspect, ago(60), []Member{{HoldsUntil: ago(90)}, live}}, flow.HealthHealthy},
+		{"a beat and a live lease are healthy", "both clocks run", History{flow.HealthUnknown, ago(60), []Member{live}, false}, flow.HealthHealthy},
+		{"one good member is enough", "the others stand by", History{flow.HealthSuspect, ago(60), []Member{{HoldsUntil: ago(90)}, live}, false}, flow.HealthHealthy},
 		{"a beat and a lease of two members are not one", "who beats may not work, who may work is silent",
-			History{flow.HealthHealthy, ago(60), []Member{{SeenAt: ago(1)}, {LeaseUntil: in(9), HoldsUntil: in(9)}}}, flow.HealthSuspect},
-		{"six seconds of silence are suspect", "the suspect time is five", History{flow.HealthHealthy, ago(60), []Member{{SeenAt: ago(6), LeaseUntil: in(9), HoldsUntil: in(9)}}}, flow.HealthSuspect},
-		{"a lease that ended within the margin is suspect, not lapsed", "clocks drift", History{flow.HealthSuspect, ago(60), []Member{{HoldsUntil: ago(1)}}}, flow.HealthSuspect},
-		{"a lease that ended before the margin has lapsed", "nobody there may start work", History{flow.HealthSuspect, ago(60), []Member{{HoldsUntil: ago(3)}}}, flow.HealthLapsed},
-		{"one lease that may be out holds the lapse off", "that member may start work", History{flow.HealthSuspect, ago(60), []Member{{HoldsUntil: ago(90)}, {HoldsUntil: in(1)}}}, flow.HealthSuspect},
-		{"a new leader believes the record at first", "it has heard nobody yet", History{flow.HealthHealthy, ago(4), []Member{{HoldsUntil: ago(90)}}}, flow.HealthHealthy},
-		{"a new leader believes its ears at once", "a heartbeat is no hearsay", History{flow.HealthLapsed, ago(1), []Member{live}}, flow.HealthHealthy},
-		{"who never had a lease is unknown", "registered, and nothing more", History{flow.HealthUnknown, ago(60), []Member{{SeenAt: ago(1)}}}, flow.HealthUnknown},
-		{"a cluster without members is unknown", "nobody ever came", History{flow.HealthUnknown, ago(60), nil}, flow.HealthUnknown},
-		{"a new leader does not unsay a lapse", "it takes old leases to last, but another knew better", History{flow.HealthLapsed, ago(10), []Member{{HoldsUntil: in(20)}}}, flow.HealthLapsed},
+			History{flow.HealthHealthy, ago(60), []Member{{SeenAt: ago(1)}, {LeaseUntil: in(9), HoldsUntil: in(9)}}, false}, flow.HealthSuspect},
+		{"six seconds of silence are suspect", "the suspect time is five", History{flow.HealthHealthy, ago(60), []Member{{SeenAt: ago(6), LeaseUntil: in(9), HoldsUntil: in(9)}}, false}, flow.HealthSuspect},
+		{"a lease that ended within the margin is suspect, not lapsed", "clocks drift", History{flow.HealthSuspect, ago(60), []Member{{HoldsUntil: ago(1)}}, false}, flow.HealthSuspect},
+		{"a lease that ended before the margin has lapsed", "nobody there may start work", History{flow.HealthSuspect, ago(60), []Member{{HoldsUntil: ago(3)}}, false}, flow.HealthLapsed},
+		{"one lease that may be out holds the lapse off", "that member may start work", History{flow.HealthSuspect, ago(60), []Member{{HoldsUntil: ago(90)}, {HoldsUntil: in(1)}}, false}, flow.HealthSuspect},
+		{"a new leader believes the record at first", "it has heard nobody yet", History{flow.HealthHealthy, ago(4), []Member{{HoldsUntil: ago(90)}}, false}, flow.HealthHealthy},
+		{"a new leader believes its ears at once", "a heartbeat is no hearsay", History{flow.HealthLapsed, ago(1), []Member{live}, false}, flow.HealthHealthy},
+		{"who never had a lease is unknown", "registered, and nothing more", History{flow.HealthUnknown, ago(60), []Member{{SeenAt: ago(1)}}, false}, flow.HealthUnknown},
+		{"a cluster without members is unknown", "nobody ever came", History{flow.HealthUnknown, ago(60), nil, false}, flow.HealthUnknown},
+		{"what was declared lost is lost, whatever it says", "an operator's word is above all", History{flow.HealthHealthy, ago(60), []Member{live}, true}, flow.HealthLost},
+		{"what was declared found has lapsed until it renews", "it owns nothing", History{flow.HealthLost, ago(1), []Member{{HoldsUntil: ago(90)}}, false}, flow.HealthLapsed},
+		{"what was declared found and renews is healthy", "a heartbeat under a lease", History{flow.HealthLost, ago(1), []Member{live}, false}, flow.HealthHealthy},
+		{"a new leader does not unsay a lapse", "it takes old leases to last, but another knew better", History{flow.HealthLapsed, ago(10), []Member{{HoldsUntil: in(20)}}, false}, flow.HealthLapsed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := Judge(tt.h, now, policy); got != tt.want {
@@ -64,6 +67,8 @@ func TestRecall(t *testing.T) {
 		{"a lease granted in this term ends when it ends", "we hold that clock", row, Liveness{Generation: 4, SeenAt: ago(1), LeaseEnds: in(11)}, ago(1), Member{SeenAt: ago(1), LeaseUntil: in(10), HoldsUntil: in(11)}},
 		{"an old session's heartbeat does not count", "members obey the newest session", row, Liveness{Generation: 3, SeenAt: ago(1)}, ago(90), Member{LeaseUntil: in(10), HoldsUntil: in(10)}},
 		{"an old session's lease holds, but does not let place", "the new session owns nothing yet", old, Liveness{Generation: 4, SeenAt: ago(1)}, ago(90), Member{SeenAt: ago(1), HoldsUntil: in(10)}},
+		{"a lease that is being recorded may be out", "its answer may have been lost", row, Liveness{Generation: 4, SeenAt: ago(1), LeaseEnds: in(11), Asked: in(30)}, ago(90), Member{SeenAt: ago(1), LeaseUntil: in(10), HoldsUntil: in(30)}},
+		{"a first lease that is being recorded may be out", "its row may not show it yet", flow.MemberState{Generation: 4}, Liveness{Generation: 4, SeenAt: ago(1), Asked: in(30)}, ago(90), Member{SeenAt: ago(1), HoldsUntil: in(30)}},
 		{"who never had a lease holds none", "there is no row", flow.MemberState{Generation: 1}, Liveness{Generation: 1, SeenAt: ago(1)}, ago(1), Member{SeenAt: ago(1)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
