@@ -37,8 +37,9 @@ type plane struct {
 	grants    bool
 	lease     time.Duration
 	hub       map[flow.Member]string
-	ingest    func() error  // before each ingest
-	opening   time.Duration // how long the database takes to open a session
+	ingest    func() error                // before each ingest
+	opening   time.Duration               // how long the database takes to open a session
+	beating   func(context.Context) error // before each beat
 }
 
 func newPlane() *plane {
@@ -212,9 +213,17 @@ func (p *plane) Ingest(_ context.Context, who flow.Sender, events []flow.Event) 
 	return results, nil
 }
 
-func (p *plane) Beat(_ context.Context, _ string, beats []flow.Beat) ([]flow.Lease, error) {
+func (p *plane) Beat(ctx context.Context, _ string, beats []flow.Beat) ([]flow.Lease, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if beating := p.beating; beating != nil {
+		p.mu.Unlock()
+		err := beating(ctx)
+		p.mu.Lock()
+		if err != nil {
+			return nil, err
+		}
+	}
 	var leases []flow.Lease
 	for _, b := range beats {
 		if p.grants && b.Lease != nil && p.check(b.Sender) == nil {

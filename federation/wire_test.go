@@ -1,6 +1,8 @@
 package federation_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -142,6 +144,33 @@ func TestALeaseIsAskedForAtOnce(t *testing.T) {
 	}
 	if d := time.Since(begun); d > 500*time.Millisecond {
 		t.Errorf("the first lease took %s: it waited for the beat", d)
+	}
+}
+
+// TestANewLeaderIsBeatenToAtOnce: a beat that waits for a leader which is gone
+// is given up when another one says that its term has begun.
+func TestANewLeaderIsBeatenToAtOnce(t *testing.T) {
+	r := newRig(t)
+	h, addr, _ := r.hub("a")
+	waits, over := make(chan struct{}, 64), make(chan error, 64)
+	r.plane.set(func(p *plane) {
+		p.beating = func(ctx context.Context) error {
+			waits <- struct{}{}
+			<-ctx.Done()
+			over <- ctx.Err()
+			return ctx.Err()
+		}
+	})
+	w, generation := r.serve(r.raw(addr, r.certificate(time.Hour)))
+	r.send(w, &skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_LeaseRequest{LeaseRequest: &skeinv1.LeaseRequest{Generation: generation, Nonce: 5}}})
+	<-waits
+	r.plane.set(func(p *plane) { p.beating = nil })
+	h.Beat()
+	if err := <-over; !errors.Is(err, context.Canceled) {
+		t.Errorf("the beat to the old leader ended by %v: it was waited for", err)
+	}
+	if l := r.recv(w).GetLease(); l.GetNonce() != 5 {
+		t.Errorf("lease %v", l)
 	}
 }
 

@@ -24,6 +24,7 @@ func (s *Scheduler) lead(t election.Term) error {
 	group, ctx := errgroup.WithContext(t.Context)
 	r := &reign{Term: newTerm(s.cfg, s.deps, s.metrics, t.Fence), desk: newDesk(), ended: ctx.Done()}
 	s.term.Store(r)
+	s.deps.Begun()
 	defer func() {
 		s.term.Store(nil)
 		s.metrics.idle()

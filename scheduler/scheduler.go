@@ -48,8 +48,8 @@ type Elector interface {
 	Observe(flow.Fence)
 }
 
-// Deps are the scheduler's ports. Log, Registerer, Woken and Now may be left
-// out.
+// Deps are the scheduler's ports. Log, Registerer, Woken, Begun and Now may be
+// left out.
 type Deps struct {
 	Elector Elector
 	Ledger  snapshot.Ledger
@@ -57,7 +57,10 @@ type Deps struct {
 	Commit  commit.Ledger
 	// Woken is called after a commit with the clusters that got work, so that
 	// their hubs need not wait for a sweep. It must not block.
-	Woken      func(clusters []string)
+	Woken func(clusters []string)
+	// Begun is called when a term of this replica has begun and takes beats: it
+	// has heard of nobody yet. It must not block.
+	Begun      func()
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
@@ -73,6 +76,9 @@ func (d Deps) complete() (Deps, error) {
 	}
 	if d.Woken == nil {
 		d.Woken = func([]string) {}
+	}
+	if d.Begun == nil {
+		d.Begun = func() {}
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)

@@ -47,6 +47,7 @@ func TestFromBeatToPlacement(t *testing.T) {
 		t.Fatalf("a replica that does not lead must say so: %v", err)
 	}
 	end := lead(t, s, w)
+	eventually(t, "hubs are told that the term has begun", func() (ok bool) { w.locked(func() { ok = w.begun == 1 }); return ok })
 	eventually(t, "without a heartbeat the execution waits, with a reason", func() (ok bool) {
 		w.locked(func() { ok = len(w.waits[x]) == 1 && w.waits[x][0].Filter == "health" })
 		return ok

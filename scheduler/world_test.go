@@ -32,6 +32,7 @@ type world struct {
 	observed flow.Fence
 	woken    []string
 	plans    int // transactions that placed something
+	begun    int // terms that hubs were told of
 
 	terms chan election.Term
 	ends  chan error
@@ -209,6 +210,7 @@ func runWith(t *testing.T, w *world, change func(*Config)) *Scheduler {
 	cfg := Default()
 	change(&cfg)
 	s, err := New(cfg, Deps{Elector: w, Ledger: w, Fleet: w, Commit: w, Now: w.Now,
+		Begun: func() { w.locked(func() { w.begun++ }) },
 		Woken: func(c []string) { w.locked(func() { w.woken = append(w.woken, c...) }) }})
 	if err != nil {
 		t.Fatal(err)

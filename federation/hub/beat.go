@@ -44,6 +44,9 @@ func (h *Hub) beat(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
+	h.mu.Lock()
+	h.giveUp = cancel
+	h.mu.Unlock()
 	leases, err := h.o.Leases.Beat(ctx, h.o.Name, beats)
 	if err != nil {
 		return err

@@ -50,6 +50,7 @@ type Hub struct {
 	logs    logDesk
 
 	mu       sync.Mutex
+	giveUp   context.CancelFunc // ends the beat under way
 	stopping bool
 	streams  map[flow.Member]*stream
 	open     sync.WaitGroup
@@ -68,7 +69,7 @@ func New(o Options) *Hub {
 	}
 	return &Hub{
 		o: o, log: o.Log.With("hub", o.Name), metrics: newMetrics(o.Registerer), start: time.Now(),
-		beatNow: make(chan struct{}, 1), streams: map[flow.Member]*stream{},
+		beatNow: make(chan struct{}, 1), giveUp: func() {}, streams: map[flow.Member]*stream{},
 		logs: logDesk{waiting: map[string]*logWait{}},
 	}
 }
@@ -104,6 +105,19 @@ func (h *Hub) Wake(clusters []string) {
 			s.step(session.Woken{})
 		}
 	}
+}
+
+// Beat says that a leader's term has begun, which has heard of nobody yet: the
+// next beat comes at once, and one that still waits for another leader is given
+// up. It never blocks, and may be lost without harm.
+func (h *Hub) Beat() {
+	select {
+	case h.beatNow <- struct{}{}:
+	default:
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.giveUp()
 }
 
 // EndSessions says goodbye to all members. They dial anew at once; what counts

@@ -35,8 +35,8 @@ type Options struct {
 	TLS    *tls.Config
 	Epochs Epochs
 
-	Heartbeat time.Duration // follower's patience with a leader; 700 ms
-	Election  time.Duration // candidate's patience with voters; 700 ms
+	Heartbeat time.Duration // follower's patience with a leader; 500 ms
+	Election  time.Duration // candidate's patience with voters; 500 ms
 	Lease     time.Duration // leader's patience with a silent majority; 350 ms
 	Observe   time.Duration // replicate observed fences at most so often; 1 s
 	Pause     time.Duration // after a failed term or a refusal; 1 s
@@ -54,8 +54,8 @@ func (o Options) withDefaults() Options {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.Heartbeat, 700 * time.Millisecond},
-		{&o.Election, 700 * time.Millisecond},
+		{&o.Heartbeat, 500 * time.Millisecond},
+		{&o.Election, 500 * time.Millisecond},
 		{&o.Lease, 350 * time.Millisecond},
 		{&o.Observe, time.Second},
 		{&o.Pause, time.Second},

@@ -16,6 +16,9 @@ import (
 // reads the disk can tell, as after a crash.
 type participant struct {
 	raft    *raft.Raft
+	stream  *stream
+	trouble *trouble
+	running chan struct{}  // closed when raft is there
 	broken  chan struct{}  // closed when the log could not be written
 	closers []func() error // closed in reverse
 	stop    func() raft.Future
@@ -26,7 +29,7 @@ type participant struct {
 
 // join opens the log and takes part.
 func (e *Elector) join() (*participant, error) {
-	p := &participant{broken: make(chan struct{})}
+	p := &participant{broken: make(chan struct{}), running: make(chan struct{}), trouble: &trouble{silent: map[raft.ServerID]bool{}}}
 	if err := e.start(p); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -39,6 +42,7 @@ func (e *Elector) start(p *participant) error {
 	if err != nil {
 		return err
 	}
+	p.stream = s
 	p.closers = append(p.closers, func() error { return ignoreClosed(s.Close()) })
 	w, err := openLog(filepath.Join(o.Dir, "wal"), o.segment, log)
 	if err != nil {
@@ -49,9 +53,9 @@ func (e *Elector) start(p *participant) error {
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "raft snapshots in %s", o.Dir)
 	}
-	peers := book{}
+	peers := &book{configured: map[raft.ServerID]raft.ServerAddress{}, agreed: p.agreed}
 	for _, peer := range o.Peers {
-		peers[raft.ServerID(peer.ID)] = raft.ServerAddress(peer.Addr)
+		peers.configured[raft.ServerID(peer.ID)] = raft.ServerAddress(peer.Addr)
 	}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		ServerAddressProvider: peers, Logger: log, Stream: s, MaxPool: 2, Timeout: o.Election})
@@ -68,8 +72,11 @@ func (e *Elector) start(p *participant) error {
 		return fault.Wrap(fault.Internal, err, "start raft")
 	}
 	d.running.Store(true)
+	close(p.running)
 	p.stop = sync.OnceValue(p.raft.Shutdown) // raft's second answer would wait for nothing
 	p.closers = append(p.closers, func() error { return p.stop().Error() })
+	unobserve := p.trouble.observe(p.raft)
+	p.closers = append(p.closers, func() error { unobserve(); return nil })
 	if used || !o.Bootstrap {
 		return nil
 	}

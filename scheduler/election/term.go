@@ -158,12 +158,13 @@ func (e *Elector) term(ctx context.Context, p *participant, lead func(Term) erro
 // establish waits until everything that earlier leaders replicated is applied
 // here, compares it with the database, and begins the term.
 func (e *Elector) establish(ctx context.Context, p *participant) (flow.Fence, error) {
-	if err := p.raft.Barrier(e.opts.Timeout).Error(); err != nil {
-		return flow.Fence{}, fault.Wrap(fault.Unavailable, err, "raft barrier")
-	}
+	barrier := p.raft.Barrier(e.opts.Timeout) // under way while the database is asked
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
 	defer cancel()
 	found, err := e.opts.Epochs.ReadFence(ctx)
+	if broken := barrier.Error(); broken != nil {
+		return flow.Fence{}, fault.Wrap(fault.Unavailable, broken, "raft barrier")
+	}
 	if err != nil {
 		return flow.Fence{}, fmt.Errorf("read fence: %w", err)
 	}
@@ -222,7 +223,7 @@ func (e *Elector) keep(ctx context.Context, p *participant, last flow.Fence) {
 
 // transfer hands leadership to the replica that is most up to date.
 func (e *Elector) transfer(p *participant) {
-	if len(e.opts.Peers) < 2 || p.isBroken() {
+	if p.isBroken() || !p.hasOthers(e.opts.ID) {
 		return
 	}
 	if err := p.raft.LeadershipTransfer().Error(); err != nil {

@@ -158,13 +158,21 @@ func (a *accepted) Read(b []byte) (int, error) {
 }
 
 // book gives raft the configured address of each replica, so that one that
-// moved is found although the replicated configuration has its old address.
-type book map[raft.ServerID]raft.ServerAddress
+// moved is found although the agreed configuration has its old address. Of a
+// replica that joined since this one was configured, only the agreed address is
+// known.
+type book struct {
+	configured map[raft.ServerID]raft.ServerAddress
+	agreed     func(raft.ServerID) (raft.ServerAddress, bool)
+}
 
 // ServerAddr looks a replica up.
-func (b book) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
-	if a, ok := b[id]; ok {
+func (b *book) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	if a, ok := b.configured[id]; ok {
 		return a, nil
 	}
-	return "", fault.E(fault.NotFound, "replica %s is not among the configured peers", id)
+	if a, ok := b.agreed(id); ok {
+		return a, nil
+	}
+	return "", fault.E(fault.NotFound, "replica %s is neither among the configured peers nor in the agreed configuration", id)
 }

@@ -375,8 +375,10 @@ func (*NudgeResponse) Descriptor() ([]byte, []int) {
 }
 
 type WakeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Clusters      []string               `protobuf:"bytes,1,rep,name=clusters,proto3" json:"clusters,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Clusters []string               `protobuf:"bytes,1,rep,name=clusters,proto3" json:"clusters,omitempty"`
+	// The caller's term has begun: beat to it at once, and not in a second.
+	Beat          bool `protobuf:"varint,2,opt,name=beat,proto3" json:"beat,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -416,6 +418,13 @@ func (x *WakeRequest) GetClusters() []string {
 		return x.Clusters
 	}
 	return nil
+}
+
+func (x *WakeRequest) GetBeat() bool {
+	if x != nil {
+		return x.Beat
+	}
+	return false
 }
 
 type WakeResponse struct {
@@ -576,9 +585,10 @@ const file_skein_v1_peer_proto_rawDesc = "" +
 	"\x06member\x18\x01 \x01(\v2\x13.skein.v1.MemberRefR\x06member\x12%\n" +
 	"\x05lease\x18\x02 \x01(\v2\x0f.skein.v1.LeaseR\x05lease\"\x0e\n" +
 	"\fNudgeRequest\"\x0f\n" +
-	"\rNudgeResponse\")\n" +
+	"\rNudgeResponse\"=\n" +
 	"\vWakeRequest\x12\x1a\n" +
-	"\bclusters\x18\x01 \x03(\tR\bclusters\"\x0e\n" +
+	"\bclusters\x18\x01 \x03(\tR\bclusters\x12\x12\n" +
+	"\x04beat\x18\x02 \x01(\bR\x04beat\"\x0e\n" +
 	"\fWakeResponse\"R\n" +
 	"\x0eReadLogRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12&\n" +

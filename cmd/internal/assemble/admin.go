@@ -169,7 +169,7 @@ func (a *Admin) openScheduler(ctx context.Context) error {
 		c.Policy.DefaultSelector = a.cfg.Scheduler.DefaultSelector
 	}
 	a.scheduler, err = scheduler.New(c, scheduler.Deps{Elector: a.elector, Ledger: a.store, Fleet: a.store, Commit: a.store,
-		Woken: a.peers.Wake, Log: a.log, Registerer: a.registry})
+		Begun: a.peers.Begun, Woken: a.peers.Wake, Log: a.log, Registerer: a.registry})
 	a.peers.leader, a.peers.scheduler = a.elector.Leader, a.scheduler
 	return err
 }
@@ -181,7 +181,7 @@ func (a *Admin) openHub(context.Context) error {
 		Sink: ingest.New(a.store, a.log, a.registry), Leases: a.peers, Lease: a.cfg.Scheduler.Lease.Duration,
 		Log: a.log, Registerer: a.registry,
 	})
-	a.peers.wake = a.hub.Wake
+	a.peers.wake, a.peers.beat = a.hub.Wake, a.hub.Beat
 	return nil
 }
 

@@ -33,6 +33,7 @@ type peers struct {
 	leader    func() (id string, ok bool)
 	scheduler scheduling
 	wake      func(clusters []string)
+	beat      func()
 	clients   map[string]skeinv1.PeerServiceClient // the others
 	conns     []*grpc.ClientConn
 	pending   sync.WaitGroup
@@ -129,6 +130,18 @@ func (p *peers) Wake(clusters []string) {
 	for id := range p.clients {
 		p.send(id, func(ctx context.Context, c skeinv1.PeerServiceClient) error {
 			_, err := c.Wake(ctx, &skeinv1.WakeRequest{Clusters: clusters})
+			return err
+		})
+	}
+}
+
+// Begun tells every hub that this replica's term has begun, so that what their
+// members say is known within moments. It never blocks and may be lost.
+func (p *peers) Begun() {
+	p.beat()
+	for id := range p.clients {
+		p.send(id, func(ctx context.Context, c skeinv1.PeerServiceClient) error {
+			_, err := c.Wake(ctx, &skeinv1.WakeRequest{Beat: true}, grpc.WaitForReady(true))
 			return err
 		})
 	}

@@ -51,6 +51,9 @@ func (p peerServer) Nudge(context.Context, *skeinv1.NudgeRequest) (*skeinv1.Nudg
 // Wake wakes the hub.
 func (p peerServer) Wake(_ context.Context, request *skeinv1.WakeRequest) (*skeinv1.WakeResponse, error) {
 	p.hub.Wake(request.GetClusters())
+	if request.GetBeat() {
+		p.hub.Beat()
+	}
 	return &skeinv1.WakeResponse{}, nil
 }
 
