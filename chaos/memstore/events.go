@@ -1,0 +1,202 @@
+package memstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
+)
+
+// RecordEvents is as admin/store's.
+func (s *Store) RecordEvents(ctx context.Context, sender flow.Sender, events []flow.Event, apply flow.Apply) (out []flow.EventResult, err error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	err = s.write(ctx, "RecordEvents", func(t *tables) error {
+		if _, err := t.session(sender); err != nil {
+			return err
+		}
+		results := make([]flow.EventResult, len(events))
+		for i, e := range events {
+			results[i] = t.record(sender, e, apply)
+		}
+		out = results
+		return nil
+	})
+	return out, err
+}
+
+// record folds one event, and acks what it shows to have been applied.
+func (t *tables) record(sender flow.Sender, e flow.Event, apply flow.Apply) flow.EventResult {
+	r := t.runs[e.Execution]
+	if why := refusal(sender, e, r); why != "" {
+		return flow.EventResult{Reason: why}
+	}
+	t.ackRow(sender.Cluster, flow.Ack{Execution: e.Execution, Epoch: e.Epoch, Revision: e.Revision}, true)
+	in := flow.Recorded{Execution: light(r.e)}
+	key := attempt{e.Node, e.Attempt}
+	if n, ok := r.nodes[e.Node]; ok && e.Kind != flow.EventWorkflow {
+		in.Node = &n
+	}
+	if k, ok := r.tasks[key]; ok && e.Kind == flow.EventTask {
+		in.Task = &k
+	}
+	seen := in.Execution
+	got, result := apply(in, e)
+	if !result.Accepted {
+		return result
+	}
+	if !sameState(got.Execution, seen) {
+		got.Execution.Version++
+		got.Execution.Inputs, got.Execution.UserInputs = r.e.Inputs, r.e.UserInputs
+		r.e = got.Execution
+	}
+	if e.Kind != flow.EventWorkflow && got.Node != nil {
+		t.putNode(r, *got.Node)
+	}
+	if e.Kind == flow.EventTask && got.Task != nil {
+		t.putTask(r, *got.Task)
+	}
+	return result
+}
+
+// refusal says why a sender may not speak for an execution; empty if it may.
+func refusal(sender flow.Sender, e flow.Event, r *run) string {
+	switch {
+	case r == nil:
+		return fmt.Sprintf("execution %s does not exist", e.Execution)
+	case r.e.Cluster != sender.Cluster || r.e.Epoch != e.Epoch:
+		if mutant.On("no-epoch-check") && r.e.Cluster != "" {
+			return ""
+		}
+		return fmt.Sprintf("stale epoch %s of cluster %q: recorded are %s and %q", e.Epoch, sender.Cluster, r.e.Epoch, r.e.Cluster)
+	}
+	return ""
+}
+
+// sameState compares what an apply may change.
+func sameState(a, b flow.Execution) bool {
+	return a.Phase == b.Phase && a.Sequence == b.Sequence && a.OutputURI == b.OutputURI && a.ErrorCode == b.ErrorCode &&
+		a.UpdatedAt.Equal(b.UpdatedAt) && a.StartedAt.Equal(b.StartedAt) && a.EndedAt.Equal(b.EndedAt) && a.Desired == b.Desired
+}
+
+// putNode keeps the newer of two states of a node. What an event says takes the
+// place of what the control plane itself said.
+func (t *tables) putNode(r *run, n flow.NodeExecution) {
+	old, known := r.nodes[n.ID.Node]
+	if known && old.Epoch == n.Epoch && old.Sequence == n.Sequence && old.Phase == n.Phase {
+		return
+	}
+	if known && newer(old.Epoch, old.Sequence, n.Epoch, n.Sequence) {
+		return
+	}
+	n.Reason = ""
+	r.nodes[n.ID.Node] = n
+}
+
+func (t *tables) putTask(r *run, n flow.TaskExecution) {
+	key := attempt{n.Node.Node, n.Attempt}
+	old, known := r.tasks[key]
+	if known && old.Epoch == n.Epoch && old.Sequence == n.Sequence && old.Phase == n.Phase {
+		return
+	}
+	if known && newer(old.Epoch, old.Sequence, n.Epoch, n.Sequence) {
+		return
+	}
+	n.Reason = ""
+	r.tasks[key] = n
+}
+
+func newer(e flow.Epoch, sequence uint64, than flow.Epoch, other uint64) bool {
+	if c := e.Compare(than); c != 0 {
+		return c > 0
+	}
+	return sequence > other
+}
+
+// Assignments is as admin/store's.
+func (s *Store) Assignments(ctx context.Context, sender flow.Sender, limit int) (out []flow.Assignment, err error) {
+	err = s.read(ctx, "Assignments", func(t *tables) error {
+		m, err := t.session(sender)
+		if err != nil {
+			return err
+		}
+		rows := t.outbox[sender.Cluster]
+		var ids []flow.ExecutionID
+		for id, row := range rows {
+			if row.wanted > row.acked {
+				ids = append(ids, id)
+			}
+		}
+		slices.SortFunc(ids, func(a, b flow.ExecutionID) int { return int(rows[a].at) - int(rows[b].at) })
+		for _, id := range ids[:min(limit, len(ids))] {
+			out = append(out, t.assignment(sender, rows[id], t.runs[id], m.OwnershipRevision))
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (t *tables) assignment(sender flow.Sender, row *due, r *run, ownership uint64) flow.Assignment {
+	e := &r.e
+	a := flow.Assignment{Execution: e.ID, Cluster: sender.Cluster, Epoch: row.epoch, Incarnation: sender.Incarnation,
+		Revision: row.wanted, OwnershipRevision: ownership, Desired: flow.DesiredGone}
+	if e.Cluster != sender.Cluster || e.Epoch != row.epoch || e.Revoking != "" && e.Desired == flow.DesiredRun {
+		return a
+	}
+	closure := t.entities[entityKey{flow.KindWorkflow, e.Workflow}]
+	a.Desired, a.Cause = e.Desired, e.AbortCause
+	a.Run = &flow.Run{Workflow: e.Workflow, LaunchPlan: e.LaunchPlan,
+		Closure: closure.Body, ClosureURI: closure.BodyURI, ClosureDigest: closure.BodyDigest,
+		Inputs: e.Inputs, InputsURI: e.InputsURI, Spec: e.Spec, DataPrefix: e.DataPrefix, RawPrefix: e.RawPrefix,
+		CreatedAt: e.CreatedAt, Trace: e.Trace, Failover: e.Failover}
+	if e.Resumed {
+		a.Run.Recovery = r.recovery()
+	}
+	return a
+}
+
+// Ack is as admin/store's.
+func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) error {
+	if len(acks) == 0 {
+		return nil
+	}
+	return s.write(ctx, "Ack", func(t *tables) error {
+		if _, err := t.session(sender); err != nil {
+			return err
+		}
+		for _, a := range acks {
+			t.ackRow(sender.Cluster, a, false)
+			t.released(sender.Cluster, a, s.o.Now())
+		}
+		return nil
+	})
+}
+
+// ackRow raises acked of a row of the acked epoch, never above what the ack
+// names: a late ack must not swallow a pending abort.
+func (t *tables) ackRow(cluster string, a flow.Ack, event bool) {
+	row := t.outbox[cluster][a.Execution]
+	if row == nil || row.epoch != a.Epoch {
+		return
+	}
+	up := min(a.Revision, row.wanted)
+	if event && mutant.On("event-acks-newest-revision") {
+		up = row.wanted
+	}
+	row.acked = max(row.acked, up)
+}
+
+// released ends a planned move: the cluster has acked that it gave the
+// execution up. No lease can cover it any more, so no revision is raised.
+func (t *tables) released(cluster string, a flow.Ack, at time.Time) {
+	r, row := t.runs[a.Execution], t.outbox[cluster][a.Execution]
+	if r == nil || row == nil || r.e.Cluster != cluster || r.e.Epoch != a.Epoch || row.epoch != a.Epoch ||
+		r.e.Revoking == "" || r.e.Desired != flow.DesiredRun || r.e.Phase.Terminal() || row.acked < row.wanted {
+		return
+	}
+	t.take(r, r.e.Revoking, "", at)
+}

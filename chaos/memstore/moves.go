@@ -1,0 +1,151 @@
+package memstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
+)
+
+// leave writes down that an execution left its cluster: what ran there is closed
+// as lost, charged to nobody, and its outbox row is gone.
+func (t *tables) leave(r *run, kind flow.MoveKind, reason string, at time.Time) {
+	at = stamp(at)
+	e := &r.e
+	for _, name := range sortedKeys(r.nodes) {
+		if n := r.nodes[name]; !n.Phase.Terminal() {
+			n.Phase, n.Reason, n.UpdatedAt, n.EndedAt = flow.NodeAborted, flow.ReasonClusterLost, at, at
+			r.nodes[name] = n
+		}
+	}
+	for _, key := range sortedAttempts(r.tasks) {
+		if k := r.tasks[key]; !k.Phase.Terminal() && k.Phase != flow.TaskRetryableFailed {
+			k.Phase, k.Reason, k.UpdatedAt, k.EndedAt = flow.TaskAborted, flow.ReasonClusterLost, at, at
+			r.tasks[key] = k
+		}
+	}
+	delete(t.outbox[e.Cluster], e.ID)
+	r.moves = append(r.moves, flow.Move{Execution: e.ID, From: e.Cluster, Epoch: e.Epoch, Kind: kind, Reason: reason, At: at})
+	e.UpdatedAt, e.Sequence, e.Revoking, e.Cluster = at, 0, "", ""
+	e.Revision++
+	e.Version++
+}
+
+// take takes an execution from its cluster. It waits for another one; if it was
+// to be aborted, it has ended.
+func (t *tables) take(r *run, kind flow.MoveKind, reason string, at time.Time) {
+	t.leave(r, kind, reason, at)
+	if kind.Forced() {
+		r.e.Moves++
+	}
+	r.e.Phase = flow.ExecutionQueued
+	if r.e.Desired == flow.DesiredAbort {
+		r.e.Phase, r.e.EndedAt = flow.ExecutionAborted, stamp(at)
+	}
+}
+
+// unchanged reports whether the lease rows of a cluster's members are as a
+// snapshot saw them.
+func (t *tables) unchanged(take flow.Takeover) bool {
+	if mutant.On("lease-row-not-read-again") {
+		return true
+	}
+	marks := map[flow.Member]flow.LeaseMark{}
+	for _, m := range take.Marks {
+		marks[m.Member] = m
+	}
+	for _, m := range t.membersOf(take.Cluster) {
+		seen := marks[m.Member]
+		if m.LeaseGeneration != seen.Generation || !m.LeaseRecordedAt.Equal(stamp(seen.RecordedAt)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Reap is as admin/store's.
+func (s *Store) Reap(ctx context.Context, f flow.Fence, take flow.Takeover, ids []flow.ExecutionID, at time.Time) (flow.Fence, []flow.ExecutionID, error) {
+	var out []flow.ExecutionID
+	next, err := s.fenced(ctx, "Reap", f, 0, func(t *tables) error {
+		out = nil
+		if !t.unchanged(take) {
+			return nil
+		}
+		for _, id := range ids {
+			r := t.runs[id]
+			if r == nil || r.e.Cluster != take.Cluster || r.e.Desired != flow.DesiredAbort || r.e.Phase.Terminal() {
+				continue
+			}
+			t.take(r, flow.MoveLapse, "it was to be aborted, and its cluster's leases have ended", at)
+			out = append(out, id)
+		}
+		if len(out) > 0 && !mutant.On("ownership-not-raised-by-reap") {
+			t.raise(take.Cluster)
+		}
+		return nil
+	})
+	return next, out, err
+}
+
+// Revoke is as admin/store's.
+func (s *Store) Revoke(ctx context.Context, f flow.Fence, list []flow.Revocation, at time.Time) (flow.Fence, []flow.ExecutionID, error) {
+	var out []flow.ExecutionID
+	next, err := s.fenced(ctx, "Revoke", f, 0, func(t *tables) error {
+		out = nil
+		for _, v := range list {
+			r := t.runs[v.Execution]
+			if r == nil || r.e.Cluster == "" || r.e.Epoch != v.Epoch || r.e.Desired != flow.DesiredRun ||
+				r.e.Revoking != "" || r.e.Phase.Terminal() {
+				continue
+			}
+			r.e.Revoking, r.e.UpdatedAt = v.Kind, stamp(at)
+			r.e.Revision++
+			r.e.Version++
+			r.revokedAt = stamp(at)
+			t.want(&r.e)
+			out = append(out, v.Execution)
+		}
+		return nil
+	})
+	return next, out, err
+}
+
+// ListMoves is as admin/store's.
+func (s *Store) ListMoves(ctx context.Context, id flow.ExecutionID) (list []flow.Move, err error) {
+	err = s.read(ctx, "ListMoves", func(t *tables) error {
+		r, err := t.run(id)
+		if err == nil {
+			list = append(list, r.moves...)
+		}
+		return err
+	})
+	return list, err
+}
+
+// recovery is what earlier epochs left behind for the current one.
+func (r *run) recovery() flow.Recovery {
+	var out flow.Recovery
+	for _, name := range sortedKeys(r.nodes) {
+		n := r.nodes[name]
+		if n.Epoch == r.e.Epoch {
+			continue
+		}
+		one := flow.RecoveredNode{Node: name, Parent: n.Parent, StartedAt: n.StartedAt}
+		switch n.Phase {
+		case flow.NodeSucceeded, flow.NodeSkipped, flow.NodeRecovered:
+			one.Phase = n.Phase
+		}
+		for _, key := range sortedAttempts(r.tasks) {
+			if key.node != name {
+				continue
+			}
+			one.NextAttempt = key.n + 1
+			if k := r.tasks[key]; k.Reason == "" && k.Phase == flow.TaskFailed {
+				one.Charged++
+			}
+		}
+		out.Nodes = append(out.Nodes, one)
+	}
+	return out
+}

@@ -1,0 +1,160 @@
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func sortedAttempts[V any](m map[attempt]V) []attempt {
+	return slices.SortedFunc(maps.Keys(m), func(a, b attempt) int {
+		return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.n, b.n))
+	})
+}
+
+// session refuses who is not the member's newest session.
+func (t *tables) session(sender flow.Sender) (*flow.MemberState, error) {
+	m, c := t.members[sender.Member], t.clusters[sender.Cluster]
+	switch {
+	case m == nil || c == nil:
+		return nil, fault.E(fault.Stale, "member %s has no session", sender.Member)
+	case m.Revoked:
+		return nil, fault.E(fault.Forbidden, "member %s is revoked", sender.Member)
+	case m.Generation != sender.Generation:
+		return nil, fault.E(fault.Stale, "session %d of member %s is over: the newest is %d", sender.Generation, sender.Member, m.Generation)
+	case c.Incarnation != sender.Incarnation:
+		return nil, fault.E(fault.Stale, "session %d of member %s belongs to incarnation %d of its cluster, which is at %d",
+			sender.Generation, sender.Member, sender.Incarnation, c.Incarnation)
+	}
+	return m, nil
+}
+
+// OpenSession is as admin/store's.
+func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string, report flow.ClusterReport) (out flow.Session, err error) {
+	err = s.write(ctx, "OpenSession", func(t *tables) error {
+		c, m := t.clusters[member.Cluster], t.members[member]
+		switch {
+		case c == nil:
+			return fault.E(fault.NotFound, "cluster %q is not registered", member.Cluster)
+		case m != nil && m.Revoked:
+			return fault.E(fault.Forbidden, "member %s is revoked", member)
+		case m == nil:
+			m = &flow.MemberState{Member: member, OwnershipRevision: 1}
+			t.members[member] = m
+		}
+		m.Generation++
+		m.Hub, m.LastSeenAt = hub, stamp(s.o.Now())
+		m.Version = report.Version
+		s.report(c, report)
+		out = flow.Session{Era: t.fence.Epoch.Era, OwnershipRevision: m.OwnershipRevision,
+			Sender: flow.Sender{Member: member, Generation: m.Generation, Incarnation: c.Incarnation}}
+		return nil
+	})
+	return out, err
+}
+
+func (s *Store) report(c *flow.Cluster, r flow.ClusterReport) {
+	c.Capacity, c.LargestNode, c.TaskTypes, c.Version = r.Capacity, r.LargestNode, r.TaskTypes, r.Version
+	c.Architectures, c.Accelerators, c.Store = r.Architectures, r.Accelerators, r.Store
+	c.UpdatedAt = stamp(s.o.Now())
+}
+
+// Report is as admin/store's.
+func (s *Store) Report(ctx context.Context, sender flow.Sender, r flow.ClusterReport) error {
+	return s.write(ctx, "Report", func(t *tables) error {
+		m, err := t.session(sender)
+		if err != nil {
+			return err
+		}
+		m.LastSeenAt = stamp(s.o.Now())
+		s.report(t.clusters[sender.Cluster], r)
+		return nil
+	})
+}
+
+// CloseSession is as admin/store's.
+func (s *Store) CloseSession(ctx context.Context, sender flow.Sender) error {
+	return s.write(ctx, "CloseSession", func(t *tables) error {
+		if m := t.members[sender.Member]; m != nil && m.Generation == sender.Generation {
+			m.Hub, m.LastSeenAt = "", stamp(s.o.Now())
+		}
+		return nil
+	})
+}
+
+type held struct {
+	id    flow.ExecutionID
+	epoch flow.Epoch
+}
+
+// Verdicts is as admin/store's.
+func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []flow.Held) (out flow.Verdicts, err error) {
+	err = s.write(ctx, "Verdicts", func(t *tables) error {
+		m, err := t.session(sender)
+		if err != nil {
+			return err
+		}
+		var list []flow.Verdict
+		here := map[held]bool{}
+		for _, h := range inventory {
+			here[held{h.Execution, h.Epoch}] = true
+			list = append(list, t.verdict(sender.Cluster, h))
+		}
+		var lost []*run
+		for _, id := range t.placedOn(sender.Cluster) {
+			r, row := t.runs[id], t.outbox[sender.Cluster][id]
+			if row != nil && row.epoch == r.e.Epoch && row.acked > 0 && !here[held{id, r.e.Epoch}] {
+				lost = append(lost, r)
+			}
+		}
+		for _, r := range lost {
+			t.take(r, flow.MoveReleased, "its cluster had acked it, and holds it no more", s.o.Now())
+		}
+		if len(lost) > 0 {
+			t.raise(sender.Cluster)
+		}
+		out = flow.Verdicts{OwnershipRevision: m.OwnershipRevision, List: list}
+		return nil
+	})
+	return out, err
+}
+
+func (t *tables) verdict(cluster string, h flow.Held) flow.Verdict {
+	v := flow.Verdict{Execution: h.Execution, Epoch: h.Epoch, Order: flow.OrderStop}
+	r := t.runs[h.Execution]
+	if r == nil || r.e.Cluster != cluster || r.e.Epoch != h.Epoch {
+		return v
+	}
+	v.Acked = r.e.Sequence
+	switch {
+	case !r.e.Phase.Terminal() && h.Terminal:
+		v.Order = flow.OrderReport
+	case !r.e.Phase.Terminal(), h.Terminal:
+		v.Order = flow.OrderKeep
+	}
+	return v
+}
+
+// placedOn lists live placements of a cluster, oldest first.
+func (t *tables) placedOn(cluster string) []flow.ExecutionID {
+	var ids []flow.ExecutionID
+	for _, id := range t.order {
+		if e := &t.runs[id].e; e.Cluster == cluster && !e.Phase.Terminal() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// raise raises the ownership revision of a cluster's members.
+func (t *tables) raise(cluster string) {
+	for _, m := range t.membersOf(cluster) {
+		m.OwnershipRevision++
+	}
+}

@@ -1,0 +1,139 @@
+package memstore
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
+)
+
+// Fate is what becomes of one call.
+type Fate uint8
+
+// The fates of a call. A read that does not get its answer is refused.
+const (
+	Fine      Fate = iota
+	Refused        // Unavailable, and nothing happened
+	Ambiguous      // it landed, and its caller is told Unavailable
+	Again          // it was rolled back and run once more: a serialisation failure
+	Late           // its caller is told Unavailable now; it lands when Land is called
+)
+
+// Options of a Store; all may be left out.
+type Options struct {
+	// Fate is asked before each call, by the name of the method.
+	Fate func(op string) Fate
+	// Now stamps what no caller stamps.
+	Now func() time.Time
+}
+
+// Store is a database in memory. Its methods are those of the store's ports,
+// documented at admin/store.Store. It is safe for concurrent use.
+type Store struct {
+	o    Options
+	mu   sync.Mutex
+	t    *tables
+	late []func(*tables) error
+}
+
+// New makes an empty database: era 1, no scheduler.
+func New(o Options) *Store {
+	if o.Fate == nil {
+		o.Fate = func(string) Fate { return Fine }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Store{o: o, t: newTables()}
+}
+
+// Backup is what a Store held at some time.
+type Backup struct{ t *tables }
+
+// Backup copies what is there now.
+func (s *Store) Backup() Backup {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Backup{s.t.clone()}
+}
+
+// Restore puts the database back to a backup. What was in flight is gone.
+func (s *Store) Restore(b Backup) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t, s.late = b.t.clone(), nil
+}
+
+// Land lets what is still in flight reach the database, in the order in which
+// it was sent, and says how much that was.
+func (s *Store) Land() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	late := s.late
+	s.late = nil
+	for _, fn := range late {
+		_ = fn(s.t) // its caller has gone; a fence that has moved on refuses it here
+	}
+	return len(late)
+}
+
+// write runs one transaction that changes something. fn checks everything
+// before it changes anything, and sets its results last.
+func (s *Store) write(ctx context.Context, op string, fn func(*tables) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "%s was not begun", op)
+	}
+	switch s.o.Fate(op) {
+	case Refused:
+		if mutant.On("commit-error-ignored") {
+			return fn(s.t.clone())
+		}
+		return fault.E(fault.Unavailable, "%s: the database is away", op)
+	case Again:
+		_ = fn(s.t.clone())
+	case Ambiguous:
+		if err := fn(s.t); err != nil {
+			return err
+		}
+		return fault.E(fault.Unavailable, "%s: the answer to COMMIT was lost", op)
+	case Late:
+		s.late = append(s.late, fn)
+		return fault.E(fault.Unavailable, "%s: the connection was lost", op)
+	}
+	return fn(s.t)
+}
+
+// read runs one transaction that changes nothing.
+func (s *Store) read(ctx context.Context, op string, fn func(*tables) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "%s was not begun", op)
+	}
+	switch s.o.Fate(op) {
+	case Fine, Again:
+		return fn(s.t)
+	}
+	return fault.E(fault.Unavailable, "%s: the database is away", op)
+}
+
+// Look shows the rows themselves, past all faults: for checkers.
+func (s *Store) Look() Facts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.t.facts()
+}
+
+// Facts are rows as a checker sees them, each list in the order of creation or
+// of names.
+type Facts struct {
+	Fence      flow.Fence
+	Executions []flow.Execution
+	Clusters   []flow.Cluster
+	Members    []flow.MemberState
+}
