@@ -50,6 +50,7 @@ func (t *tables) record(sender flow.Sender, e flow.Event, apply flow.Apply) flow
 		return result
 	}
 	if !sameState(got.Execution, seen) {
+		t.touch(r)
 		got.Execution.Version++
 		got.Execution.Inputs, got.Execution.UserInputs = r.e.Inputs, r.e.UserInputs
 		r.e = got.Execution
@@ -198,5 +199,6 @@ func (t *tables) released(cluster string, a flow.Ack, at time.Time) {
 		r.e.Revoking == "" || r.e.Desired != flow.DesiredRun || r.e.Phase.Terminal() || row.acked < row.wanted {
 		return
 	}
-	t.take(r, r.e.Revoking, "", at)
+	t.leave(r, r.e.Revoking, r.because, at)
+	t.queue(r, at, time.Time{})
 }

@@ -67,6 +67,9 @@ func (s *Store) CreateExecution(ctx context.Context, e flow.Execution) error {
 		t.runs[e.ID] = &run{e: e, digest: digestOf(e.Requirement),
 			nodes: map[string]flow.NodeExecution{}, tasks: map[attempt]flow.TaskExecution{}}
 		t.order = append(t.order, e.ID)
+		t.classes[t.runs[e.ID].digest] = e.Requirement
+		t.before = map[flow.ExecutionID]flow.Execution{e.ID: {}}
+		t.touched = []flow.ExecutionID{e.ID}
 		return nil
 	})
 }
@@ -98,7 +101,7 @@ func (s *Store) AbortExecution(ctx context.Context, id flow.ExecutionID, cause, 
 			e = light(r.e)
 			return nil
 		}
-		x := &r.e
+		x := t.touch(r)
 		x.Desired, x.AbortCause, x.AbortPrincipal = flow.DesiredAbort, cause, principal
 		x.Phase, x.UpdatedAt = flow.ExecutionAborting, stamp(at)
 		x.Version++
@@ -127,6 +130,7 @@ func (s *Store) ArchiveExecution(ctx context.Context, id flow.ExecutionID, archi
 		if err != nil {
 			return err
 		}
+		t.touch(r)
 		r.e.Archived, r.e.UpdatedAt = archived, stamp(s.o.Now())
 		r.e.Version++
 		return nil

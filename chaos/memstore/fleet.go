@@ -104,8 +104,8 @@ func (s *Store) DeclareLost(ctx context.Context, name string, failPinned bool, a
 		c.Incarnation++
 		c.UpdatedAt = stamp(s.o.Now())
 		report := flow.LossReport{}
+		t.forced = map[string]bool{name: true}
 		for _, m := range t.membersOf(name) {
-			m.OwnershipRevision++
 			m.Hub = ""
 			if m.LeaseExpiresAt.After(report.LeaseUntil) {
 				report.LeaseUntil = m.LeaseExpiresAt
@@ -127,15 +127,15 @@ func (t *tables) lose(r *run, failPinned bool, at time.Time, report *flow.LossRe
 	switch {
 	case r.e.Desired == flow.DesiredAbort:
 		report.Aborting++
-		t.take(r, flow.MoveLost, "it was to be aborted, and its cluster was declared lost", at)
+		t.leave(r, flow.MoveLost, why(flow.MoveLost, r.e.Cluster), at)
+		t.end(r, flow.ExecutionAborted, at)
 	case r.e.Failover.Moves(r.e.Moves):
 		report.Movable++
 	default:
 		report.Pinned++
 		if failPinned {
-			t.take(r, flow.MoveLost, "its cluster was declared lost, and it may not be moved", at)
-			r.e.Phase, r.e.EndedAt = flow.ExecutionFailed, stamp(at)
-			r.e.ErrorKind, r.e.ErrorCode = "SYSTEM", flow.ReasonClusterLost
+			t.leave(r, flow.MoveLost, why(flow.MoveLost, r.e.Cluster), at)
+			t.end(r, flow.ExecutionFailed, at)
 		}
 	}
 }

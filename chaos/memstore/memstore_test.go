@@ -14,10 +14,6 @@ import (
 // there, and the groups that need them are not run.
 type engine struct{ *memstore.Store }
 
-func (e engine) CommitPlan(ctx context.Context, f flow.Fence, p []flow.Placement, w []flow.Wait, at time.Time) (flow.Fence, []flow.ExecutionID, error) {
-	return e.Store.CommitPlan(ctx, f, flow.Batch{Placements: p, Waits: w, At: at})
-}
-
 func (e engine) UpdateCluster(ctx context.Context, c flow.Cluster) error {
 	_, err := e.Store.UpdateCluster(ctx, c.Name, func(n *flow.Cluster) error { *n = c; return nil }, flow.Audit{})
 	return err
@@ -29,7 +25,8 @@ func TestStore(t *testing.T) {
 		s := engine{memstore.New(memstore.Options{})}
 		ports := storetest.Ports{
 			Registry: registry{Store: s.Store}, Projects: projects{Store: s.Store}, Executions: executions{Store: s.Store},
-			Runs: s, Clusters: s, Sessions: s, Outbox: s, Events: s, Terms: s, Plans: s, Decisions: s,
+			Runs: s, Clusters: s, Sessions: s, Outbox: s, Events: s, Terms: s, Demand: s, Plans: s, Decisions: s,
+			Histories: s,
 		}
 		return &storetest.Opened{Ports: ports, Other: ports}
 	}, "Executions", "Plans", "Sessions", "Verdicts", "Events", "Races")

@@ -2,6 +2,8 @@ package memstore
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
@@ -12,7 +14,7 @@ import (
 // as lost, charged to nobody, and its outbox row is gone.
 func (t *tables) leave(r *run, kind flow.MoveKind, reason string, at time.Time) {
 	at = stamp(at)
-	e := &r.e
+	e := t.touch(r)
 	for _, name := range sortedKeys(r.nodes) {
 		if n := r.nodes[name]; !n.Phase.Terminal() {
 			n.Phase, n.Reason, n.UpdatedAt, n.EndedAt = flow.NodeAborted, flow.ReasonClusterLost, at, at
@@ -27,28 +29,72 @@ func (t *tables) leave(r *run, kind flow.MoveKind, reason string, at time.Time) 
 	}
 	delete(t.outbox[e.Cluster], e.ID)
 	r.moves = append(r.moves, flow.Move{Execution: e.ID, From: e.Cluster, Epoch: e.Epoch, Kind: kind, Reason: reason, At: at})
+	if kind.Forced() {
+		if t.forced == nil {
+			t.forced = map[string]bool{}
+		}
+		t.forced[e.Cluster] = true
+	}
 	e.UpdatedAt, e.Sequence, e.Revoking, e.Cluster = at, 0, "", ""
+	r.revokedAt, r.because = time.Time{}, ""
 	e.Revision++
 	e.Version++
 }
 
-// take takes an execution from its cluster. It waits for another one; if it was
-// to be aborted, it has ended.
-func (t *tables) take(r *run, kind flow.MoveKind, reason string, at time.Time) {
-	t.leave(r, kind, reason, at)
-	if kind.Forced() {
+// queue lets an execution wait for a cluster again.
+func (t *tables) queue(r *run, at, notBefore time.Time) {
+	e := t.touch(r)
+	e.Phase, e.NotBefore = flow.ExecutionQueued, stamp(notBefore)
+	e.UpdatedAt = stamp(at)
+}
+
+// end ends an execution that no cluster holds any more.
+func (t *tables) end(r *run, phase flow.ExecutionPhase, at time.Time) {
+	e := t.touch(r)
+	e.Phase, e.EndedAt = phase, stamp(at)
+	if phase == flow.ExecutionFailed {
+		e.ErrorKind, e.ErrorCode = "SYSTEM", flow.ReasonClusterLost
+	}
+}
+
+// release takes what its cluster had acked and holds no more.
+func (t *tables) release(r *run, at time.Time) {
+	e := r.e
+	kind, why := flow.MoveReleased, fmt.Sprintf("cluster %s had taken it over and holds it no more", e.Cluster)
+	if e.Desired != flow.DesiredAbort && e.Revoking != "" {
+		kind, why = e.Revoking, r.because
+	}
+	t.leave(r, kind, why, at)
+	switch {
+	case e.Desired == flow.DesiredAbort:
+		t.end(r, flow.ExecutionAborted, at)
+	case e.Revoking != "":
+		t.queue(r, at, time.Time{})
+	case !e.Failover.Moves(e.Moves):
+		t.end(r, flow.ExecutionFailed, at)
+	default:
 		r.e.Moves++
+		notBefore := time.Time{}
+		if pause := backOff(r.e.Moves); pause > 0 {
+			notBefore = at.Add(pause)
+		}
+		t.queue(r, at, notBefore)
 	}
-	r.e.Phase = flow.ExecutionQueued
-	if r.e.Desired == flow.DesiredAbort {
-		r.e.Phase, r.e.EndedAt = flow.ExecutionAborted, stamp(at)
+}
+
+// backOff is the pause before a further placement of what its clusters keep
+// losing.
+func backOff(moves int) time.Duration {
+	if moves <= 1 {
+		return 0
 	}
+	return min(time.Second<<min(moves-1, 10), time.Minute)
 }
 
 // unchanged reports whether the lease rows of a cluster's members are as a
 // snapshot saw them.
 func (t *tables) unchanged(take flow.Takeover) bool {
-	if mutant.On("lease-row-not-read-again") {
+	if mutant.On("re-place-without-reading-the-lease-row") {
 		return true
 	}
 	marks := map[flow.Member]flow.LeaseMark{}
@@ -77,11 +123,9 @@ func (s *Store) Reap(ctx context.Context, f flow.Fence, take flow.Takeover, ids 
 			if r == nil || r.e.Cluster != take.Cluster || r.e.Desired != flow.DesiredAbort || r.e.Phase.Terminal() {
 				continue
 			}
-			t.take(r, flow.MoveLapse, "it was to be aborted, and its cluster's leases have ended", at)
+			t.leave(r, flow.MoveLapse, "it was to be aborted, and its cluster's leases have ended", at)
+			t.end(r, flow.ExecutionAborted, at)
 			out = append(out, id)
-		}
-		if len(out) > 0 && !mutant.On("ownership-not-raised-by-reap") {
-			t.raise(take.Cluster)
 		}
 		return nil
 	})
@@ -99,11 +143,12 @@ func (s *Store) Revoke(ctx context.Context, f flow.Fence, list []flow.Revocation
 				r.e.Revoking != "" || r.e.Phase.Terminal() {
 				continue
 			}
-			r.e.Revoking, r.e.UpdatedAt = v.Kind, stamp(at)
-			r.e.Revision++
-			r.e.Version++
-			r.revokedAt = stamp(at)
-			t.want(&r.e)
+			e := t.touch(r)
+			e.Revoking, e.UpdatedAt = v.Kind, stamp(at)
+			e.Revision++
+			e.Version++
+			r.revokedAt, r.because = stamp(at), v.Reason
+			t.want(e)
 			out = append(out, v.Execution)
 		}
 		return nil
@@ -116,9 +161,10 @@ func (s *Store) ListMoves(ctx context.Context, id flow.ExecutionID) (list []flow
 	err = s.read(ctx, "ListMoves", func(t *tables) error {
 		r, err := t.run(id)
 		if err == nil {
-			list = append(list, r.moves...)
+			list = slices.Clone(r.moves)
+			slices.Reverse(list)
 		}
-		return err
+		return nil
 	})
 	return list, err
 }

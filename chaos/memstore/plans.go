@@ -61,120 +61,31 @@ func (s *Store) fenced(ctx context.Context, op string, f flow.Fence, lease time.
 	return next, nil
 }
 
-// Pending is as admin/store's.
-func (s *Store) Pending(ctx context.Context, limit int) (list []flow.Pending, err error) {
-	err = s.read(ctx, "Pending", func(t *tables) error {
-		for _, id := range t.order {
-			if r := t.runs[id]; r.e.Cluster == "" && waits(r.e.Phase) && r.e.Desired == flow.DesiredRun {
-				list = append(list, r.pending())
-			}
-		}
-		slices.SortStableFunc(list, func(a, b flow.Pending) int {
-			if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-				return c
-			}
-			return byID(a.Execution, b.Execution)
-		})
-		list = list[:min(limit, len(list))]
-		return nil
-	})
-	return list, err
-}
-
-func waits(p flow.ExecutionPhase) bool {
-	return p == flow.ExecutionUndefined || p == flow.ExecutionQueued
-}
-
-func (r *run) pending() flow.Pending {
-	return flow.Pending{Execution: r.e.ID, Epoch: r.e.Epoch, Requirement: r.e.Requirement, CreatedAt: r.e.CreatedAt,
-		Trace: r.e.Trace, Digest: r.digest, NotBefore: r.e.NotBefore, Failover: r.e.Failover, Moves: r.e.Moves}
-}
-
-// Live is as admin/store's.
-func (s *Store) Live(ctx context.Context, clusters []string, limit int) (list []flow.Placed, err error) {
-	err = s.read(ctx, "Live", func(t *tables) error {
-		for _, id := range t.order {
-			r := t.runs[id]
-			if r.e.Phase.Terminal() || r.e.Cluster == "" || !slices.Contains(clusters, r.e.Cluster) || len(list) >= limit {
-				continue
-			}
-			p := flow.Placed{Pending: r.pending(), Desired: r.e.Desired, Revoking: r.e.Revoking,
-				PlacedAt: r.placedAt, Started: r.e.Sequence > 0}
-			p.From = r.e.Cluster
-			if p.Revoking != "" {
-				p.RevokedAt = r.revokedAt
-			}
-			list = append(list, p)
-		}
-		return nil
-	})
-	return list, err
-}
-
-// Reserved is as admin/store's.
-func (s *Store) Reserved(ctx context.Context) (list []flow.Reserved, err error) {
-	err = s.read(ctx, "Reserved", func(t *tables) error {
-		for _, cluster := range t.clusterNames() {
-			for _, id := range t.placedOn(cluster) {
-				list = append(list, flow.Reserved{Execution: id, Cluster: cluster, Reservation: t.runs[id].e.Requirement.Reservation})
-			}
-		}
-		return nil
-	})
-	return list, err
-}
-
-// Loads is as admin/store's.
-func (s *Store) Loads(ctx context.Context) (list []flow.Load, err error) {
-	err = s.read(ctx, "Loads", func(t *tables) error {
-		at := map[flow.Load]int{}
-		for _, id := range t.order {
-			e := &t.runs[id].e
-			if e.Cluster == "" || e.Phase.Terminal() {
-				continue
-			}
-			key := flow.Load{Cluster: e.Cluster, Tenant: id.Tenant(), Group: e.Requirement.Group, Workflow: e.Requirement.Workflow}
-			i, known := at[key]
-			if !known {
-				i = len(list)
-				at[key] = i
-				list = append(list, key)
-			}
-			list[i].Executions++
-			list[i].Reservation = list[i].Reservation.Add(e.Requirement.Reservation)
-		}
-		return nil
-	})
-	return list, err
-}
-
 // CommitPlan is as admin/store's.
 func (s *Store) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (flow.Fence, []flow.ExecutionID, error) {
 	var placed []flow.ExecutionID
 	next, err := s.fenced(ctx, "CommitPlan", f, 0, func(t *tables) error {
 		var done []flow.ExecutionID
-		may, taken := map[string]bool{}, map[string]bool{}
+		may := map[string]bool{}
 		for _, take := range b.Takeovers {
 			may[take.Cluster] = t.unchanged(take)
 		}
 		for _, p := range b.Placements {
-			if r := t.runs[p.Execution]; r != nil && r.fits(p) && (p.From == "" || may[p.From]) {
+			r, c := t.runs[p.Execution], t.clusters[p.Cluster]
+			if r != nil && c != nil && !c.Lost && r.fits(p) && (p.From == "" || may[p.From]) {
 				t.place(r, p, f, b)
 				done = append(done, p.Execution)
-				taken[p.From] = true
 			}
 		}
-		delete(taken, "")
-		for _, cluster := range sortedKeys(taken) {
-			t.raise(cluster)
-		}
 		for _, w := range b.Waits {
-			t.wait(w, f, b.At)
+			t.wait(w, f, b)
 		}
 		for _, trail := range b.Trails {
-			t.trails[trail.Digest] = trail
+			if _, known := t.trails[trail.Digest]; !known {
+				t.trails[trail.Digest] = trail
+			}
 		}
-		if b.Round != nil {
+		if b.Round != nil && !slices.ContainsFunc(t.rounds, func(r flow.Round) bool { return r.ID == b.Round.ID }) {
 			t.rounds = append(t.rounds, *b.Round)
 		}
 		placed = done
@@ -192,60 +103,63 @@ func (r *run) fits(p flow.Placement) bool {
 	if e.Desired != flow.DesiredRun || e.Epoch != p.Prior {
 		return false
 	}
-	if p.From == "" {
-		return e.Cluster == "" && waits(e.Phase)
-	}
-	return e.Cluster == p.From && !e.Phase.Terminal()
+	return e.Cluster == p.From && !e.Phase.Terminal() && e.Phase != flow.ExecutionAborting
 }
 
 func (t *tables) place(r *run, p flow.Placement, f flow.Fence, b flow.Batch) {
+	e := t.touch(r)
+	revision, version := e.Revision+1, e.Version+1
 	if p.From != "" {
-		t.take(r, p.Kind, "", b.At)
+		t.leave(r, p.Kind, why(p.Kind, p.From), b.At)
+		if p.Kind.Forced() {
+			e.Moves++
+		}
 	}
-	e := &r.e
-	if e.Epoch.Era != 0 || e.Epoch.N != 0 {
-		e.Resumed = !p.Restart
+	again := p.Prior.N > 0
+	if again && p.Restart {
+		r.archive()
 	}
-	if p.Restart {
-		r.archived += len(r.nodes) + len(r.tasks)
-		r.nodes, r.tasks = map[string]flow.NodeExecution{}, map[attempt]flow.TaskExecution{}
-	}
-	e.Epoch = flow.Epoch{Era: f.Epoch.Era, N: e.Epoch.N + 1}
+	e.Resumed = again && !p.Restart
+	e.Epoch = flow.Epoch{Era: f.Epoch.Era, N: p.Prior.N + 1}
 	e.Cluster, e.Phase, e.Sequence, e.UpdatedAt = p.Cluster, flow.ExecutionQueued, 0, stamp(b.At)
-	e.NotBefore = time.Time{}
-	e.Revision++
-	e.Version++
-	r.placedAt, r.wait = stamp(b.At), nil
+	e.NotBefore, e.Revoking = time.Time{}, ""
+	e.Revision, e.Version = revision, version
+	r.placedAt = stamp(b.At)
 	t.want(e)
 	r.decisions = append(r.decisions, flow.Decision{Execution: e.ID, Epoch: e.Epoch, Cluster: p.Cluster, Scheduler: f.Epoch,
-		Reasons: p.Reasons, At: stamp(b.At), Trail: p.Trail, Score: p.Score, Fallback: p.Fallback})
+		Reasons: p.Reasons, At: stamp(b.At), Trail: p.Trail, Score: p.Score, Fallback: p.Fallback, Round: roundOf(b)})
+}
+
+func roundOf(b flow.Batch) string {
+	if b.RoundID == "" && b.Round != nil {
+		return b.Round.ID
+	}
+	return b.RoundID
+}
+
+// archive puts away what earlier epochs recorded.
+func (r *run) archive() {
+	var nodes []flow.NodeExecution
+	var tasks []flow.TaskExecution
+	for _, name := range sortedKeys(r.nodes) {
+		nodes = append(nodes, r.nodes[name])
+	}
+	for _, key := range sortedAttempts(r.tasks) {
+		tasks = append(tasks, r.tasks[key])
+	}
+	r.oldNodes, r.oldTasks = append(nodes, r.oldNodes...), append(tasks, r.oldTasks...)
+	r.nodes, r.tasks = map[string]flow.NodeExecution{}, map[attempt]flow.TaskExecution{}
 }
 
 // wait keeps the newest reasons, and writes only new ones.
-func (t *tables) wait(w flow.Wait, f flow.Fence, at time.Time) {
+func (t *tables) wait(w flow.Wait, f flow.Fence, b flow.Batch) {
 	r := t.runs[w.Execution]
 	if r == nil || r.wait != nil && slices.EqualFunc(r.wait.Reasons, w.Reasons, sameReason) && r.wait.Trail == w.Trail {
 		return
 	}
-	r.wait = &flow.Decision{Execution: w.Execution, Scheduler: f.Epoch, Reasons: w.Reasons, Trail: w.Trail, At: stamp(at)}
+	r.wait = &flow.Decision{Execution: w.Execution, Scheduler: f.Epoch, Reasons: w.Reasons, Trail: w.Trail, At: stamp(b.At), Round: roundOf(b)}
 }
 
 func sameReason(a, b flow.Reason) bool {
 	return a.Cluster == b.Cluster && a.Filter == b.Filter && a.Message == b.Message && a.Chosen == b.Chosen
-}
-
-// ListDecisions is as admin/store's.
-func (s *Store) ListDecisions(ctx context.Context, id flow.ExecutionID) (list []flow.Decision, err error) {
-	err = s.read(ctx, "ListDecisions", func(t *tables) error {
-		r := t.runs[id]
-		if r == nil {
-			return nil
-		}
-		list = slices.Clone(r.decisions)
-		if r.wait != nil {
-			list = append(list, *r.wait)
-		}
-		return nil
-	})
-	return list, err
 }

@@ -114,12 +114,12 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 			}
 		}
 		for _, r := range lost {
-			t.take(r, flow.MoveReleased, "its cluster had acked it, and holds it no more", s.o.Now())
-		}
-		if len(lost) > 0 {
-			t.raise(sender.Cluster)
+			t.release(r, s.o.Now())
 		}
 		out = flow.Verdicts{OwnershipRevision: m.OwnershipRevision, List: list}
+		if t.forced[sender.Cluster] {
+			out.OwnershipRevision++ // as it will be when this has landed
+		}
 		return nil
 	})
 	return out, err
@@ -150,11 +150,4 @@ func (t *tables) placedOn(cluster string) []flow.ExecutionID {
 		}
 	}
 	return ids
-}
-
-// raise raises the ownership revision of a cluster's members.
-func (t *tables) raise(cluster string) {
-	for _, m := range t.membersOf(cluster) {
-		m.OwnershipRevision++
-	}
 }

@@ -28,7 +28,21 @@ type Options struct {
 	Fate func(op string) Fate
 	// Now stamps what no caller stamps.
 	Now func() time.Time
+	// Changed is told what a transaction has changed, after it has landed. It
+	// must not call the store.
+	Changed func(Commit)
 }
+
+// Commit is what one transaction did to executions, in the order in which it
+// first wrote their rows.
+type Commit struct {
+	Op      string
+	Changes []Change
+	Forced  []string // clusters from which something was taken by force
+}
+
+// Change is one execution's row before and after; a new one has no ID before.
+type Change struct{ Before, After flow.Execution }
 
 // Store is a database in memory. Its methods are those of the store's ports,
 // documented at admin/store.Store. It is safe for concurrent use.
@@ -36,7 +50,7 @@ type Store struct {
 	o    Options
 	mu   sync.Mutex
 	t    *tables
-	late []func(*tables) error
+	late []inFlight
 }
 
 // New makes an empty database: era 1, no scheduler.
@@ -74,21 +88,52 @@ func (s *Store) Land() int {
 	defer s.mu.Unlock()
 	late := s.late
 	s.late = nil
-	for _, fn := range late {
-		_ = fn(s.t) // its caller has gone; a fence that has moved on refuses it here
+	for _, l := range late {
+		_ = s.commit(l.op, l.fn) // its caller has gone; a fence that has moved on refuses it here
 	}
 	return len(late)
+}
+
+// inFlight is a transaction whose caller has given up on it.
+type inFlight struct {
+	op string
+	fn func(*tables) error
+}
+
+// commit runs a transaction to its end.
+func (s *Store) commit(op string, fn func(*tables) error) error {
+	t := s.t
+	t.before, t.touched, t.forced = nil, nil, nil
+	if err := fn(t); err != nil {
+		return err
+	}
+	c := Commit{Op: op, Forced: sortedKeys(t.forced)}
+	if !mutant.On("ownership-revision-not-raised") {
+		for _, cluster := range c.Forced {
+			for _, m := range t.membersOf(cluster) {
+				m.OwnershipRevision++
+			}
+		}
+	}
+	for _, id := range t.touched {
+		c.Changes = append(c.Changes, Change{t.before[id], t.runs[id].e})
+	}
+	if s.o.Changed != nil && len(c.Changes)+len(c.Forced) > 0 {
+		s.o.Changed(c)
+	}
+	return nil
 }
 
 // write runs one transaction that changes something. fn checks everything
 // before it changes anything, and sets its results last.
 func (s *Store) write(ctx context.Context, op string, fn func(*tables) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "%s was not begun", op)
 	}
-	switch s.o.Fate(op) {
+	fate := s.o.Fate(op)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch fate {
 	case Refused:
 		if mutant.On("commit-error-ignored") {
 			return fn(s.t.clone())
@@ -97,25 +142,26 @@ func (s *Store) write(ctx context.Context, op string, fn func(*tables) error) er
 	case Again:
 		_ = fn(s.t.clone())
 	case Ambiguous:
-		if err := fn(s.t); err != nil {
+		if err := s.commit(op, fn); err != nil {
 			return err
 		}
 		return fault.E(fault.Unavailable, "%s: the answer to COMMIT was lost", op)
 	case Late:
-		s.late = append(s.late, fn)
+		s.late = append(s.late, inFlight{op, fn})
 		return fault.E(fault.Unavailable, "%s: the connection was lost", op)
 	}
-	return fn(s.t)
+	return s.commit(op, fn)
 }
 
 // read runs one transaction that changes nothing.
 func (s *Store) read(ctx context.Context, op string, fn func(*tables) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "%s was not begun", op)
 	}
-	switch s.o.Fate(op) {
+	fate := s.o.Fate(op)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch fate {
 	case Fine, Again:
 		return fn(s.t)
 	}

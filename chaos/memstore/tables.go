@@ -27,9 +27,27 @@ type tables struct {
 	outbox   map[string]map[flow.ExecutionID]*due // by cluster
 	audit    []flow.Audit
 	trails   map[string]flow.Trail
+	classes  map[string]flow.Requirement // requirements by digest; what one names never changes
 	rounds   []flow.Round
 	policies map[string][]flow.Policy
 	tick     uint64 // orders the outbox
+
+	// Of the transaction that runs.
+	before  map[flow.ExecutionID]flow.Execution
+	touched []flow.ExecutionID
+	forced  map[string]bool
+}
+
+// touch gives an execution's row to be written.
+func (t *tables) touch(r *run) *flow.Execution {
+	if _, ok := t.before[r.e.ID]; !ok {
+		if t.before == nil {
+			t.before = map[flow.ExecutionID]flow.Execution{}
+		}
+		t.before[r.e.ID] = r.e
+		t.touched = append(t.touched, r.e.ID)
+	}
+	return &r.e
 }
 
 type entityKey struct {
@@ -43,12 +61,14 @@ type run struct {
 	digest    string
 	nodes     map[string]flow.NodeExecution
 	tasks     map[attempt]flow.TaskExecution
-	archived  int // rows of epochs before a restart
+	oldNodes  []flow.NodeExecution // put away by restarts, newest restart first
+	oldTasks  []flow.TaskExecution
 	decisions []flow.Decision
 	wait      *flow.Decision
 	moves     []flow.Move
 	placedAt  time.Time
 	revokedAt time.Time
+	because   string // of the revocation
 }
 
 // attempt names a task row.
@@ -71,14 +91,15 @@ func newTables() *tables {
 		projects: map[string]flow.Project{}, entities: map[entityKey]flow.Entity{},
 		runs: map[flow.ExecutionID]*run{}, clusters: map[string]*flow.Cluster{},
 		members: map[flow.Member]*flow.MemberState{}, outbox: map[string]map[flow.ExecutionID]*due{},
-		trails: map[string]flow.Trail{}, policies: map[string][]flow.Policy{},
+		trails: map[string]flow.Trail{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{},
 	}
 }
 
 func (t *tables) clone() *tables {
 	c := *t
+	c.before, c.touched, c.forced = nil, nil, nil
 	c.projects, c.entities = maps.Clone(t.projects), maps.Clone(t.entities)
-	c.trails, c.policies = maps.Clone(t.trails), maps.Clone(t.policies)
+	c.trails, c.policies, c.classes = maps.Clone(t.trails), maps.Clone(t.policies), maps.Clone(t.classes)
 	c.order, c.audit, c.rounds = slices.Clone(t.order), slices.Clone(t.audit), slices.Clone(t.rounds)
 	c.runs = make(map[flow.ExecutionID]*run, len(t.runs))
 	for id, r := range t.runs {
