@@ -2,9 +2,10 @@ package store
 
 import (
 	"context"
+	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
@@ -21,7 +22,8 @@ func clusterColumns(c *flow.Cluster) []column {
 }
 
 // CreateCluster registers a cluster; Conflict if its name exists. Zero fields
-// get what a new cluster has: incarnation 1, health Unknown.
+// get what a new cluster has: incarnation 1, or one above that of a cluster of
+// this name that was removed, and health Unknown.
 func (s *Store) CreateCluster(ctx context.Context, c flow.Cluster) error {
 	fillCluster(&c)
 	nonce := uuid.NewString()
@@ -29,7 +31,7 @@ func (s *Store) CreateCluster(ctx context.Context, c flow.Cluster) error {
 	err := s.write(ctx, change{
 		op: "CreateCluster",
 		run: func(ctx context.Context) error {
-			return s.once(ctx, "CreateCluster", insertInto("clusters", columns), places(columns)...)
+			return s.once(ctx, "CreateCluster", insertCluster(columns), places(columns)...)
 		},
 		landed: func(ctx context.Context) (bool, error) {
 			return s.holds(ctx, "SELECT count(*) > 0 FROM clusters WHERE name = $1 AND nonce = $2", c.Name, nonce)
@@ -39,6 +41,17 @@ func (s *Store) CreateCluster(ctx context.Context, c flow.Cluster) error {
 		return fault.Wrap(fault.Conflict, err, "cluster %q exists already", c.Name)
 	}
 	return err
+}
+
+func insertCluster(columns []column) string {
+	marks := make([]string, len(columns))
+	for i, c := range columns {
+		marks[i] = "$" + strconv.Itoa(i+1)
+		if c.name == "incarnation" {
+			marks[i] = "GREATEST(" + marks[i] + ", (SELECT MAX(incarnation) + 1 FROM removed_clusters WHERE name = $1))"
+		}
+	}
+	return "INSERT INTO clusters (" + names("", columns) + ") VALUES (" + strings.Join(marks, ", ") + ")"
 }
 
 func fillCluster(c *flow.Cluster) {
@@ -60,9 +73,7 @@ func fillCluster(c *flow.Cluster) {
 	if c.Labels == nil {
 		c.Labels = map[string]string{}
 	}
-	if c.Taints == nil {
-		c.Taints = []flow.Taint{}
-	}
+	c.Taints = dated(c.Taints, nil, c.CreatedAt)
 	for _, list := range []*[]string{&c.TaskTypes, &c.Architectures, &c.Accelerators} {
 		if *list == nil {
 			*list = []string{}
@@ -98,44 +109,4 @@ func query[T any](ctx context.Context, s *Store, op string, columns func(*T) []c
 		return err
 	})
 	return found, err
-}
-
-// UpdateCluster sets labels and taints, and nothing else; NotFound.
-func (s *Store) UpdateCluster(ctx context.Context, c flow.Cluster) error {
-	fillCluster(&c)
-	return s.change(ctx, "UpdateCluster", func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, "UPDATE clusters SET labels = $2, taints = $3, updated_at = $4 WHERE name = $1",
-			c.Name, c.Labels, c.Taints, now())
-		if err == nil && tag.RowsAffected() == 0 {
-			return fault.E(fault.NotFound, "cluster %q does not exist", c.Name)
-		}
-		return err
-	}, nil)
-}
-
-// memberRow is a member as it is read: its lease may be missing.
-type memberRow struct {
-	flow.MemberState
-	milliseconds int64
-}
-
-// ListMembers lists the members of a cluster, or all if cluster is empty.
-func (s *Store) ListMembers(ctx context.Context, cluster string) ([]flow.MemberState, error) {
-	rows, err := query(ctx, s, "ListMembers", func(m *memberRow) []column {
-		return []column{
-			{"", &m.Cluster}, {"", &m.Instance}, {"", &m.Generation}, {"", &m.Hub}, {"", &m.OwnershipRevision},
-			{"", &m.LeaseGeneration}, {"", at(&m.LeaseExpiresAt)}, {"", &m.milliseconds}, {"", at(&m.LeaseRecordedAt)},
-			{"", at(&m.LastSeenAt)}, {"", &m.Revoked}, {"", &m.Version}, {"", &m.ReportedEra},
-		}
-	}, `SELECT m.cluster, m.instance, m.generation, m.hub, m.ownership_revision, COALESCE(l.generation, 0),
-		l.expires_at, COALESCE(l.duration_ms, 0), l.recorded_at, COALESCE(GREATEST(l.recorded_at, m.last_seen_at), m.last_seen_at),
-		m.revoked, m.version, m.reported_era
-		FROM members m LEFT JOIN leases l ON l.cluster = m.cluster AND l.instance = m.instance
-		WHERE $1::TEXT = '' OR m.cluster = $1 ORDER BY m.cluster, m.instance`, cluster)
-	members := make([]flow.MemberState, len(rows))
-	for i, row := range rows {
-		row.LeaseDuration = milliseconds(row.milliseconds)
-		members[i] = row.MemberState
-	}
-	return members, err
 }

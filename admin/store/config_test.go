@@ -11,7 +11,6 @@ import (
 
 	"github.com/skein-project/skein/admin/store"
 	"github.com/skein-project/skein/api/fault"
-	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/deploy/local/localtest"
 )
 
@@ -35,30 +34,6 @@ func TestADatabaseThatIsAwayIsUnavailable(t *testing.T) {
 	defer cancel()
 	if _, err := store.Open(ctx, store.Config{URL: "postgres://u@127.0.0.1:1/d?sslmode=disable"}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("got %v, want Unavailable", err)
-	}
-}
-
-func TestARevokedMemberIsRefused(t *testing.T) {
-	s, ctx := migrated(t), t.Context()
-	member := flow.Member{Cluster: "east", Instance: "i"}
-	if err := s.SetRevoked(ctx, member, true); !fault.Is(err, fault.NotFound) {
-		t.Errorf("revoke a member that never came: %v", err)
-	}
-	if err := s.CreateCluster(ctx, flow.Cluster{Name: "east"}); err != nil {
-		t.Fatal(err)
-	}
-	session, err := s.OpenSession(ctx, member, "hub", flow.ClusterReport{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SetRevoked(ctx, member, true); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.OpenSession(ctx, member, "hub", flow.ClusterReport{}); !fault.Is(err, fault.Forbidden) {
-		t.Errorf("open a session: %v", err)
-	}
-	if _, err := s.Assignments(ctx, session.Sender, 1); !fault.Is(err, fault.Forbidden) {
-		t.Errorf("read assignments: %v", err)
 	}
 }
 

@@ -89,8 +89,9 @@ func raiseBeat(ctx context.Context, tx pgx.Tx, fence flow.Fence, lease time.Dura
 }
 
 // RecordLeases records leases before they are granted. It leaves out members
-// whose session is not the newest, is closed, or is revoked. Stale if the fence
-// is over.
+// whose session is not the newest, is closed, or belongs to another incarnation
+// of the cluster, and those that are revoked or whose cluster is lost. Stale if
+// the fence is over.
 func (s *Store) RecordLeases(ctx context.Context, fence flow.Fence, requests []flow.LeaseRequest, duration time.Duration,
 	when time.Time) (flow.Fence, []flow.Lease, error) {
 	var leases []flow.Lease
@@ -116,15 +117,16 @@ func (s *Store) RecordLeases(ctx context.Context, fence flow.Fence, requests []f
 func writeLeases(ctx context.Context, tx pgx.Tx, asked map[flow.Member]flow.LeaseRequest, duration time.Duration,
 	when time.Time) ([]flow.Lease, error) {
 	var clusters, instances []string
-	var generations []int64
+	var generations, incarnations []int64
 	for member, r := range asked {
 		clusters, instances = append(clusters, member.Cluster), append(instances, member.Instance)
-		generations = append(generations, int64(r.Generation))
+		generations, incarnations = append(generations, int64(r.Generation)), append(incarnations, int64(r.Incarnation))
 	}
 	rows, err := tx.Query(ctx, `SELECT m.cluster, m.instance, m.ownership_revision FROM members m
-		JOIN unnest($1::TEXT[], $2::TEXT[], $3::INT8[]) AS k (cluster, instance, generation)
+		JOIN unnest($1::TEXT[], $2::TEXT[], $3::INT8[], $4::INT8[]) AS k (cluster, instance, generation, incarnation)
 		ON m.cluster = k.cluster AND m.instance = k.instance AND m.generation = k.generation
-		WHERE m.hub <> '' AND NOT m.revoked ORDER BY m.cluster, m.instance`, clusters, instances, generations)
+		JOIN clusters c ON c.name = m.cluster AND c.incarnation = k.incarnation AND NOT c.lost
+		WHERE m.hub <> '' AND NOT m.revoked ORDER BY m.cluster, m.instance`, clusters, instances, generations, incarnations)
 	if err != nil {
 		return nil, err
 	}
@@ -152,12 +154,14 @@ func writeLeases(ctx context.Context, tx pgx.Tx, asked map[flow.Member]flow.Leas
 }
 
 // SetHealth stores changes of clusters' health; Stale if the fence is over.
-// Clusters that do not exist are passed over.
+// Clusters that do not exist are passed over, and so is what is not Lost of one
+// that was declared lost.
 func (s *Store) SetHealth(ctx context.Context, fence flow.Fence, changes []flow.HealthChange) (flow.Fence, error) {
 	return s.fenced(ctx, "SetHealth", fence, 0, func(ctx context.Context, tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		for _, c := range changes {
-			batch.Queue("UPDATE clusters SET health = $2, health_since = $3, updated_at = $3 WHERE name = $1 AND health <> $2",
+			batch.Queue("UPDATE clusters SET health = $2, health_since = $3, updated_at = $3 "+
+				"WHERE name = $1 AND health <> $2 AND (NOT lost OR $2 = 'Lost')",
 				c.Cluster, c.Health, at(&c.At))
 		}
 		return send(ctx, tx, batch)

@@ -51,22 +51,18 @@ func queueSession(batch *pgx.Batch, sender flow.Sender, ownership *uint64) {
 }
 
 // OpenSession makes a member's next session, which ends all earlier ones.
-// NotFound if the cluster is not registered, Forbidden if the member is
-// revoked. Repeating it makes another session.
+// NotFound if the cluster is not registered; Precondition if it was declared
+// lost, and Forbidden if the member is revoked, both audited. Repeating it makes
+// another session.
 func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string, report flow.ClusterReport) (flow.Session, error) {
 	var session flow.Session
 	err := s.change(ctx, "OpenSession", func(ctx context.Context, tx pgx.Tx) error {
 		session = flow.Session{Sender: flow.Sender{Member: member}}
-		err := tx.QueryRow(ctx, "SELECT c.incarnation, s.era FROM clusters c, scheduler s WHERE c.name = $1 AND s.one = 1", member.Cluster).
-			Scan(&session.Incarnation, &session.Era)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fault.E(fault.NotFound, "cluster %q is not registered", member.Cluster)
-		}
-		if err != nil {
+		if err := mayJoin(ctx, tx, &session); err != nil {
 			return err
 		}
 		var revoked bool
-		err = tx.QueryRow(ctx, `INSERT INTO members (cluster, instance, generation, hub, ownership_revision, revoked, last_seen_at)
+		err := tx.QueryRow(ctx, `INSERT INTO members (cluster, instance, generation, hub, ownership_revision, revoked, last_seen_at)
 			VALUES ($1, $2, 1, $3, 1, FALSE, $4) ON CONFLICT (cluster, instance) DO UPDATE
 			SET generation = members.generation + 1, hub = excluded.hub, last_seen_at = excluded.last_seen_at
 			RETURNING generation, ownership_revision, revoked`, member.Cluster, member.Instance, hub, now()).
@@ -77,23 +73,50 @@ func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string,
 		if revoked {
 			return fault.E(fault.Forbidden, "member %s is revoked", member)
 		}
-		return writeReport(ctx, tx, member.Cluster, report)
+		return writeReport(ctx, tx, member, report)
 	}, nil)
+	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Precondition) {
+		if auditErr := s.refused(ctx, member, "session.open", err); auditErr != nil {
+			return flow.Session{}, auditErr
+		}
+	}
 	if err != nil {
 		return flow.Session{}, err
 	}
 	return session, nil
 }
 
-// writeReport stores what is new in a report.
-func writeReport(ctx context.Context, tx pgx.Tx, cluster string, report flow.ClusterReport) error {
-	if report.TaskTypes == nil {
-		report.TaskTypes = []string{}
+// mayJoin refuses members of clusters that own nothing.
+func mayJoin(ctx context.Context, tx pgx.Tx, session *flow.Session) error {
+	var lost bool
+	err := tx.QueryRow(ctx, "SELECT c.incarnation, c.lost, s.era FROM clusters c, scheduler s WHERE c.name = $1 AND s.one = 1", session.Cluster).
+		Scan(&session.Incarnation, &lost, &session.Era)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return fault.E(fault.NotFound, "cluster %q is not registered", session.Cluster)
+	case err == nil && lost:
+		return fault.E(fault.Precondition, "cluster %q was declared lost: declare it found (skein cluster declare-found %s) before its members join",
+			session.Cluster, session.Cluster)
 	}
-	_, err := tx.Exec(ctx, `UPDATE clusters SET capacity = $2, largest_node = $3, task_types = $4, version = $5, updated_at = $6
-		WHERE name = $1 AND (capacity <> $2 OR largest_node <> $3 OR task_types <> $4 OR version <> $5)`,
-		cluster, report.Capacity, report.LargestNode, report.TaskTypes, report.Version, now())
 	return err
+}
+
+// writeReport stores what is new in a report.
+func writeReport(ctx context.Context, tx pgx.Tx, member flow.Member, report flow.ClusterReport) error {
+	for _, list := range []*[]string{&report.TaskTypes, &report.Architectures, &report.Accelerators} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE clusters SET capacity = $2, largest_node = $3, task_types = $4, version = $5, architectures = $6, accelerators = $7,
+		store = $8, updated_at = $9 WHERE name = $1 AND (capacity <> $2 OR largest_node <> $3 OR task_types <> $4 OR version <> $5
+		OR architectures <> $6 OR accelerators <> $7 OR store <> $8)`,
+		member.Cluster, report.Capacity, report.LargestNode, report.TaskTypes, report.Version, report.Architectures, report.Accelerators,
+		report.Store, now())
+	batch.Queue("UPDATE members SET version = $3 WHERE cluster = $1 AND instance = $2 AND version <> $3",
+		member.Cluster, member.Instance, report.Version)
+	return send(ctx, tx, batch)
 }
 
 // Report stores what a member says of its cluster; Stale if the session is not
@@ -108,7 +131,7 @@ func (s *Store) Report(ctx context.Context, sender flow.Sender, report flow.Clus
 		if err != nil {
 			return err
 		}
-		return writeReport(ctx, tx, sender.Cluster, report)
+		return writeReport(ctx, tx, sender.Member, report)
 	}, nil)
 }
 
@@ -118,20 +141,6 @@ func (s *Store) CloseSession(ctx context.Context, sender flow.Sender) error {
 	return s.change(ctx, "CloseSession", func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "UPDATE members SET hub = '', last_seen_at = $4 WHERE cluster = $1 AND instance = $2 AND generation = $3",
 			sender.Cluster, sender.Instance, sender.Generation, now())
-		return err
-	}, nil)
-}
-
-// SetRevoked forbids a member to open sessions, to speak in those that are open
-// and to be granted leases; or allows it again. NotFound if the member never
-// opened one.
-func (s *Store) SetRevoked(ctx context.Context, member flow.Member, revoked bool) error {
-	return s.change(ctx, "SetRevoked", func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, "UPDATE members SET revoked = $3 WHERE cluster = $1 AND instance = $2",
-			member.Cluster, member.Instance, revoked)
-		if err == nil && tag.RowsAffected() == 0 {
-			return fault.E(fault.NotFound, "member %s does not exist", member)
-		}
 		return err
 	}, nil)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
 )
 
 // CreateToken stores the hash of a join token; Conflict if it exists.
@@ -37,8 +38,8 @@ type token struct {
 
 // ConsumeToken binds a token to a key and stores the certificate that issue
 // makes, or returns what is stored if the token is bound to that key already.
-// Unauthorized if the token is unknown or expired; Forbidden, and audited, if
-// it is bound to another key. issue may be called more than once; only the
+// Unauthorized if the token is unknown, or expired, which is audited; Forbidden,
+// and audited, if it is bound to another key. issue may be called more than once; only the
 // certificate that is returned counts.
 func (s *Store) ConsumeToken(ctx context.Context, hash, keyHash []byte, instance string,
 	issue func(cluster string) (certPEM []byte, err error), when time.Time) (string, []byte, error) {
@@ -61,9 +62,10 @@ func (s *Store) ConsumeToken(ctx context.Context, hash, keyHash []byte, instance
 		}
 		return nil
 	}, nil)
-	if fault.Is(err, fault.Forbidden) {
-		detail := "key " + hex.EncodeToString(keyHash) + " of instance " + instance
-		if auditErr := s.audit(ctx, "join", "token refused", t.cluster, detail, when); auditErr != nil {
+	if fault.Is(err, fault.Forbidden) || (fault.Is(err, fault.Unauthorized) && t.cluster != "") {
+		auditErr := s.WriteAudit(ctx, flow.Audit{At: when, Actor: "member/" + flow.Member{Cluster: t.cluster, Instance: instance}.String(),
+			Action: "token.use.refused", Subject: subjectOf(t.cluster), Detail: err.Error() + "; key " + hex.EncodeToString(keyHash)})
+		if auditErr != nil {
 			return "", nil, auditErr
 		}
 	}
@@ -83,14 +85,4 @@ func (t *token) bind(ctx context.Context, tx pgx.Tx, hash, keyHash []byte, insta
 	_, err = tx.Exec(ctx, "UPDATE join_tokens SET key_hash = $2, instance = $3, certificate = $4, used_at = $5 WHERE hash = $1",
 		hash, keyHash, instance, certificate, at(&when))
 	return err
-}
-
-// audit keeps what an operator may have to look into.
-func (s *Store) audit(ctx context.Context, actor, action, subject, detail string, when time.Time) error {
-	id := uuid.NewString()
-	return s.change(ctx, "Audit", func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO audit (id, at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (id) DO NOTHING`, id, at(&when), actor, action, subject, detail)
-		return err
-	}, nil)
 }

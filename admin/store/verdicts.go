@@ -43,6 +43,11 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 			here[held{h.Execution, h.Epoch}] = true
 			verdicts.List = append(verdicts.List, verdict(sender.Cluster, h, rows))
 		}
+		_, err := tx.Exec(ctx, `UPDATE members SET reported_era = (SELECT era FROM scheduler WHERE one = 1)
+			WHERE cluster = $1 AND instance = $2 AND reported_era <> (SELECT era FROM scheduler WHERE one = 1)`, sender.Cluster, sender.Instance)
+		if err != nil {
+			return err
+		}
 		lost, err := lostBy(ctx, tx, sender.Cluster, here)
 		if err != nil || len(lost) == 0 {
 			return err

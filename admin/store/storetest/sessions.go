@@ -46,18 +46,18 @@ var sessionCases = []testCase{
 		w.ok(w.CreateCluster(w.ctx, flow.Cluster{Name: "east", Labels: map[string]string{"a": "b"}, CreatedAt: began}))
 		w.fails(w.CreateCluster(w.ctx, flow.Cluster{Name: "east"}), fault.Conflict)
 		sender := w.member("east")
-		report := flow.ClusterReport{Capacity: flow.Resources{MilliCPU: 9}, LargestNode: flow.Resources{Memory: 7}, TaskTypes: []string{"t"}, Version: "v"}
+		report := flow.ClusterReport{Capacity: flow.Resources{MilliCPU: 9}, LargestNode: flow.Resources{Memory: 7}, TaskTypes: []string{"t"}, Version: "v",
+			Architectures: []string{"amd64"}, Accelerators: []string{"gpu"}, Store: "s"}
 		w.ok(w.Report(w.ctx, sender, report))
-		w.ok(w.UpdateCluster(w.ctx, flow.Cluster{Name: "east", Labels: map[string]string{"c": "d"},
-			Taints: []flow.Taint{{Key: "k", Effect: flow.NoSchedule}}, Incarnation: 77}))
 		c, err := w.GetCluster(w.ctx, "east")
 		w.ok(err)
-		w.equal([]any{c.Labels, c.Taints, c.Incarnation, c.Capacity, c.LargestNode, c.TaskTypes, c.Version},
-			[]any{map[string]string{"c": "d"}, []flow.Taint{{Key: "k", Effect: flow.NoSchedule}}, uint64(1),
-				report.Capacity, report.LargestNode, report.TaskTypes, "v"})
+		w.equal(c, flow.Cluster{Name: "east", Labels: map[string]string{"a": "b"}, Incarnation: 1, Health: flow.HealthUnknown,
+			HealthSince: began, CreatedAt: began, UpdatedAt: c.UpdatedAt, Capacity: report.Capacity, LargestNode: report.LargestNode,
+			TaskTypes: report.TaskTypes, Version: "v", Architectures: report.Architectures, Accelerators: report.Accelerators, Store: "s"})
 		list, err := w.ListClusters(w.ctx)
 		w.equal(must(w, list, err), []flow.Cluster{c})
-		w.fails(w.UpdateCluster(w.ctx, flow.Cluster{Name: "x"}), fault.NotFound)
+		members, err := w.ListMembers(w.ctx, "east")
+		w.equal(must(w, members, err)[0].Version, "v")
 	}},
 	{"an assignment holds the whole desired state", assignmentCase},
 	{"an ack counts for its own epoch and revision", ackCase},

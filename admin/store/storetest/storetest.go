@@ -64,7 +64,33 @@ type Clusters interface {
 	GetCluster(ctx context.Context, name string) (flow.Cluster, error)
 	ListClusters(context.Context) ([]flow.Cluster, error)
 	ListMembers(ctx context.Context, cluster string) ([]flow.MemberState, error)
-	UpdateCluster(context.Context, flow.Cluster) error
+}
+
+// Orders is the port for what operators order of the fleet.
+type Orders interface {
+	UpdateCluster(ctx context.Context, name string, change func(*flow.Cluster) error, a flow.Audit) (flow.Cluster, error)
+	RemoveCluster(ctx context.Context, name string, a flow.Audit) error
+	DeclareLost(ctx context.Context, name string, failPinned bool, a flow.Audit) (flow.LossReport, error)
+	DeclareFound(ctx context.Context, name string, a flow.Audit) (flow.Cluster, error)
+}
+
+// Revocations is the port for members that may not join.
+type Revocations interface {
+	SetRevoked(ctx context.Context, m flow.Member, revoked bool, a flow.Audit) ([]flow.MemberState, error)
+	Revoked(context.Context) ([]flow.Member, error)
+}
+
+// Audits is the port for what was done and refused.
+type Audits interface {
+	WriteAudit(context.Context, flow.Audit) error
+	ListAudit(ctx context.Context, subject string, before time.Time, limit int) ([]flow.Audit, error)
+}
+
+// Policies is the port for what operators declare.
+type Policies interface {
+	PutPolicy(ctx context.Context, p flow.Policy, expected uint64) (flow.Policy, error)
+	GetPolicy(ctx context.Context, scope string, version uint64) (flow.Policy, error)
+	ListPolicies(ctx context.Context, scope string) ([]flow.Policy, error)
 }
 
 // Sessions is the port for members' sessions.
@@ -112,6 +138,7 @@ type Plans interface {
 	CommitPlan(context.Context, flow.Fence, flow.Batch) (flow.Fence, []flow.ExecutionID, error)
 	RecordLeases(ctx context.Context, f flow.Fence, r []flow.LeaseRequest, d time.Duration, at time.Time) (flow.Fence, []flow.Lease, error)
 	SetHealth(context.Context, flow.Fence, []flow.HealthChange) (flow.Fence, error)
+	EndDrain(ctx context.Context, f flow.Fence, cluster string, expired bool, at time.Time) (flow.Fence, error)
 }
 
 // Decisions is the port for explanations.
@@ -137,6 +164,10 @@ type Ports struct {
 	Executions
 	Runs
 	Clusters
+	Orders
+	Revocations
+	Audits
+	Policies
 	Sessions
 	Outbox
 	Events
@@ -170,7 +201,7 @@ type group struct {
 
 var groups = []group{
 	{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
-	{"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Tokens", tokenCases},
+	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Tokens", tokenCases},
 	{"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
 }
 
