@@ -15,7 +15,7 @@ demo_flags = $(if $(NODES),--nodes $(NODES)) $(if $(OBJECT_STORE),--object-store
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
-build: ## build skein, skein-admin and skein-propeller into bin/
+build: ## build skein, skein-admin, skein-propeller and skein-capi into bin/
 	@cmd/internal/tools/build $(BIN)
 
 demo: build ## run a whole federation here and show the main job (DEMO_ONCE=1, NODES=…, OBJECT_STORE=…)

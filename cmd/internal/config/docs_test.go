@@ -17,8 +17,8 @@ func TestDocsListEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin, propeller := DefaultAdmin(), DefaultPropeller()
-	for heading, config := range map[string]any{"## skein-admin.yaml": &admin, "## skein-propeller.yaml": &propeller} {
+	admin, propeller, capi := DefaultAdmin(), DefaultPropeller(), DefaultCAPI()
+	for heading, config := range map[string]any{"## skein-admin.yaml": &admin, "## skein-propeller.yaml": &propeller, "## skein-capi.yaml": &capi} {
 		_, section, found := strings.Cut(string(raw), "\n"+heading+"\n")
 		if !found {
 			t.Fatalf("no heading %q", heading)

@@ -26,6 +26,7 @@ type Source struct {
 	Prefix  string            // of environment variables, such as SKEIN_ADMIN_
 	Environ []string          // as os.Environ gives it
 	Flags   map[string]string // dotted key → value, from --set
+	Partial bool              // more is added before it is used: it is not validated yet
 }
 
 // Load fills into (a pointer to a struct that holds the defaults) from src. It
@@ -38,7 +39,7 @@ func Load(into any, src Source) error {
 	fields := Fields(into)
 	problems = append(problems, loadEnviron(fields, src.Prefix, src.Environ)...)
 	problems = append(problems, loadFlags(fields, src.Flags)...)
-	if v, ok := into.(interface{ Validate() error }); ok && errors.Join(problems...) == nil {
+	if v, ok := into.(interface{ Validate() error }); ok && !src.Partial && errors.Join(problems...) == nil {
 		problems = append(problems, v.Validate())
 	}
 	if err := errors.Join(problems...); err != nil {

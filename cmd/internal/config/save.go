@@ -10,6 +10,15 @@ import (
 // Save writes a configuration for another process to read: a file of mode
 // 0600 with secrets in clear, all settings in it. Print is for people.
 func Save(path string, c any) error {
+	raw, err := Encode(c)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, raw, 0o600)
+}
+
+// Encode is what Save writes.
+func Encode(c any) ([]byte, error) {
 	tree := map[string]any{}
 	for _, f := range Fields(c) {
 		node := tree
@@ -28,9 +37,5 @@ func Save(path string, c any) error {
 		}
 		node[parts[len(parts)-1]] = value
 	}
-	raw, err := yaml.Marshal(tree)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, raw, 0o600)
+	return yaml.Marshal(tree)
 }
