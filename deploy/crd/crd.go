@@ -8,3 +8,8 @@ import _ "embed"
 //
 //go:embed skein.dev_flyteworkflows.yaml
 var FlyteWorkflows []byte
+
+// Fences is the definition of fences.skein.dev, as YAML.
+//
+//go:embed skein.dev_fences.yaml
+var Fences []byte

@@ -1,4 +1,5 @@
-// Package v1alpha1 holds the FlyteWorkflow custom resource of group skein.dev.
+// Package v1alpha1 holds the custom resources of group skein.dev: FlyteWorkflow
+// and Fence.
 //
 // It is the words that member and propeller share inside one cluster; it has
 // no behaviour beyond registration and deep copies. The group is our own, so
@@ -20,7 +21,7 @@ var GroupVersion = schema.GroupVersion{Group: "skein.dev", Version: "v1alpha1"}
 
 // AddToScheme registers this package's kinds with a scheme.
 func AddToScheme(s *runtime.Scheme) error {
-	s.AddKnownTypes(GroupVersion, &FlyteWorkflow{}, &FlyteWorkflowList{})
+	s.AddKnownTypes(GroupVersion, &FlyteWorkflow{}, &FlyteWorkflowList{}, &Fence{}, &FenceList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }

@@ -104,6 +104,9 @@ func impure(pkgs map[string]*pkg, dir string) []string {
 		if strings.HasPrefix(p.dir, "api/flyteidl/") {
 			continue // generated messages; their service packages are never imported by pure ones
 		}
+		if p.dir == "api/mutant" {
+			continue // a constant in every build but the one that shows what the tests notice
+		}
 		for _, imp := range p.imports {
 			for _, bad := range impureImports {
 				if imp == bad || strings.HasPrefix(imp, bad+"/") && strings.Contains(bad, ".") {

@@ -66,7 +66,7 @@ func (f *Federation) startServers(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			return apply.Manifests(ctx, admin, crd.FlyteWorkflows, propeller.RBAC)
+			return apply.Manifests(ctx, admin, crd.FlyteWorkflows, crd.Fences, propeller.RBAC, propeller.Fence)
 		})
 	}
 	return group.Wait()

@@ -11,3 +11,9 @@ const Group = "skein:propellers"
 //
 //go:embed rbac.yaml
 var RBAC []byte
+
+// Fence is the admission policies that hold objects with our labels against the
+// cluster's Fence, as YAML. crd.Fences has to be there before it.
+//
+//go:embed fence.yaml
+var Fence []byte
