@@ -27,25 +27,28 @@ type token struct {
 
 // plane is a control plane in memory: every port of the hub's.
 type plane struct {
-	mu        sync.Mutex
-	rows      map[flow.ExecutionID]*row
-	gens      map[flow.Member]uint64
-	ownership map[flow.Member]uint64
-	tokens    map[string]*token
-	report    flow.ClusterReport
-	events    []flow.Event // accepted
-	grants    bool
-	lease     time.Duration
-	hub       map[flow.Member]string
-	ingest    func() error                // before each ingest
-	opening   time.Duration               // how long the database takes to open a session
-	beating   func(context.Context) error // before each beat
+	mu          sync.Mutex
+	rows        map[flow.ExecutionID]*row
+	gens        map[flow.Member]uint64
+	ownership   map[flow.Member]uint64
+	tokens      map[string]*token
+	report      flow.ClusterReport
+	events      []flow.Event // accepted
+	grants      bool
+	lease       time.Duration
+	hub         map[flow.Member]string
+	ingest      func() error                // before each ingest
+	incarnation uint64                      // of the cluster
+	onVerdicts  func()                      // before each inventory is judged
+	onAck       func(row)                   // of what was acked, before it is stored
+	opening     time.Duration               // how long the database takes to open a session
+	beating     func(context.Context) error // before each beat
 }
 
 func newPlane() *plane {
 	return &plane{
 		rows: map[flow.ExecutionID]*row{}, gens: map[flow.Member]uint64{}, ownership: map[flow.Member]uint64{},
-		tokens: map[string]*token{}, hub: map[flow.Member]string{}, grants: true, lease: 30 * time.Second,
+		tokens: map[string]*token{}, hub: map[flow.Member]string{}, grants: true, lease: 30 * time.Second, incarnation: 1,
 	}
 }
 
@@ -102,7 +105,7 @@ func (p *plane) Assignments(_ context.Context, who flow.Sender, limit int) ([]fl
 	for _, r := range p.rows {
 		if r.Cluster == who.Cluster && r.acked < r.Revision && len(list) < limit {
 			a := r.Assignment
-			a.OwnershipRevision, a.Incarnation = p.ownership[who.Member], 1
+			a.OwnershipRevision, a.Incarnation = p.ownership[who.Member], p.incarnation
 			list = append(list, a)
 		}
 	}
@@ -117,6 +120,9 @@ func (p *plane) Ack(_ context.Context, who flow.Sender, acks []flow.Ack) error {
 	}
 	for _, a := range acks {
 		if r := p.rows[a.Execution]; r != nil && r.Epoch == a.Epoch {
+			if p.onAck != nil {
+				p.onAck(*r)
+			}
 			r.acked = max(r.acked, min(a.Revision, r.Revision))
 		}
 	}
@@ -139,7 +145,7 @@ func (p *plane) OpenSession(ctx context.Context, m flow.Member, hub string, repo
 	p.gens[m]++
 	p.hub[m], p.report = hub, report
 	return flow.Session{
-		Sender: flow.Sender{Member: m, Generation: p.gens[m], Incarnation: 1}, Era: 1, OwnershipRevision: p.ownership[m],
+		Sender: flow.Sender{Member: m, Generation: p.gens[m], Incarnation: p.incarnation}, Era: 1, OwnershipRevision: p.ownership[m],
 	}, nil
 }
 
@@ -153,6 +159,9 @@ func (p *plane) Verdicts(_ context.Context, who flow.Sender, held []flow.Held) (
 	defer p.mu.Unlock()
 	if err := p.check(who); err != nil {
 		return flow.Verdicts{}, err
+	}
+	if p.onVerdicts != nil {
+		p.onVerdicts()
 	}
 	v := flow.Verdicts{OwnershipRevision: p.ownership[who.Member]}
 	for _, h := range held {
@@ -171,6 +180,8 @@ func (p *plane) Verdicts(_ context.Context, who flow.Sender, held []flow.Held) (
 	}
 	return v, nil
 }
+
+func (p *plane) incarnation64() int64 { return int64(p.incarnation) }
 
 func (p *plane) CloseSession(_ context.Context, who flow.Sender) error {
 	p.set(func(p *plane) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -65,6 +66,7 @@ type rig struct {
 	opens chan []types.NamespacedName
 	state string
 	token string
+	stats *prometheus.Registry // of the member started last
 }
 
 func newRig(t *testing.T) *rig {
@@ -135,9 +137,10 @@ func (r *rig) hub(name string) (h *hub.Hub, addr string, stop func()) {
 // member starts the cluster's end; stop ends it and waits.
 func (r *rig) member(hubs ...string) (m *member.Member, stop func()) {
 	r.t.Helper()
+	r.stats = prometheus.NewRegistry()
 	m, err := member.New(member.Options{
 		Client: r.kube, Kube: r.pods, Hubs: hubs, CA: r.ca.Bundle(), StateDir: r.state, JoinToken: r.token,
-		Instance: "prop-0", TaskTypes: []string{"container"}, Version: "test", Clock: r.clock,
+		Instance: "prop-0", TaskTypes: []string{"container"}, Version: "test", Clock: r.clock, Registerer: r.stats,
 		Sweep: 50 * time.Millisecond, CapacityEvery: 50 * time.Millisecond, Log: testLog(r.t),
 		OnOpen: func(names []types.NamespacedName) {
 			select {
@@ -190,6 +193,22 @@ func (r *rig) until(what string, ok func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// applied counts assignments by what became of them at the member.
+func (r *rig) applied(result string) (n float64) {
+	families, err := r.stats.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "skein_federation_member_assignments_total" && m.GetLabel()[0].GetValue() == result {
+				n = m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
 }
 
 type testWriter struct{ t *testing.T }

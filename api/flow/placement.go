@@ -198,3 +198,9 @@ type Ack struct {
 	Epoch     Epoch
 	Revision  uint64
 }
+
+// Nack says that a member could not apply an assignment's revision.
+type Nack struct {
+	Ack
+	Reason string // for people
+}

@@ -48,6 +48,7 @@ func runTo(r *flow.Run) *skeinv1.Run {
 		Inputs: r.Inputs, InputsUri: r.InputsURI, Spec: r.Spec,
 		DataPrefix: r.DataPrefix, RawPrefix: r.RawPrefix,
 		CreatedAt: timeTo(r.CreatedAt), Trace: r.Trace,
+		Failover: failoverTo(r.Failover), Recovery: recoveryTo(r.Recovery),
 	}
 }
 
@@ -61,6 +62,7 @@ func runFrom(r *skeinv1.Run) *flow.Run {
 		Inputs: r.GetInputs(), InputsURI: r.GetInputsUri(), Spec: r.GetSpec(),
 		DataPrefix: r.GetDataPrefix(), RawPrefix: r.GetRawPrefix(),
 		CreatedAt: timeFrom(r.GetCreatedAt()), Trace: r.GetTrace(),
+		Failover: failoverFrom(r.GetFailover()), Recovery: recoveryFrom(r.GetRecovery()),
 	}
 }
 
@@ -78,6 +80,25 @@ func AcksFrom(acks []*skeinv1.Ack) []flow.Ack {
 	out := make([]flow.Ack, 0, len(acks))
 	for _, a := range acks {
 		out = append(out, flow.Ack{Execution: ExecutionFrom(a.GetExecution()), Epoch: EpochFrom(a.GetEpoch()), Revision: a.GetRevision()})
+	}
+	return out
+}
+
+// NacksTo writes nacks.
+func NacksTo(nacks []flow.Nack) []*skeinv1.Nack {
+	out := make([]*skeinv1.Nack, 0, len(nacks))
+	for _, n := range nacks {
+		out = append(out, &skeinv1.Nack{Execution: ExecutionTo(n.Execution), Epoch: EpochTo(n.Epoch), Revision: n.Revision, Reason: n.Reason})
+	}
+	return out
+}
+
+// NacksFrom reads nacks.
+func NacksFrom(nacks []*skeinv1.Nack) []flow.Nack {
+	out := make([]flow.Nack, 0, len(nacks))
+	for _, n := range nacks {
+		a := flow.Ack{Execution: ExecutionFrom(n.GetExecution()), Epoch: EpochFrom(n.GetEpoch()), Revision: n.GetRevision()}
+		out = append(out, flow.Nack{Ack: a, Reason: n.GetReason()})
 	}
 	return out
 }

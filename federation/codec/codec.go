@@ -71,6 +71,7 @@ func ReportTo(r flow.ClusterReport) *skeinv1.ClusterReport {
 	return &skeinv1.ClusterReport{
 		Capacity: resourcesTo(r.Capacity), LargestNode: resourcesTo(r.LargestNode),
 		TaskTypes: r.TaskTypes, Version: r.Version,
+		Architectures: r.Architectures, Accelerators: r.Accelerators, Store: r.Store,
 	}
 }
 
@@ -79,6 +80,7 @@ func ReportFrom(r *skeinv1.ClusterReport) flow.ClusterReport {
 	return flow.ClusterReport{
 		Capacity: resourcesFrom(r.GetCapacity()), LargestNode: resourcesFrom(r.GetLargestNode()),
 		TaskTypes: r.GetTaskTypes(), Version: r.GetVersion(),
+		Architectures: r.GetArchitectures(), Accelerators: r.GetAccelerators(), Store: r.GetStore(),
 	}
 }
 

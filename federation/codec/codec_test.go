@@ -53,6 +53,16 @@ var (
 	execution = rapid.Custom(func(t *rapid.T) flow.ExecutionID {
 		return flow.ExecutionID{Project: word.Draw(t, "p"), Domain: word.Draw(t, "d"), Name: word.Draw(t, "n")}
 	})
+	recovery = rapid.Custom(func(t *rapid.T) (r flow.Recovery) {
+		for range rapid.IntRange(0, 2).Draw(t, "nodes") {
+			r.Nodes = append(r.Nodes, flow.RecoveredNode{
+				Node: word.Draw(t, "node"), Parent: word.Draw(t, "parent"), Phase: flow.NodePhase(rapid.Int32Range(0, 10).Draw(t, "phase")),
+				OutputURI: word.Draw(t, "out"), Error: bytes.Draw(t, "error"), NextAttempt: rapid.Uint32().Draw(t, "next"), Charged: rapid.Uint32().Draw(t, "charged"),
+				Checkpoint: word.Draw(t, "checkpoint"), StartedAt: moment.Draw(t, "started"),
+			})
+		}
+		return r
+	})
 	epoch = rapid.Custom(func(t *rapid.T) flow.Epoch {
 		return flow.Epoch{Era: rapid.Uint64().Draw(t, "era"), N: rapid.Uint64().Draw(t, "n")}
 	})
@@ -72,6 +82,8 @@ func TestAssignmentsGoOverTheWire(t *testing.T) {
 				ClosureURI: word.Draw(t, "uri"), ClosureDigest: bytes.Draw(t, "digest"), Inputs: bytes.Draw(t, "inputs"),
 				InputsURI: word.Draw(t, "inputsURI"), Spec: bytes.Draw(t, "spec"), DataPrefix: word.Draw(t, "data"),
 				RawPrefix: word.Draw(t, "raw"), CreatedAt: moment.Draw(t, "created"), Trace: word.Draw(t, "trace"),
+				Failover: flow.Failover{Mode: rapid.SampledFrom([]flow.FailoverMode{"", flow.FailoverResume, flow.FailoverNever}).Draw(t, "mode"), Strict: rapid.Bool().Draw(t, "strict")},
+				Recovery: recovery.Draw(t, "recovery"),
 			}
 		}
 		m := over(t, codec.AssignmentTo(a, 9))
@@ -107,10 +119,13 @@ func TestTheRestGoesOverTheWire(t *testing.T) {
 		same(t, held, codec.HeldFrom(over(t, &skeinv1.Inventory{Held: codec.HeldTo(held)}).GetHeld()))
 		acks := []flow.Ack{{Execution: held[0].Execution, Epoch: held[0].Epoch, Revision: held[0].Revision}}
 		same(t, acks, codec.AcksFrom(over(t, &skeinv1.AckBatch{Acks: codec.AcksTo(acks)}).GetAcks()))
+		nacks := []flow.Nack{{Ack: acks[0], Reason: word.Draw(t, "reason")}}
+		same(t, nacks, codec.NacksFrom(over(t, &skeinv1.AckBatch{Nacks: codec.NacksTo(nacks)}).GetNacks()))
 		order := rapid.SampledFrom([]flow.Order{flow.OrderKeep, flow.OrderStop, flow.OrderReport}).Draw(t, "order")
 		v := flow.Verdicts{OwnershipRevision: n.Draw(t, "o"), List: []flow.Verdict{{Execution: held[0].Execution, Epoch: held[0].Epoch, Order: order, Acked: n.Draw(t, "a")}}}
 		same(t, v, codec.VerdictsFrom(over(t, &skeinv1.Verdicts{OwnershipRevision: v.OwnershipRevision, List: codec.VerdictsTo(v.List)})))
-		r := flow.ClusterReport{Capacity: flow.Resources{MilliCPU: 1, Memory: 2, GPUs: 3, Pods: 4}, LargestNode: flow.Resources{Pods: rapid.Int64().Draw(t, "pods")}, TaskTypes: []string{"a"}, Version: word.Draw(t, "v")}
+		r := flow.ClusterReport{Capacity: flow.Resources{MilliCPU: 1, Memory: 2, GPUs: 3, Pods: 4}, LargestNode: flow.Resources{Pods: rapid.Int64().Draw(t, "pods")}, TaskTypes: []string{"a"}, Version: word.Draw(t, "v"),
+			Architectures: []string{"amd64"}, Accelerators: []string{word.Draw(t, "gpu")}, Store: word.Draw(t, "store")}
 		same(t, r, codec.ReportFrom(over(t, codec.ReportTo(r))))
 	})
 }

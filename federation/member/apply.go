@@ -17,6 +17,7 @@ import (
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/federation/session"
 )
 
 var tracer = otel.Tracer("github.com/skein-project/skein/federation/member")
@@ -62,6 +63,9 @@ func (m *Member) applyOne(ctx context.Context, l *link, a flow.Assignment) {
 	case done:
 		m.metrics.applied.WithLabelValues("ok").Inc()
 		m.ack(l, flow.Ack{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision})
+		if a.Desired == flow.DesiredGone {
+			m.step(session.Finished{Execution: a.Execution, Epoch: a.Epoch})
+		}
 	default:
 		m.metrics.applied.WithLabelValues("draining").Inc()
 		m.drain(l, a)
@@ -103,37 +107,54 @@ func (m *Member) place(ctx context.Context, a flow.Assignment) error {
 		return fault.E(fault.Conflict, "FlyteWorkflow %s is of execution %s, epoch %s", have.Name, executionOf(&have), epochOf(&have))
 	}
 	m.reporter.touch(a.Execution, a.Epoch)
+	if leaving(&have) && a.Desired == flow.DesiredAbort && have.Spec.Revision < int64(a.Revision) {
+		// A user's abort has overtaken the move: now the abort is to be told.
+		m.reporter.again(place{a.Execution, a.Epoch}, a.Revision)
+		return m.want(ctx, &have, fw.Spec.Desired, a.Cause, int64(a.Revision))
+	}
 	if ended(&have) || have.Spec.Revision >= int64(a.Revision) && have.Spec.Desired == fw.Spec.Desired {
 		return nil // a finished one is never run again: it is acked and reported
 	}
 	return m.want(ctx, &have, fw.Spec.Desired, a.Cause, int64(a.Revision))
 }
 
-// release ends what is placed elsewhere now; done when nothing of it is left
-// running.
+// release ends what is to leave this cluster. It is done when nothing of it is
+// left running, and the control plane has had all that it came to by itself: an
+// end that was reached before the move is not lost by it.
 func (m *Member) release(ctx context.Context, a flow.Assignment) (done bool, err error) {
-	done = true
-	var found []v1alpha1.FlyteWorkflow
 	var list v1alpha1.FlyteWorkflowList
 	err = m.o.Reader.List(ctx, &list, client.InNamespace(a.Execution.Namespace()),
 		client.MatchingLabels{v1alpha1.LabelExecution: label(a.Execution.Name)})
 	if err != nil {
 		return false, err
 	}
-	for _, fw := range list.Items {
-		if executionOf(&fw) == a.Execution && !a.Epoch.Less(epochOf(&fw)) && !ended(&fw) {
-			found = append(found, fw)
+	done = true
+	for i := range list.Items {
+		fw := &list.Items[i]
+		if executionOf(fw) != a.Execution || a.Epoch.Less(epochOf(fw)) {
+			continue
 		}
-	}
-	for i := range found {
-		done = false
-		if found[i].Spec.Desired != v1alpha1.DesiredAbort {
-			if err := m.want(ctx, &found[i], v1alpha1.DesiredAbort, movedAway, int64(a.Revision)); err != nil {
-				return false, client.IgnoreNotFound(err)
+		if ended(fw) {
+			if epochOf(fw) == a.Epoch && fw.Annotations[v1alpha1.AnnotationAcked] == "" {
+				done = false
+				m.reporter.touch(a.Execution, a.Epoch)
 			}
+			continue
+		}
+		done = false
+		if fw.Spec.Desired == v1alpha1.DesiredAbort {
+			continue
+		}
+		if err := m.want(ctx, fw, v1alpha1.DesiredAbort, movedAway, int64(a.Revision)); client.IgnoreNotFound(err) != nil {
+			return false, err
 		}
 	}
 	return done, nil
+}
+
+// leaving reports whether a FlyteWorkflow was aborted by a planned move.
+func leaving(fw *v1alpha1.FlyteWorkflow) bool {
+	return fw.Spec.Desired == v1alpha1.DesiredAbort && fw.Spec.Cause == movedAway
 }
 
 // want patches what is wanted of a FlyteWorkflow. Only this process writes

@@ -1,7 +1,12 @@
 package member
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -34,11 +39,13 @@ func (m *Member) look(ctx context.Context) (changed bool) {
 		m.log.Warn("nodes were not listed", "error", err)
 		return false
 	}
-	sum, largest := Capacity(nodes.Items)
+	now := flow.ClusterReport{TaskTypes: m.o.TaskTypes, Version: m.o.Version, Store: m.o.Store}
+	now.Capacity, now.LargestNode = Capacity(nodes.Items)
+	now.Architectures, now.Accelerators = Kinds(nodes.Items)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	changed = m.seen.Capacity != sum || m.seen.LargestNode != largest
-	m.seen = flow.ClusterReport{Capacity: sum, LargestNode: largest, TaskTypes: m.o.TaskTypes, Version: m.o.Version}
+	changed = !reflect.DeepEqual(m.seen, now)
+	m.seen = now
 	return changed
 }
 
@@ -46,7 +53,7 @@ func (m *Member) look(ctx context.Context) (changed bool) {
 // largest pod can have on one of them, field by field. It is pure.
 func Capacity(nodes []corev1.Node) (sum, largest flow.Resources) {
 	for _, n := range nodes {
-		if n.Spec.Unschedulable || !ready(n) {
+		if !usable(n) {
 			continue
 		}
 		a := n.Status.Allocatable
@@ -56,6 +63,47 @@ func Capacity(nodes []corev1.Node) (sum, largest flow.Resources) {
 	}
 	return sum, largest
 }
+
+// productLabels are where vendors and clouds say which accelerator a node has.
+var productLabels = []string{
+	"nvidia.com/gpu.product", "amd.com/gpu.product-name", "gpu.intel.com/product",
+	"cloud.google.com/gke-accelerator", "cloud.google.com/gke-tpu-accelerator",
+	"k8s.amazonaws.com/accelerator", "karpenter.k8s.aws/instance-gpu-name", "kubernetes.azure.com/accelerator",
+}
+
+// maxKinds bounds what is reported of each.
+const maxKinds = 64
+
+// Kinds is which architectures and accelerators the ready, schedulable nodes
+// have, each once and sorted. An accelerator is named in lower case, by the
+// value of a label that vendors or clouds set, and by its extended resource
+// (like nvidia.com/gpu) as well. It is pure.
+func Kinds(nodes []corev1.Node) (architectures, accelerators []string) {
+	arch, acc := map[string]bool{}, map[string]bool{}
+	for _, n := range nodes {
+		if !usable(n) {
+			continue
+		}
+		arch[cmp.Or(n.Labels[corev1.LabelArchStable], n.Status.NodeInfo.Architecture)] = true
+		for _, l := range productLabels {
+			acc[strings.ToLower(n.Labels[l])] = true
+		}
+		for name, q := range n.Status.Allocatable {
+			if domain, _, ok := strings.Cut(string(name), "/"); ok && domain != "kubernetes.io" && !q.IsZero() {
+				acc[string(name)] = true
+			}
+		}
+	}
+	return sorted(arch), sorted(acc)
+}
+
+func sorted(set map[string]bool) []string {
+	delete(set, "")
+	list := slices.Sorted(maps.Keys(set))
+	return list[:min(len(list), maxKinds)]
+}
+
+func usable(n corev1.Node) bool { return !n.Spec.Unschedulable && ready(n) }
 
 func ready(n corev1.Node) bool {
 	for _, c := range n.Status.Conditions {

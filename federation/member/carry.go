@@ -13,6 +13,13 @@ const part = 1000
 
 // carry hands one output of the machine on; m.mu is held, nothing blocks.
 func (m *Member) carry(o session.MemberOutput) {
+	if _, ok := o.(session.Opened); ok {
+		select {
+		case m.opened <- struct{}{}:
+		default:
+		}
+		return
+	}
 	l := m.link
 	if l == nil {
 		return
@@ -37,11 +44,6 @@ func (m *Member) carry(o session.MemberOutput) {
 		}
 	case session.Ignore:
 		m.metrics.ignored.WithLabelValues(o.Reason).Inc()
-	case session.Opened:
-		select {
-		case m.opened <- struct{}{}:
-		default:
-		}
 	case session.End:
 		l.end(fault.E(fault.Unavailable, "%s", o.Reason))
 	}

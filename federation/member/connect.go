@@ -200,6 +200,7 @@ func (m *Member) take(l *link, msg *skeinv1.ConnectResponse) {
 		m.step(session.Assigned{Generation: msg.Assignment.GetGeneration(), Assignment: a})
 	case *skeinv1.ConnectResponse_Lease:
 		m.step(session.Granted{Lease: codec.LeaseFrom(msg.Lease, l.sender)})
+		m.remember()
 	case *skeinv1.ConnectResponse_Heartbeat:
 		m.step(session.Answered{Generation: msg.Heartbeat.GetGeneration()})
 	case *skeinv1.ConnectResponse_EventAck:
@@ -221,7 +222,7 @@ func (m *Member) welcome(l *link, w *skeinv1.Welcome) {
 	}
 	m.log.Info("welcomed", "hub", w.GetHub(), "generation", w.GetGeneration(), "cluster", l.sender.Cluster)
 	m.step(session.Welcomed{
-		Session:   flow.Session{Sender: l.sender, Era: w.GetEra(), OwnershipRevision: w.GetOwnershipRevision()},
+		Session:   flow.Session{Sender: l.sender, Era: w.GetEra(), OwnershipRevision: w.GetOwnershipRevision(), Rebuild: w.GetRebuild()},
 		Heartbeat: w.GetHeartbeat().AsDuration(), Lease: w.GetLease().AsDuration(),
 	})
 }

@@ -16,13 +16,15 @@ import (
 // events: the workflow's running, then nodes by sequence with parents before
 // their children and each with its attempts, and the workflow's end last.
 // Phases are coalesced, within one attempt only; an event carries the times of
-// those that were left out. It is pure.
+// those that were left out. Of what leaves this cluster by a planned move, what
+// its work came to is told, and not that the move aborted the rest: that is the
+// control plane's to say, once it has our ack. It is pure.
 func Events(fw *v1alpha1.FlyteWorkflow, acked uint64) ([]flow.Event, error) {
 	nodes, err := v1alpha1.Nodes(&fw.Status)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "FlyteWorkflow %s", fw.Name)
 	}
-	b := &builder{fw: fw, acked: int64(acked), nodes: nodes, done: map[string]bool{}}
+	b := &builder{fw: fw, acked: int64(acked), nodes: nodes, done: map[string]bool{}, leaving: leaving(fw)}
 	phase := phaseOf(fw)
 	told := fw.Status.PhaseSequence > b.acked
 	if told && !phase.Terminal() && phase > flow.ExecutionQueued && phase != flow.ExecutionAborting {
@@ -51,6 +53,8 @@ type builder struct {
 	done   map[string]bool
 	events []flow.Event
 	err    error
+
+	leaving bool // aborts are not told
 }
 
 func (b *builder) event(kind flow.EventKind, sequence int64) flow.Event {
@@ -61,6 +65,9 @@ func (b *builder) event(kind flow.EventKind, sequence int64) flow.Event {
 }
 
 func (b *builder) workflow(phase flow.ExecutionPhase, at *metav1.MicroTime) {
+	if b.leaving && phase == flow.ExecutionAborted {
+		return
+	}
 	e := b.event(flow.EventWorkflow, b.fw.Status.PhaseSequence)
 	e.Phase, e.OccurredAt = int32(phase), b.when(at, b.fw.Status.EndedAt, b.fw.Status.StartedAt)
 	_, e.StartedAt, e.EndedAt = at3(nil, b.fw.Status.StartedAt, b.fw.Status.EndedAt)
@@ -82,8 +89,11 @@ func (b *builder) node(id string, depth int) {
 	if n.Parent != "" {
 		b.node(n.Parent, depth+1)
 	}
-	if n.Sequence > b.acked {
-		phase := flow.NodePhase(n.Phase)
+	phase := flow.NodePhase(n.Phase)
+	if b.leaving && phase == flow.NodeAborted && n.StartedAt != nil {
+		phase = flow.NodeRunning // as it was before: what is told below it hangs on it
+	}
+	if n.Sequence > b.acked && !(b.leaving && phase == flow.NodeAborted) {
 		b.nodeEvent(id, n, phase, pick(phase.Terminal(), phase != flow.NodeQueued, n.EndedAt, n.StartedAt, n.QueuedAt))
 	}
 	for i := range n.Attempts {
@@ -103,7 +113,7 @@ func (b *builder) nodeEvent(id string, n v1alpha1.NodeStatus, phase flow.NodePha
 func (b *builder) attempt(id string, n v1alpha1.NodeStatus, i uint32) {
 	a := n.Attempts[i]
 	phase := flow.TaskPhase(a.Phase)
-	if a.Sequence <= b.acked || phase == flow.TaskUndefined {
+	if a.Sequence <= b.acked || phase == flow.TaskUndefined || b.leaving && phase == flow.TaskAborted {
 		return
 	}
 	if phase == flow.TaskRetryableFailed {

@@ -22,18 +22,25 @@ func (m *Member) lists(ctx context.Context, l *link) error {
 		return ctx.Err()
 	case <-l.list:
 	}
+	if err := m.raise(ctx, l.sender.Incarnation); err != nil {
+		return err
+	}
 	var held []flow.Held
+	pinned := map[flow.ExecutionID]flow.Epoch{}
 	err := m.each(ctx, func(fw *v1alpha1.FlyteWorkflow) error {
 		held = append(held, flow.Held{
 			Execution: executionOf(fw), Epoch: epochOf(fw),
 			Revision: uint64(fw.Spec.Revision), Sequence: uint64(fw.Status.Sequence), Terminal: ended(fw),
 		})
+		if goesOn(fw) {
+			pinned[executionOf(fw)] = epochOf(fw)
+		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	m.step(session.Listed{Held: held})
+	m.step(session.Listed{Held: held, Pinned: pinned})
 	return nil
 }
 

@@ -32,6 +32,7 @@ type Member struct {
 	state    session.Member
 	link     *link // of the session under way
 	draining map[flow.ExecutionID]flow.Assignment
+	noted    time.Duration      // the lease's end that was written down
 	seen     flow.ClusterReport // newest
 }
 
@@ -51,6 +52,7 @@ func New(o Options) (*Member, error) {
 		draining: map[flow.ExecutionID]flow.Assignment{},
 	}
 	m.reporter = newReporter(m)
+	m.step(session.Recalled{Lease: m.lastLease()})
 	return m, nil
 }
 
@@ -60,6 +62,7 @@ func (m *Member) Run(ctx context.Context) error {
 		return err
 	}
 	m.look(ctx)
+	m.recall(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, f := range []func(context.Context){m.dial, m.ticks, m.renewals, m.openings, m.capacities, m.sweeps} {
 		g.Go(func() error {

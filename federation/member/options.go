@@ -37,6 +37,9 @@ type Options struct {
 
 	TaskTypes []string
 	Version   string
+	// Store names the object store that tasks write to: clusters that name the
+	// same one share it. Empty: none is shared.
+	Store string
 	// OnOpen is told which FlyteWorkflows may (again) start work.
 	OnOpen func([]types.NamespacedName)
 

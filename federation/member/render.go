@@ -7,11 +7,13 @@ import (
 	"strings"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/core"
 )
 
 // MaxInline bounds a gzipped closure inside a FlyteWorkflow, if the object
@@ -49,6 +51,8 @@ func Render(a flow.Assignment) *v1alpha1.FlyteWorkflow {
 				v1alpha1.LabelEra:       strconv.FormatUint(a.Epoch.Era, 10),
 				v1alpha1.LabelEpoch:     strconv.FormatUint(a.Epoch.N, 10),
 				v1alpha1.LabelManaged:   "true",
+
+				v1alpha1.LabelIncarnation: strconv.FormatUint(a.Incarnation, 10),
 			},
 		},
 		Spec: v1alpha1.FlyteWorkflowSpec{
@@ -66,6 +70,8 @@ func Render(a flow.Assignment) *v1alpha1.FlyteWorkflow {
 			DataPrefix:    run.DataPrefix, RawPrefix: run.RawPrefix,
 			CreatedAt:   metav1.NewMicroTime(run.CreatedAt.UTC()),
 			Traceparent: run.Trace,
+			Pinned:      run.Failover.Pinned(), Strict: run.Failover.Strict,
+			Recovery: recovery(run.Recovery),
 		},
 	}
 	if a.Desired != flow.DesiredRun {
@@ -78,6 +84,29 @@ func Render(a flow.Assignment) *v1alpha1.FlyteWorkflow {
 		}
 	}
 	return fw
+}
+
+func recovery(r flow.Recovery) *v1alpha1.Recovery {
+	if len(r.Nodes) == 0 {
+		return nil
+	}
+	out := &v1alpha1.Recovery{Nodes: make([]v1alpha1.RecoveredNode, 0, len(r.Nodes))}
+	for _, n := range r.Nodes {
+		node := v1alpha1.RecoveredNode{
+			Node: n.Node, Parent: n.Parent, Phase: int32(n.Phase), OutputURI: n.OutputURI,
+			NextAttempt: int32(n.NextAttempt), Charged: int32(n.Charged), Checkpoint: n.Checkpoint,
+		}
+		if !n.StartedAt.IsZero() {
+			at := metav1.NewMicroTime(n.StartedAt.UTC())
+			node.StartedAt = &at
+		}
+		var failed core.ExecutionError
+		if len(n.Error) > 0 && proto.Unmarshal(n.Error, &failed) == nil {
+			node.Error = &v1alpha1.Error{Code: failed.GetCode(), Message: failed.GetMessage(), URI: failed.GetErrorUri(), Kind: failed.GetKind().String()}
+		}
+		out.Nodes = append(out.Nodes, node)
+	}
+	return out
 }
 
 // pack gzips; the same bytes always give the same result.

@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"sigs.k8s.io/yaml"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/core"
 	"github.com/skein-project/skein/federation/member"
 )
 
@@ -40,7 +42,14 @@ func TestRender(t *testing.T) {
 	era.Epoch.Era = 2
 	bare := assignment()
 	bare.Desired, bare.Run = flow.DesiredAbort, nil
-	for name, a := range map[string]flow.Assignment{"run": assignment(), "abort": abort, "reference": reference, "era2": era, "bare": bare} {
+	moved := assignment()
+	moved.Run.Failover = flow.Failover{Mode: flow.FailoverNever, Strict: true}
+	moved.Run.Recovery.Nodes = []flow.RecoveredNode{
+		{Node: "n0", Phase: flow.NodeSucceeded, OutputURI: "s3://b/abc/n0", NextAttempt: 1},
+		{Node: "n1", Parent: "n0", NextAttempt: 3, Charged: 1, Checkpoint: "s3://b/check", StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)},
+		{Node: "n2", Phase: flow.NodeFailed, Error: failed(t)},
+	}
+	for name, a := range map[string]flow.Assignment{"moved": moved, "run": assignment(), "abort": abort, "reference": reference, "era2": era, "bare": bare} {
 		t.Run(name, func(t *testing.T) {
 			got, err := yaml.Marshal(member.Render(a))
 			if err != nil {
@@ -61,6 +70,14 @@ func TestRender(t *testing.T) {
 			}
 		})
 	}
+}
+
+func failed(t *testing.T) []byte {
+	b, err := proto.Marshal(&core.ExecutionError{Code: "E", Message: "it broke", ErrorUri: "s3://b/err", Kind: core.ExecutionError_SYSTEM})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func TestAClosureIsInlineIfItIsSmall(t *testing.T) {

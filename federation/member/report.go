@@ -21,6 +21,9 @@ func (r *reporter) mark(ctx context.Context) {
 	r.marks = nil
 	r.mu.Unlock()
 	for _, c := range marks {
+		if r.overtaken(c) {
+			continue
+		}
 		name := Name(c.place.id, c.place.epoch)
 		fw := &metav1.PartialObjectMetadata{} // nothing of the answer is read, least of all the whole object
 		fw.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FlyteWorkflow"))
@@ -30,11 +33,22 @@ func (r *reporter) mark(ctx context.Context) {
 			r.m.log.Warn("a tombstone was not marked", "execution", c.place.id.String(), "error", err)
 			continue
 		}
+		if r.overtaken(c) {
+			continue
+		}
 		r.mu.Lock()
 		delete(r.accounts, c.place)
 		r.mu.Unlock()
 		r.m.step(session.Finished{Execution: c.place.id, Epoch: c.place.epoch})
 	}
+}
+
+// overtaken reports whether all of a tombstone is to be told again.
+func (r *reporter) overtaken(c parcel) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.accounts[c.place]
+	return a != nil && a.wants > c.revision
 }
 
 // watch makes changes of FlyteWorkflows known to the reporter.

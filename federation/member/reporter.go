@@ -31,6 +31,7 @@ type place struct {
 type parcel struct {
 	place    place
 	sequence uint64
+	revision uint64 // of the spec that was read
 	events   []flow.Event
 	bytes    int // of all events
 	terminal bool
@@ -43,6 +44,7 @@ type account struct {
 	unsure  bool   // claimed was not looked at
 	flying  bool   // a parcel of it is under way
 	dirty   bool   // it changed meanwhile
+	wants   uint64 // revision of the spec that has to be read, or a newer one
 }
 
 // batch is what was sent and not acked.
@@ -99,6 +101,21 @@ func (r *reporter) poke() {
 	case r.wake <- struct{}{}:
 	default:
 	}
+}
+
+// again makes all of a placement be told once more, as of a revision of its
+// spec: with it, something is to be told that was not before.
+func (r *reporter) again(p place, revision uint64) {
+	r.mu.Lock()
+	a := r.accounts[p]
+	if a == nil {
+		a = &account{}
+		r.accounts[p] = a
+	}
+	a.acked, a.unsure, a.wants = 0, false, revision
+	r.dirty[p] = true
+	r.mu.Unlock()
+	r.poke()
 }
 
 // run sends for one session.
@@ -187,6 +204,9 @@ func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
 		a = &account{}
 		r.accounts[p] = a
 	}
+	if uint64(fw.Spec.Revision) < a.wants {
+		return // the cache is behind; it tells when it is not
+	}
 	if a.unsure {
 		a.unsure = false
 		if all, err := Events(fw, 0); err == nil && fits(all) {
@@ -196,7 +216,7 @@ func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
 	unmarked := ended(fw) && fw.Annotations[v1alpha1.AnnotationAcked] == ""
 	if uint64(fw.Status.Sequence) <= a.acked {
 		if unmarked { // it was acked, and the mark failed or was never made
-			r.marks = append(r.marks, parcel{place: p, sequence: a.acked})
+			r.marks = append(r.marks, parcel{place: p, sequence: a.acked, revision: uint64(fw.Spec.Revision)})
 		}
 		return
 	}
@@ -205,9 +225,15 @@ func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
 		r.m.log.Error("a FlyteWorkflow's status cannot be reported", "execution", p.id.String(), "error", err)
 		return
 	}
-	c := parcel{place: p, sequence: uint64(fw.Status.Sequence), events: events, bytes: size(events...), terminal: unmarked}
+	c := parcel{
+		place: p, sequence: uint64(fw.Status.Sequence), revision: uint64(fw.Spec.Revision),
+		events: events, bytes: size(events...), terminal: unmarked,
+	}
 	if len(events) == 0 {
 		a.acked = c.sequence
+		if unmarked {
+			r.marks = append(r.marks, c)
+		}
 		return
 	}
 	a.flying = true
@@ -278,12 +304,17 @@ func (r *reporter) acked(ack *skeinv1.EventAck) {
 		if a == nil {
 			continue
 		}
-		a.acked, a.flying = c.sequence, false
+		a.flying = false
+		if c.revision < a.wants {
+			a.dirty = true // what went was not all of it
+		} else {
+			a.acked = c.sequence
+		}
 		if a.dirty {
 			a.dirty = false
 			r.dirty[c.place] = true
 		}
-		if c.terminal {
+		if c.terminal && c.revision >= a.wants {
 			r.marks = append(r.marks, c)
 		}
 	}

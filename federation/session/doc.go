@@ -6,7 +6,8 @@
 // It is not the transport and writes nothing; federation/member and
 // federation/hub feed it and carry its outputs out. Invariant: MayStart is true
 // only while a lease lives that was granted in a session which, by a verdict or
-// by an assignment after its verdicts, confirmed that (execution, epoch).
+// by an assignment after its verdicts, confirmed that (execution, epoch); or if
+// that execution is pinned and was covered so once.
 //
 //	         member                                     hub
 //	           │                                         │
@@ -31,6 +32,23 @@
 // still covers may go on until that lease ends; a new session owns nothing
 // until its verdicts, and covers nothing new until its first grant.
 //
+// What a lapse means depends on the execution (its failover policy):
+//
+//   - Movable work starts nothing more. What runs may finish.
+//   - Strict work that runs must have ended when the lease ends: MustStop tells
+//     when that is. A process that was just started goes by the end of its
+//     predecessor's lease, until a session says something newer.
+//   - Pinned work goes on. It is pinned from the first grant that covered it, and
+//     stays so over lapses, new sessions, wall-clock steps and raised ownership
+//     revisions, until verdicts that do not keep it, an abort, a release, another
+//     epoch, or its end. After a restart, and before the first stream is dialled,
+//     what is found to be pinned, begun, and wanted by its object is pinned too:
+//     nobody places it elsewhere while this cluster stands, and if it does not
+//     stand any more, the first Welcome raises the Fence and its verdicts stop it.
+//
+// What is to leave by a planned move is still this cluster's until its release
+// was acked: it starts nothing, and what it came to is reported (Reports).
+//
 // Duties of callers:
 //
 //  1. A State is used once: Step hands its contents on to the State it returns.
@@ -39,5 +57,7 @@
 //     every write of the old session has ended.
 //  3. Clock.Boot is CLOCK_BOOTTIME, which goes on while a machine sleeps.
 //  4. A lease request is stamped before it is handed to the transport.
-//  5. The hub commits before it tells: leases, event acks and verdicts.
+//  5. Recalled is told before the first stream is dialled, and never later.
+//  6. The Fence is raised after Welcomed and before anything else is written.
+//  7. The hub commits before it tells: leases, event acks and verdicts.
 package session

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
 )
 
 // Stage is how far a session has come.
@@ -28,10 +29,14 @@ func (s Stage) String() string {
 // Silence is how long a hub may say nothing before the member dials elsewhere.
 const Silence = 3 * time.Second
 
+// PinnedAct bounds one act of pinned work that no lease bounds.
+const PinnedAct = 30 * time.Second
+
 // A confirmed (execution, epoch) is this member's by the word of this session.
 type confirmed struct {
-	epoch flow.Epoch
-	start bool // its work may be started, given a lease
+	epoch  flow.Epoch
+	start  bool // its work may be started, given a lease
+	pinned bool // once started, it goes on without one
 }
 
 // Member is the state of the cluster's end across sessions. The zero value is
@@ -49,11 +54,16 @@ type Member struct {
 	lastAsk  time.Duration
 	granted  bool // in this session
 	lease    lease
+	pins     map[flow.ExecutionID]flow.Epoch // pinned work that goes on without a lease
+	dialled  bool                            // in this process
+	earlier  time.Duration                   // end of the lease of this process's predecessor, on the boot clock
 	own      map[flow.ExecutionID]confirmed  // by this session
 	highest  map[flow.ExecutionID]uint64     // revision of each row, by this session
 	epochs   map[flow.ExecutionID]flow.Epoch // highest ever known
+	pinned   map[flow.ExecutionID]flow.Epoch // of the inventory under way
 	verdicts []flow.Verdict                  // parts so far
 	era      uint64                          // highest ever seen
+	life     uint64                          // of the cluster: its highest incarnation ever seen
 }
 
 // Stage is how far the session has come.
@@ -65,26 +75,67 @@ func (m Member) Session() flow.Session { return m.session }
 // Era is the highest era ever seen.
 func (m Member) Era() uint64 { return m.era }
 
+// Incarnation is the cluster's highest ever seen; zero before the first Welcome.
+func (m Member) Incarnation() uint64 { return m.life }
+
 // MayStart reports whether work of (execution, epoch) may be started now, for
-// how long at most, and if not why not.
+// how long at most, and if not why not. Pinned work that was covered once needs
+// no lease: what it is told bounds one act, and is told anew at the next.
 func (m Member) MayStart(now Clock, id flow.ExecutionID, epoch flow.Epoch) (left time.Duration, why string) {
+	left, why = m.underLease(now, id, epoch)
+	if e, ok := m.pins[id]; ok && e == epoch {
+		return max(left, PinnedAct), ""
+	}
+	return left, why
+}
+
+func (m Member) underLease(now Clock, id flow.ExecutionID, epoch flow.Epoch) (left time.Duration, why string) {
 	if stepped(m.last, now) {
 		return 0, "the wall clock was set"
 	}
-	if !m.lease.live(now.Boot) {
+	if !m.lease.live(now.lease()) {
 		return 0, "no live lease"
 	}
-	if e, ok := m.lease.covered[id]; !ok || e != epoch {
+	e, ok := m.lease.covered[id]
+	if mutant.On("fence-by-name-only") {
+		e = epoch
+	}
+	if !ok || e != epoch {
 		return 0, "not confirmed as this cluster's"
 	}
-	return m.lease.until - now.Boot, ""
+	return m.lease.until - now.lease(), ""
 }
+
+// MustStop reports in what time strict work of (execution, epoch) that runs must
+// have ended, its grace included: at the end of the lease that covers it, which
+// each grant moves on. Not above zero: it must not run any more. Not bounded: it
+// is pinned, and no successor of it will ever run elsewhere.
+func (m Member) MustStop(now Clock, id flow.ExecutionID, epoch flow.Epoch) (left time.Duration, bounded bool) {
+	if e, ok := m.pins[id]; ok && e == epoch {
+		return 0, false
+	}
+	if stepped(m.last, now) {
+		return 0, true
+	}
+	if e, ok := m.lease.covered[id]; ok && e == epoch {
+		return m.lease.until - now.lease(), true
+	}
+	// Not covered in this process: at most by the lease of its predecessor, unless
+	// this control plane has said since that it is not ours.
+	if c, ok := m.own[id]; m.stage == Live && (!ok || c.epoch != epoch || !c.start) {
+		return 0, true
+	}
+	return m.earlier - now.lease(), true
+}
+
+// LeaseEnd is the end of the lease on the boot clock; zero: there is none.
+func (m Member) LeaseEnd() time.Duration { return m.lease.until }
 
 // Reports reports whether events of (execution, epoch) are to be sent in this
 // session.
 func (m Member) Reports(id flow.ExecutionID, epoch flow.Epoch) bool {
 	c, ok := m.own[id]
-	return m.stage == Live && ok && c.epoch == epoch
+	return m.stage == Live && ok && (c.epoch == epoch || mutant.On("fence-by-name-only"))
 }
 
 // Judged reports whether the control plane has had its say in this session on
@@ -109,12 +160,12 @@ func (m Member) Step(now Clock, in MemberInput) (Member, []MemberOutput) {
 	m.last = now
 	var out []MemberOutput
 	if jumped {
-		m.lease = lease{}
+		m.lease, m.earlier = lease{}, 0
 		if m.stage != Idle {
 			m, out = m.end("the wall clock was set")
 		}
 	}
-	n, more := in.member(m, now.Boot)
+	n, more := in.member(m, now.lease())
 	return n, append(out, more...)
 }
 
@@ -125,7 +176,7 @@ func (m Member) end(format string, args ...any) (Member, []MemberOutput) {
 	}
 	out := []MemberOutput{End{Reason: fmt.Sprintf(format, args...)}}
 	m.stage, m.session, m.granted = Idle, flow.Session{}, false
-	m.asked, m.own, m.highest, m.verdicts = nil, nil, nil, nil
+	m.asked, m.own, m.highest, m.verdicts, m.pinned = nil, nil, nil, nil, nil
 	return m, out
 }
 
@@ -159,7 +210,14 @@ func (m Member) renewal() time.Duration {
 }
 
 // Covered is what may be started under the lease, if it lives.
-func (m Member) Covered() map[flow.ExecutionID]flow.Epoch { return maps.Clone(m.lease.covered) }
+func (m Member) Covered() map[flow.ExecutionID]flow.Epoch {
+	covered := make(map[flow.ExecutionID]flow.Epoch, len(m.lease.covered))
+	maps.Copy(covered, m.lease.covered)
+	return covered
+}
+
+// Pins is the pinned work that may go on without a lease.
+func (m Member) Pins() map[flow.ExecutionID]flow.Epoch { return maps.Clone(m.pins) }
 
 // Owns is the epoch at which this session confirmed an execution, if it did.
 func (m Member) Owns(id flow.ExecutionID) (flow.Epoch, bool) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
 )
 
 // MemberInput is one thing that happened at the cluster's end.
@@ -25,8 +26,17 @@ type (
 		Heartbeat time.Duration
 		Lease     time.Duration
 	}
-	// Listed: the inventory was taken.
-	Listed struct{ Held []flow.Held }
+	// Recalled: what the state folder and the objects tell of this process's
+	// predecessor. It comes before the first stream is dialled, or is worth nothing.
+	Recalled struct {
+		Lease  time.Duration                   // end of its lease on the boot clock; zero: not known
+		Pinned map[flow.ExecutionID]flow.Epoch // had started, have not ended, nobody wants their abort
+	}
+	// Listed: the inventory was taken. Pinned are those of it that are.
+	Listed struct {
+		Held   []flow.Held
+		Pinned map[flow.ExecutionID]flow.Epoch
+	}
 	// Judged: a part of the verdicts.
 	Judged struct {
 		Verdicts flow.Verdicts
@@ -105,7 +115,7 @@ func (End) memberOutput()           {}
 
 func (Dialled) member(m Member, now time.Duration) (Member, []MemberOutput) {
 	m, _ = m.end("dialled anew")
-	m.stage, m.heard = Greeting, now
+	m.stage, m.heard, m.dialled = Greeting, now, true
 	return m, nil
 }
 
@@ -115,25 +125,40 @@ func (in Welcomed) member(m Member, now time.Duration) (Member, []MemberOutput) 
 	}
 	m.stage, m.session, m.heard, m.beaten = Listing, in.Session, now, now
 	m.beat, m.term = in.Heartbeat, in.Lease
-	m.era = max(m.era, in.Session.Era)
+	m.era, m.life = max(m.era, in.Session.Era), max(m.life, in.Session.Incarnation)
 	return m, []MemberOutput{List{}}
+}
+
+func (in Recalled) member(m Member, _ time.Duration) (Member, []MemberOutput) {
+	if m.dialled {
+		return m, nil
+	}
+	m.earlier = max(m.earlier, in.Lease)
+	if len(in.Pinned) == 0 {
+		return m, nil
+	}
+	m.pins = maps.Clone(in.Pinned)
+	return m, []MemberOutput{Opened{}}
 }
 
 func (in Listed) member(m Member, _ time.Duration) (Member, []MemberOutput) {
 	if m.stage != Listing {
 		return m, nil // of an older session
 	}
-	m.stage = Waiting
+	m.stage, m.pinned = Waiting, in.Pinned
 	m.epochs = nil // objects and tombstones are the memory of epochs
 	for _, h := range in.Held {
 		m.know(h.Execution, h.Epoch)
 	}
-	return m, []MemberOutput{SendInventory(in)}
+	return m, []MemberOutput{SendInventory{Held: in.Held}}
 }
 
 func (in Judged) member(m Member, now time.Duration) (Member, []MemberOutput) {
 	if m.stage != Waiting {
 		return m.end("verdicts while %s", m.stage)
+	}
+	if m.session.Rebuild {
+		return m.end("verdicts of a control plane that rebuilds its database")
 	}
 	m.heard = now
 	m.verdicts = append(m.verdicts, in.Verdicts.List...)
@@ -150,52 +175,84 @@ func (in Judged) member(m Member, now time.Duration) (Member, []MemberOutput) {
 		}
 		keep = append(keep, v)
 		if c, ok := m.own[v.Execution]; !ok || c.epoch.Less(v.Epoch) {
-			m.own[v.Execution] = confirmed{epoch: v.Epoch, start: v.Order == flow.OrderKeep}
+			e, ok := m.pinned[v.Execution]
+			m.own[v.Execution] = confirmed{epoch: v.Epoch, start: v.Order == flow.OrderKeep, pinned: ok && e == v.Epoch}
 		}
 	}
-	m.verdicts = nil
-	m.lease.covered = intersect(m.lease.covered, m.own)
+	m.verdicts, m.pinned = nil, nil
+	if !mutant.On("lease-kept-over-a-new-session") {
+		m.lease.covered = intersect(m.lease.covered, m.own)
+	}
+	m.pins = intersect(m.pins, m.own)
 	m, ask := m.ask(now)
 	return m, append([]MemberOutput{Obey{Keep: keep}}, ask...)
 }
 
 func (in Assigned) member(m Member, now time.Duration) (Member, []MemberOutput) {
 	a := in.Assignment
+	early := m.stage != Live && !mutant.On("assignment-taken-before-the-verdicts")
 	switch {
-	case m.stage != Live:
+	case early:
 		return m.end("assignment while %s", m.stage)
 	case in.Generation != m.session.Generation:
 		return m.end("assignment of generation %d in session %d", in.Generation, m.session.Generation)
-	case a.OwnershipRevision > m.session.OwnershipRevision:
+	case a.OwnershipRevision > m.session.OwnershipRevision && !mutant.On("ownership-revision-ignored"):
 		return m.end("ownership revision went from %d to %d", m.session.OwnershipRevision, a.OwnershipRevision)
 	}
 	m.heard = now
 	if why := m.refuses(a); why != "" {
 		return m, []MemberOutput{Ignore{Assignment: a, Reason: why}}
 	}
-	m.highest[a.Execution] = a.Revision
-	m.know(a.Execution, a.Epoch)
-	if a.Desired == flow.DesiredGone {
-		delete(m.own, a.Execution)
-		delete(m.lease.covered, a.Execution)
-		return m, []MemberOutput{Apply{Assignment: a}}
-	}
-	run := a.Desired == flow.DesiredRun
-	m.own[a.Execution] = confirmed{epoch: a.Epoch, start: run}
+	m.assign(a)
 	out := []MemberOutput{Apply{Assignment: a}}
-	if !run {
-		delete(m.lease.covered, a.Execution)
-	} else if m.granted {
-		m.lease.covered[a.Execution] = a.Epoch
+	if a.Desired == flow.DesiredRun && m.granted {
+		m.cover(a.Execution, m.own[a.Execution])
 		out = append(out, Opened{})
 	}
 	return m, out
 }
 
+// assign remembers an assignment and closes what it closes. What is to leave is
+// still this cluster's until its release is acked: what its work came to before
+// that is reported.
+func (m *Member) assign(a flow.Assignment) {
+	if m.own == nil {
+		m.own, m.highest = map[flow.ExecutionID]confirmed{}, map[flow.ExecutionID]uint64{}
+	}
+	run := a.Desired == flow.DesiredRun
+	if run || !mutant.On("revision-forgotten-for-a-row-without-a-cr") {
+		m.highest[a.Execution] = a.Revision
+	}
+	m.know(a.Execution, a.Epoch)
+	if e, ok := m.lease.covered[a.Execution]; ok && (!run || e != a.Epoch) {
+		delete(m.lease.covered, a.Execution)
+	}
+	if e, ok := m.pins[a.Execution]; ok && (!run || e != a.Epoch) {
+		delete(m.pins, a.Execution)
+	}
+	m.own[a.Execution] = confirmed{
+		epoch: a.Epoch, start: run, pinned: run && a.Run != nil && a.Run.Failover.Pinned(),
+	}
+}
+
+// cover lets work start that this session has confirmed and a lease covers.
+func (m *Member) cover(id flow.ExecutionID, c confirmed) {
+	if !c.start {
+		return
+	}
+	m.lease.covered[id] = c.epoch
+	if c.pinned {
+		if m.pins == nil {
+			m.pins = map[flow.ExecutionID]flow.Epoch{}
+		}
+		m.pins[id] = c.epoch
+	}
+}
+
 // refuses says why an assignment is too old to be applied.
 func (m Member) refuses(a flow.Assignment) string {
 	switch {
-	case a.OwnershipRevision < m.session.OwnershipRevision:
+	case a.OwnershipRevision < m.session.OwnershipRevision && !mutant.On("ownership-revision-ignored"):
 		return "older ownership revision"
 	case a.Revision < m.highest[a.Execution]:
 		return "older revision"
@@ -218,12 +275,15 @@ func (in Granted) member(m Member, now time.Duration) (Member, []MemberOutput) {
 	if !ok {
 		return m, nil // answered before, or never asked
 	}
-	if l.OwnershipRevision != m.session.OwnershipRevision {
+	if l.OwnershipRevision != m.session.OwnershipRevision && !mutant.On("ownership-revision-ignored") {
 		// Something was taken from us: what the old lease covers is unknown.
 		m.lease = lease{}
 		return m.end("ownership revision went from %d to %d", m.session.OwnershipRevision, l.OwnershipRevision)
 	}
 	m.asked = rest
+	if mutant.On("lease-counted-from-receipt") {
+		q.sent = now
+	}
 	until := end(q.sent, l.Duration)
 	if until <= now {
 		return m, nil // it came too late to be of use
@@ -231,7 +291,10 @@ func (in Granted) member(m Member, now time.Duration) (Member, []MemberOutput) {
 	// Not the later of two ends: the record of this grant replaced the last one.
 	first := !m.granted
 	m.granted = true
-	m.lease = lease{until: until, covered: startable(m.own)}
+	m.lease = lease{until: until, covered: make(map[flow.ExecutionID]flow.Epoch, len(m.own))}
+	for id, c := range m.own {
+		m.cover(id, c)
+	}
 	if first {
 		return m, []MemberOutput{Opened{}}
 	}
@@ -255,6 +318,7 @@ func (in Finished) member(m Member, _ time.Duration) (Member, []MemberOutput) {
 	if c, ok := m.own[in.Execution]; ok && c.epoch == in.Epoch {
 		delete(m.own, in.Execution)
 		delete(m.lease.covered, in.Execution)
+		delete(m.pins, in.Execution)
 	}
 	return m, nil
 }
@@ -313,14 +377,4 @@ func intersect(covered map[flow.ExecutionID]flow.Epoch, own map[flow.ExecutionID
 		return !ok || c.epoch != e || !c.start
 	})
 	return kept
-}
-
-func startable(own map[flow.ExecutionID]confirmed) map[flow.ExecutionID]flow.Epoch {
-	covered := make(map[flow.ExecutionID]flow.Epoch, len(own))
-	for id, c := range own {
-		if c.start {
-			covered[id] = c.epoch
-		}
-	}
-	return covered
 }

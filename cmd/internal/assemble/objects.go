@@ -1,8 +1,10 @@
 package assemble
 
 import (
+	"cmp"
 	"log/slog"
 	"maps"
+	"os"
 	"strings"
 	"time"
 
@@ -42,6 +44,21 @@ func newProxy(c dataproxy.Config, store *blob.Store, data dataproxy.Data, log *s
 		deps.Signer = store
 	}
 	return dataproxy.New(c, deps)
+}
+
+// storeName names an object store such that two clusters that share it name it
+// alike, and two that do not never do. A folder is this machine's own: where one
+// is shared by other means, its clusters are taken for apart, and an execution
+// that moves between them begins anew.
+func storeName(c config.Store) string {
+	if strings.HasPrefix(c.Root, "s3://") {
+		return strings.TrimSuffix(c.Root, "/") + "@" + cmp.Or(c.Endpoint, "aws")
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return "file://" + host + "/" + strings.Trim(strings.TrimPrefix(c.Root, "file://"), "/")
 }
 
 // copilotStore tells the programs beside raw containers where the store lies.

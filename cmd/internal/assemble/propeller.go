@@ -81,7 +81,7 @@ func (p *Propeller) newMember(ctx context.Context, kube *rest.Config, log *slog.
 	p.member, err = member.New(member.Options{
 		Client: p.engine.Client(), Reader: p.engine.Reader(), Cache: p.engine.Cache(), Kube: logs,
 		Hubs: p.cfg.Hubs, CA: bundle, StateDir: p.cfg.State, JoinToken: p.cfg.JoinToken.Reveal(), Instance: p.cfg.Instance,
-		TaskTypes: p.engine.TaskTypes(), Version: version.Number, Log: log, Registerer: registry,
+		TaskTypes: p.engine.TaskTypes(), Version: version.Number, Store: storeName(p.cfg.ObjectStore), Log: log, Registerer: registry,
 		OnOpen: func([]types.NamespacedName) {
 			ctx, cancel := context.WithTimeout(ctx, wakeTime)
 			defer cancel()
@@ -127,6 +127,22 @@ func (g *gate) MayStart(id flow.ExecutionID, epoch flow.Epoch) (time.Time, strin
 		return m.MayStart(id, epoch)
 	}
 	return time.Time{}, "this propeller is starting", false
+}
+
+// MustStop reports by when strict work must have ended; see member.MustStop.
+func (g *gate) MustStop(id flow.ExecutionID, epoch flow.Epoch) (time.Time, bool) {
+	if m := g.member.Load(); m != nil {
+		return m.MustStop(id, epoch)
+	}
+	return time.Time{}, false // nothing is driven before the member is there
+}
+
+// Incarnation is the cluster's; zero while it is not known.
+func (g *gate) Incarnation() uint64 {
+	if m := g.member.Load(); m != nil {
+		return m.Incarnation()
+	}
+	return 0
 }
 
 func kubeConfig(path string) (*rest.Config, error) {
