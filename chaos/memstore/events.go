@@ -33,7 +33,9 @@ func (s *Store) RecordEvents(ctx context.Context, sender flow.Sender, events []f
 func (t *tables) record(sender flow.Sender, e flow.Event, apply flow.Apply) flow.EventResult {
 	r := t.runs[e.Execution]
 	if why := refusal(sender, e, r); why != "" {
-		return flow.EventResult{Reason: why}
+		result := flow.EventResult{Reason: why}
+		t.events = append(t.events, Recorded{Sender: sender, Event: e, Result: result})
+		return result
 	}
 	t.ackRow(sender.Cluster, flow.Ack{Execution: e.Execution, Epoch: e.Epoch, Revision: e.Revision}, true)
 	in := flow.Recorded{Execution: light(r.e)}
@@ -46,6 +48,7 @@ func (t *tables) record(sender flow.Sender, e flow.Event, apply flow.Apply) flow
 	}
 	seen := in.Execution
 	got, result := apply(in, e)
+	t.events = append(t.events, Recorded{sender, e, result, in, got})
 	if !result.Accepted {
 		return result
 	}
@@ -188,7 +191,10 @@ func (t *tables) ackRow(cluster string, a flow.Ack, event bool) {
 	if event && mutant.On("event-acks-newest-revision") {
 		up = row.wanted
 	}
-	row.acked = max(row.acked, up)
+	if up > row.acked {
+		row.acked = up
+		t.acks = append(t.acks, Acked{cluster, a.Execution, a.Epoch, up})
+	}
 }
 
 // released ends a planned move: the cluster has acked that it gave the

@@ -38,7 +38,25 @@ type Options struct {
 type Commit struct {
 	Op      string
 	Changes []Change
+	Events  []Recorded
+	Acks    []Acked
 	Forced  []string // clusters from which something was taken by force
+}
+
+// Recorded is one event that was folded in, or refused.
+type Recorded struct {
+	Sender        flow.Sender
+	Event         flow.Event
+	Result        flow.EventResult
+	Before, After flow.Recorded
+}
+
+// Acked is one outbox row whose acked revision has risen.
+type Acked struct {
+	Cluster   string
+	Execution flow.ExecutionID
+	Epoch     flow.Epoch
+	Revision  uint64
 }
 
 // Change is one execution's row before and after; a new one has no ID before.
@@ -103,11 +121,11 @@ type inFlight struct {
 // commit runs a transaction to its end.
 func (s *Store) commit(op string, fn func(*tables) error) error {
 	t := s.t
-	t.before, t.touched, t.forced = nil, nil, nil
+	t.before, t.touched, t.forced, t.events, t.acks = nil, nil, nil, nil, nil
 	if err := fn(t); err != nil {
 		return err
 	}
-	c := Commit{Op: op, Forced: sortedKeys(t.forced)}
+	c := Commit{Op: op, Forced: sortedKeys(t.forced), Events: t.events, Acks: t.acks}
 	if !mutant.On("ownership-revision-not-raised") {
 		for _, cluster := range c.Forced {
 			for _, m := range t.membersOf(cluster) {
@@ -118,7 +136,7 @@ func (s *Store) commit(op string, fn func(*tables) error) error {
 	for _, id := range t.touched {
 		c.Changes = append(c.Changes, Change{t.before[id], t.runs[id].e})
 	}
-	if s.o.Changed != nil && len(c.Changes)+len(c.Forced) > 0 {
+	if s.o.Changed != nil && len(c.Changes)+len(c.Forced)+len(c.Events)+len(c.Acks) > 0 {
 		s.o.Changed(c)
 	}
 	return nil
@@ -166,6 +184,17 @@ func (s *Store) read(ctx context.Context, op string, fn func(*tables) error) err
 		return fn(s.t)
 	}
 	return fault.E(fault.Unavailable, "%s: the database is away", op)
+}
+
+// Row shows one execution's row, past all faults.
+func (s *Store) Row(id flow.ExecutionID) (flow.Execution, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.t.runs[id]
+	if r == nil {
+		return flow.Execution{}, false
+	}
+	return r.e, true
 }
 
 // Look shows the rows themselves, past all faults: for checkers.

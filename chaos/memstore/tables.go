@@ -36,6 +36,8 @@ type tables struct {
 	before  map[flow.ExecutionID]flow.Execution
 	touched []flow.ExecutionID
 	forced  map[string]bool
+	events  []Recorded
+	acks    []Acked
 }
 
 // touch gives an execution's row to be written.
@@ -97,7 +99,7 @@ func newTables() *tables {
 
 func (t *tables) clone() *tables {
 	c := *t
-	c.before, c.touched, c.forced = nil, nil, nil
+	c.before, c.touched, c.forced, c.events, c.acks = nil, nil, nil, nil, nil
 	c.projects, c.entities = maps.Clone(t.projects), maps.Clone(t.entities)
 	c.trails, c.policies, c.classes = maps.Clone(t.trails), maps.Clone(t.policies), maps.Clone(t.classes)
 	c.order, c.audit, c.rounds = slices.Clone(t.order), slices.Clone(t.audit), slices.Clone(t.rounds)

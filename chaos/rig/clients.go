@@ -1,0 +1,139 @@
+package rig
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+)
+
+// clients are the users: they launch, abort and look, through some replica.
+type clients struct {
+	w        *World
+	launched []flow.ExecutionID
+}
+
+func newClients(w *World) *clients { return &clients{w: w} }
+
+// plan spreads the launches over the busy time.
+func (c *clients) plan() {
+	w := c.w
+	for i := range w.cfg.Executions {
+		id := flow.ExecutionID{Project: "p", Domain: "d", Name: fmt.Sprintf("x%d", i)}
+		w.jobs[id] = c.drawJob()
+		w.sim.after(w.sim.between(0, w.cfg.Busy*3/4), func() { c.launch(id, 1) })
+		if w.cfg.Kind == Faults && w.sim.chance(0.2) {
+			w.sim.after(w.sim.between(time.Second, w.cfg.Busy), func() { c.abort(id) })
+		}
+	}
+}
+
+func (c *clients) drawJob() job {
+	s := c.w.sim
+	j := job{}
+	for range 1 + s.rng.IntN(4) {
+		j.nodes = append(j.nodes, s.between(500*time.Millisecond, 12*time.Second))
+	}
+	if s.chance(0.1) {
+		j.fails = 1 + s.rng.IntN(len(j.nodes))
+	}
+	if s.chance(0.2) {
+		j.flaky = 1 + s.rng.IntN(len(j.nodes))
+	}
+	return j
+}
+
+func (c *clients) draw(id flow.ExecutionID) flow.Execution {
+	w := c.w
+	e := flow.Execution{ID: id, Phase: flow.ExecutionQueued, Desired: flow.DesiredRun,
+		CreatedAt: epoch0.Add(w.sim.now), Spec: []byte("spec"),
+		Requirement: flow.Requirement{TaskTypes: []string{"container"},
+			Largest:     flow.Resources{MilliCPU: 500, Memory: 1 << 28, Pods: 1},
+			Reservation: flow.Resources{MilliCPU: int64(500 * (1 + w.sim.rng.IntN(2))), Memory: 1 << 28, Pods: 1}}}
+	switch x := w.sim.rng.Float64(); {
+	case x < 0.15:
+		e.Failover.Mode = flow.FailoverRestart
+	case x < 0.25 && w.cfg.Kind == Faults:
+		e.Failover.Mode = flow.FailoverNever
+	}
+	e.Failover.Strict = w.sim.chance(0.2)
+	return e
+}
+
+// replica gives one that a client reaches, or nil.
+func (c *clients) replica() *replica {
+	var able []*replica
+	for _, r := range c.w.replicas {
+		if r.up && !r.paused {
+			able = append(able, r)
+		}
+	}
+	if len(able) == 0 {
+		return nil
+	}
+	return pick(c.w.sim, able)
+}
+
+// launch creates an execution, and tries again where nobody knows what became
+// of it: then a conflict says that it exists.
+func (c *clients) launch(id flow.ExecutionID, try int) {
+	w, r := c.w, c.replica()
+	again := func() {
+		if try < 5 {
+			w.sim.after(w.sim.between(time.Second, 4*time.Second), func() { c.launch(id, try+1) })
+		}
+	}
+	if r == nil {
+		again()
+		return
+	}
+	e := c.draw(id)
+	if row, known := w.db.Row(id); known {
+		e = row // the same call again
+	}
+	r.call(r.site, func() error { return w.db.CreateExecution(w.ctx, e) }, func(err error) {
+		switch {
+		case err == nil, fault.Is(err, fault.Conflict):
+			w.logf("client: %s was accepted by %s", id.Name, r.name)
+			w.check.Accepted(id)
+			c.launched = append(c.launched, id)
+			if g := w.leading(); g != nil {
+				g.nudge()
+			}
+		default:
+			again()
+		}
+	})
+}
+
+func (c *clients) abort(id flow.ExecutionID) {
+	w, r := c.w, c.replica()
+	if r == nil {
+		return
+	}
+	r.call(r.site, func() error {
+		_, err := w.db.AbortExecution(w.ctx, id, "enough", "user", epoch0.Add(w.sim.now))
+		return err
+	}, func(err error) {
+		if err == nil {
+			w.logf("client: the abort of %s was accepted", id.Name)
+			w.check.Aborted(id)
+			for _, x := range w.replicas {
+				x.post(time.Millisecond, func() { x.wake([]string{w.owner(id)}) })
+			}
+		}
+	})
+}
+
+func (w *World) owner(id flow.ExecutionID) string {
+	row, _ := w.db.Row(id)
+	return row.Cluster
+}
+
+func (w *World) leading() *reign {
+	if r := w.oracle.leader; r != nil && r.up && !r.paused {
+		return r.reign
+	}
+	return nil
+}

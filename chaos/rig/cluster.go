@@ -1,0 +1,102 @@
+package rig
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
+)
+
+// place is one placement of an execution: what an object is named by.
+type place struct {
+	id    flow.ExecutionID
+	epoch flow.Epoch
+}
+
+func (p place) String() string { return fmt.Sprintf("%s@%s", p.id.Name, p.epoch) }
+
+// cluster is one data plane: its API server with objects and pods, which outlive
+// every process, and its members.
+type cluster struct {
+	w       *World
+	name    string
+	site    site
+	members []*member
+	rows    map[place]*object
+	order   []*object // as they were created
+	pods    map[podKey]*pod
+	holder  *member // of the Lease object by which one propeller drives all
+	seenAt  time.Duration
+	failing float64 // of requests to the API server
+	slow    time.Duration
+}
+
+// request is one call of the API server. The server may carry out what its
+// caller never hears of.
+func (c *cluster) request(p *proc, op func() bool, then func(ok bool)) {
+	w := c.w
+	life := p.life
+	lost := w.sim.chance(c.failing)
+	w.sim.after(w.sim.between(500*time.Microsecond, 10*time.Millisecond)+c.slow, func() {
+		ok := !lost || w.sim.chance(0.3)
+		if ok {
+			ok = op()
+		}
+		ok = ok && !lost
+		w.sim.after(w.sim.between(200*time.Microsecond, 2*time.Millisecond), func() { p.take(life, func() { then(ok) }) })
+	})
+}
+
+func (c *cluster) find(p place) *object { return c.rows[p] }
+
+func (c *cluster) objects() []*object { return slices.Clone(c.order) }
+
+func (c *cluster) create(p place, a flow.Assignment) {
+	o := &object{place: p, c: c, desired: a.Desired, revision: a.Revision, run: a.Run, job: c.w.jobs[p.id], phase: flow.ExecutionQueued}
+	o.recover(a.Run.Recovery)
+	c.rows[p] = o
+	c.order = append(c.order, o)
+	c.changed(o)
+}
+
+// changed tells the processes that watch, each after a while of its own.
+func (c *cluster) changed(o *object) {
+	for _, m := range c.members {
+		m.post(c.w.sim.between(time.Millisecond, 20*time.Millisecond), func() {
+			m.report.touch(o.place)
+			m.engine.wake()
+			if a, ok := m.draining[o.id]; ok && o.ended() {
+				delete(m.draining, o.id)
+				m.apply(a)
+			}
+		})
+	}
+}
+
+// buried removes a tombstone whose time has come.
+func (c *cluster) buried(o *object) {
+	keep := c.w.cfg.Tombstone
+	if mutant.On("tombstone-dropped-early") {
+		keep = 0
+	}
+	c.w.sim.after(keep, func() {
+		if c.rows[o.place] == o {
+			delete(c.rows, o.place)
+			c.order = slices.DeleteFunc(c.order, func(x *object) bool { return x == o })
+		}
+	})
+}
+
+func (c *cluster) report() flow.ClusterReport {
+	return flow.ClusterReport{Capacity: c.w.cfg.Capacity, LargestNode: c.w.cfg.Capacity, TaskTypes: []string{"container"},
+		Version: "1.0.0", Store: "shared"}
+}
+
+// job is what an execution does: its nodes, one after the other.
+type job struct {
+	nodes []time.Duration
+	fails int // node that fails for good, counted from 1; 0: none
+	flaky int // node whose first attempt fails, counted from 1; 0: none
+}

@@ -1,0 +1,56 @@
+package rig
+
+import (
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler"
+)
+
+// Kind is a kind of world.
+type Kind string
+
+// The kinds of worlds.
+const (
+	// Faults is everything at once: processes die and stop, links break in every
+	// way, the database is away or lies, users abort, operators drain and declare.
+	Faults Kind = "faults"
+	// Blips are outages of links that are all shorter than half a lease: nothing
+	// may move.
+	Blips Kind = "blips"
+	// Kills are bursts of leader kills.
+	Kills Kind = "kills"
+)
+
+// Kinds lists the kinds of worlds.
+func Kinds() []Kind { return []Kind{Faults, Blips, Kills} }
+
+// Config is one world. World draws one from a seed.
+type Config struct {
+	Seed       uint64
+	Kind       Kind
+	Replicas   int
+	Clusters   int
+	Instances  int // of members in each cluster
+	Executions int
+	Busy       time.Duration // users and faults act so long; then everything heals
+	Heal       time.Duration // and so long everything may take to end
+	Lull       time.Duration // how long a change of status waits for others
+	Tombstone  time.Duration // how long what has ended stays in its cluster
+	Capacity   flow.Resources
+	Scheduler  scheduler.Config
+}
+
+// Draw makes the configuration of a seed.
+func Draw(seed uint64, kind Kind) Config {
+	s := newSim(seed ^ 0xc0f1)
+	c := Config{Seed: seed, Kind: kind, Replicas: 3, Clusters: 2 + s.rng.IntN(3), Instances: 1 + s.rng.IntN(2),
+		Executions: 6 + s.rng.IntN(10), Busy: s.between(40*time.Second, 80*time.Second), Heal: 4 * time.Minute,
+		Lull: s.between(time.Millisecond, 2*time.Second), Tombstone: 10 * time.Minute, Scheduler: scheduler.Default()}
+	c.Capacity = flow.Resources{MilliCPU: int64(2000 + 1000*s.rng.IntN(4)), Memory: 1 << 33, Pods: 100}
+	c.Scheduler.Lease = 10 * time.Second
+	c.Scheduler.Timeout = 4 * time.Second
+	c.Scheduler.Health.Suspect = 3 * time.Second
+	c.Scheduler.Health.Margin = 2 * time.Second
+	return c
+}

@@ -1,0 +1,245 @@
+package rig
+
+import (
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+)
+
+// plague plans what goes wrong while the world is busy.
+func (w *World) plague() {
+	switch w.cfg.Kind {
+	case Blips:
+		w.often(3*time.Second, 12*time.Second, w.blip)
+	case Kills:
+		w.often(8*time.Second, 20*time.Second, w.killLeaders)
+	case Faults:
+		lo, hi := time.Second, w.sim.between(4*time.Second, 12*time.Second)
+		w.often(lo, hi, func() { pick(w.sim, w.faults())() })
+	}
+}
+
+// often does something again and again while the world is busy.
+func (w *World) often(lo, hi time.Duration, do func()) {
+	var next func()
+	next = func() {
+		if w.sim.now < w.cfg.Busy {
+			do()
+			w.sim.after(w.sim.between(lo, hi), next)
+		}
+	}
+	w.sim.after(w.sim.between(5*time.Second, 15*time.Second), next)
+}
+
+// faults are what can go wrong; what is listed twice is drawn twice as often.
+func (w *World) faults() []func() {
+	return []func(){
+		w.cutCluster, w.cutCluster, w.cutOneWay, w.cutLink, w.isolate, w.slowLink,
+		w.killMember, w.stopMember, w.stopMember, w.killReplica, w.killReplica, w.stopReplica, w.stopReplica,
+		w.deposeLeader, w.deposeLeader, w.killLeaders,
+		w.databaseAway, w.databaseStorm, w.databaseStorm, w.databaseCut,
+		w.stepWall, w.badServer,
+	}
+}
+
+// some draws how long an outage lasts: mostly less than a lease, sometimes more
+// than three.
+func (w *World) some() time.Duration {
+	lease := w.cfg.Scheduler.Lease
+	if w.sim.chance(0.5) {
+		return w.sim.between(200*time.Millisecond, lease)
+	}
+	return w.sim.between(lease, 3*lease+lease/2)
+}
+
+// until ends a fault after a while, or when the world heals.
+func (w *World) until(d time.Duration, heal func()) {
+	if left := w.cfg.Busy - w.sim.now; d > left {
+		d = left
+	}
+	w.sim.after(d, heal)
+}
+
+func (w *World) cut(pairs [][2]site, d time.Duration) {
+	for _, p := range pairs {
+		w.net.block(p[0], p[1])
+	}
+	w.until(d, func() {
+		for _, p := range pairs {
+			w.net.heal(p[0], p[1])
+		}
+	})
+}
+
+// roads are the pairs between a cluster's members and all replicas.
+func (w *World) roads(c *cluster, up, down bool) (pairs [][2]site) {
+	for _, m := range c.members {
+		for _, r := range w.replicas {
+			if up {
+				pairs = append(pairs, [2]site{m.site, r.site})
+			}
+			if down {
+				pairs = append(pairs, [2]site{r.site, m.site})
+			}
+		}
+	}
+	return pairs
+}
+
+func (w *World) cutCluster() {
+	c, d := pick(w.sim, w.clusters), w.some()
+	w.logf("fault: %s is cut off for %s", c.name, d)
+	w.cut(w.roads(c, true, true), d)
+}
+
+func (w *World) cutOneWay() {
+	c, d, up := pick(w.sim, w.clusters), w.some(), w.sim.chance(0.5)
+	w.logf("fault: %s is cut off one way (up: %t) for %s", c.name, up, d)
+	w.cut(w.roads(c, up, !up), d)
+}
+
+func (w *World) cutLink() {
+	m, r, d := pick(w.sim, w.members()), pick(w.sim, w.replicas), w.some()
+	w.logf("fault: %s and %s do not reach each other for %s", m.name, r.name, d)
+	w.cut([][2]site{{m.site, r.site}, {r.site, m.site}}, d)
+}
+
+// isolate cuts a replica off from the others.
+func (w *World) isolate() {
+	r, d := pick(w.sim, w.replicas), w.some()
+	w.logf("fault: %s is cut off from the other replicas for %s", r.name, d)
+	var pairs [][2]site
+	for _, o := range w.replicas {
+		if o != r {
+			pairs = append(pairs, [2]site{r.site, o.site}, [2]site{o.site, r.site})
+		}
+	}
+	w.cut(pairs, d)
+	if w.oracle.leader == r {
+		w.oracle.depose(w.sim.between(0, 2*time.Second))
+	}
+}
+
+func (w *World) slowLink() {
+	m, d := pick(w.sim, w.members()), w.some()
+	by := w.sim.between(100*time.Millisecond, 2500*time.Millisecond)
+	w.logf("fault: the link of %s is %s slower for %s", m.name, by, d)
+	w.net.slow[m.site] += by
+	w.until(d, func() { w.net.slow[m.site] -= by })
+}
+
+func (w *World) restart(p *proc, d time.Duration) {
+	p.kill()
+	w.until(d, p.start)
+}
+
+func (w *World) pause(p *proc, d time.Duration) {
+	p.stop()
+	w.until(d, p.resume)
+}
+
+func (w *World) killMember()  { w.restart(pick(w.sim, w.members()).proc, w.some()) }
+func (w *World) stopMember()  { w.pause(pick(w.sim, w.members()).proc, w.some()) }
+func (w *World) killReplica() { w.restart(pick(w.sim, w.replicas).proc, w.some()) }
+
+// stopReplica stops a replica for a while. If it leads, another one is elected;
+// it goes on as a leader that does not know.
+func (w *World) stopReplica() {
+	r, d := pick(w.sim, w.replicas), w.some()
+	w.pause(r.proc, d)
+	if w.oracle.leader == r {
+		w.oracle.depose(w.sim.between(0, 2*time.Second))
+	}
+}
+
+func (w *World) deposeLeader() { w.oracle.depose(w.sim.between(0, 5*time.Second)) }
+
+// killLeaders kills each leader that comes up, a few times.
+func (w *World) killLeaders() {
+	n := 2 + w.sim.rng.IntN(3)
+	var next func()
+	next = func() {
+		if n--; n < 0 || w.sim.now >= w.cfg.Busy {
+			return
+		}
+		if r := w.oracle.leader; r != nil && r.up {
+			w.restart(r.proc, w.sim.between(500*time.Millisecond, 5*time.Second))
+		}
+		w.sim.after(w.sim.between(500*time.Millisecond, 4*time.Second), next)
+	}
+	next()
+}
+
+func (w *World) databaseAway() {
+	d := w.some()
+	w.logf("fault: the database is away for %s", d)
+	w.weather.away = true
+	w.until(d, func() { w.weather.away = false })
+}
+
+func (w *World) databaseStorm() {
+	d := w.some()
+	w.logf("fault: the database is stormy for %s", d)
+	slow := w.sim.between(0, 300*time.Millisecond)
+	w.weather.refused, w.weather.again, w.weather.ambiguous, w.weather.late = 0.1, 0.4, 0.1, 0.1
+	w.weather.slow = slow
+	w.until(d, func() { w.weather = weather{away: w.weather.away} })
+}
+
+func (w *World) databaseCut() {
+	r, d := pick(w.sim, w.replicas), w.some()
+	w.logf("fault: %s does not reach the database for %s", r.name, d)
+	w.cut([][2]site{{r.site, database}, {database, r.site}}, d)
+}
+
+func (w *World) stepWall() {
+	m := pick(w.sim, w.members())
+	by := w.sim.between(-time.Minute, time.Minute)
+	w.logf("fault: the wall clock of %s is set by %s", m.name, by)
+	m.clock.wall += by
+}
+
+func (w *World) badServer() {
+	c, d := pick(w.sim, w.clusters), w.some()
+	w.logf("fault: the API server of %s fails for %s", c.name, d)
+	c.failing, c.slow = 0.4, w.sim.between(0, 4*time.Second)
+	w.until(d, func() { c.failing, c.slow = 0, 0 })
+}
+
+// blip cuts one cluster, or several, for less than half a lease.
+func (w *World) blip() {
+	d := w.sim.between(100*time.Millisecond, w.cfg.Scheduler.Lease/2)
+	for _, c := range w.clusters {
+		if w.sim.chance(0.5) {
+			w.logf("fault: %s is cut off for %s", c.name, d)
+			w.cut(w.roads(c, true, true), d)
+		}
+	}
+}
+
+// heal ends everything that could still be wrong.
+func (w *World) heal() {
+	w.logf("the world heals")
+	w.healed = true
+	w.weather = weather{}
+	w.net.slow = map[site]time.Duration{}
+	w.land()
+	for _, c := range w.clusters {
+		c.failing, c.slow = 0, 0
+		row, err := w.db.GetCluster(w.ctx, c.name)
+		if err == nil && row.Lost {
+			_, _ = w.db.DeclareFound(w.ctx, c.name, flow.Audit{})
+		}
+	}
+	for _, r := range w.replicas {
+		r.start()
+		r.resume()
+	}
+	for _, m := range w.members() {
+		m.start()
+		m.resume()
+	}
+	if w.oracle.leader == nil {
+		w.oracle.elect(0)
+	}
+}

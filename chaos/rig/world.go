@@ -1,0 +1,177 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/chaos/check"
+	"github.com/skein-project/skein/chaos/memstore"
+)
+
+// database is where the database is; replicas and members follow.
+const database site = 0
+
+// World is one federation in one goroutine.
+type World struct {
+	cfg      Config
+	sim      *sim
+	net      *network
+	db       *memstore.Store
+	weather  weather
+	looking  bool // past all faults
+	replicas []*replica
+	clusters []*cluster
+	oracle   *oracle
+	check    *check.Checker
+	clients  *clients
+	jobs     map[flow.ExecutionID]job
+	threads  map[*thread]bool
+	current  *current
+	ctx      context.Context
+	trace    io.Writer // nil: none
+	healed   bool
+}
+
+// newWorld builds a world that has not begun.
+func newWorld(cfg Config, trace io.Writer) *World {
+	w := &World{cfg: cfg, sim: newSim(cfg.Seed), jobs: map[flow.ExecutionID]job{}, threads: map[*thread]bool{},
+		ctx: context.Background(), trace: trace}
+	w.net = &network{w: w, blocked: map[[2]site]int{}, slow: map[site]time.Duration{}}
+	w.db = memstore.New(memstore.Options{Fate: w.fate, Changed: w.committed,
+		Now: func() time.Time { return epoch0.Add(w.sim.now) }})
+	w.oracle = &oracle{w: w}
+	w.check = check.New(check.Options{Now: func() time.Duration { return w.sim.now },
+		Capacity: func(string) flow.Resources { return cfg.Capacity }, NoMoves: cfg.Kind == Blips})
+	next := database + 1
+	for i := range cfg.Replicas {
+		w.replicas = append(w.replicas, w.newReplica(fmt.Sprintf("admin-%d", i), next, w.drawClock()))
+		next++
+	}
+	for i := range cfg.Clusters {
+		c := &cluster{w: w, name: fmt.Sprintf("c%d", i), rows: map[place]*object{}, pods: map[podKey]*pod{}}
+		for k := range cfg.Instances {
+			c.members = append(c.members, w.newMember(c, fmt.Sprintf("i%d", k), next, w.drawClock()))
+			next++
+		}
+		w.clusters = append(w.clusters, c)
+	}
+	w.clients = newClients(w)
+	return w
+}
+
+// drawClock makes a machine's clock: drift within what the lease's bound of 2 %
+// covers, skew of seconds.
+func (w *World) drawClock() clock {
+	return clock{boot: w.sim.between(time.Minute, 1000*time.Hour), wall: w.sim.between(-3*time.Second, 3*time.Second),
+		drift: (w.sim.rng.Float64() - 0.5) / 100}
+}
+
+// begin registers the fleet and starts every process.
+func (w *World) begin() error {
+	if err := w.db.CreateProject(w.ctx, flow.Project{ID: "p", Name: "p"}); err != nil {
+		return err
+	}
+	for _, c := range w.clusters {
+		if err := w.db.CreateCluster(w.ctx, flow.Cluster{Name: c.name}); err != nil {
+			return err
+		}
+	}
+	for _, r := range w.replicas {
+		r.start()
+	}
+	for _, m := range w.members() {
+		m.start()
+	}
+	w.oracle.elect(0)
+	return nil
+}
+
+func (w *World) members() []*member {
+	var list []*member
+	for _, c := range w.clusters {
+		list = append(list, c.members...)
+	}
+	return list
+}
+
+func (w *World) clusterOf(m flow.Member) *cluster {
+	for _, c := range w.clusters {
+		if c.name == m.Cluster {
+			return c
+		}
+	}
+	return nil
+}
+
+// end stops what still waits for the word.
+func (w *World) end() {
+	for t := range w.threads {
+		t.stop()
+	}
+}
+
+// logf writes one line of the trace, if there is one.
+func (w *World) logf(format string, args ...any) {
+	if w.trace != nil {
+		_, _ = fmt.Fprintf(w.trace, "%9.3fs  %s\n", w.sim.now.Seconds(), fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *World) violate(invariant, format string, args ...any) {
+	w.check.Fail(invariant, format, args...)
+	w.logf("VIOLATION of %s: %s", invariant, fmt.Sprintf(format, args...))
+}
+
+// committed hands what a transaction has changed to the checker.
+func (w *World) committed(c memstore.Commit) {
+	before := len(w.check.Violations())
+	list := make([]check.Recorded, len(c.Events))
+	for i, e := range c.Events {
+		list[i] = check.Recorded(e)
+		if w.trace != nil && !e.Result.Accepted {
+			w.logf("database: refuses an event of %s@%s from %s: %s", e.Event.Execution.Name, e.Event.Epoch, e.Sender.Member, e.Result.Reason)
+		}
+	}
+	w.check.Events(list)
+	changes := make([]check.Change, len(c.Changes))
+	for i, x := range c.Changes {
+		changes[i] = check.Change(x)
+		w.told(c.Op, x)
+	}
+	w.check.Committed(c.Op, changes)
+	for _, a := range c.Acks {
+		w.check.Acked(a.Cluster, a.Execution, a.Epoch, a.Revision)
+	}
+	for _, v := range w.check.Violations()[before:] {
+		w.logf("VIOLATION of %s", v)
+	}
+}
+
+func (w *World) told(op string, x memstore.Change) {
+	if w.trace == nil {
+		return
+	}
+	b, a := x.Before, x.After
+	if a.Phase != b.Phase || a.Cluster != b.Cluster || a.Epoch != b.Epoch || a.Desired != b.Desired || a.Revoking != b.Revoking {
+		w.logf("database: %s: %s %s on %q@%s → %s on %q@%s, wanted %s %s", op, a.ID.Name, b.Phase, b.Cluster, b.Epoch,
+			a.Phase, a.Cluster, a.Epoch, a.Desired, a.Revoking)
+	}
+}
+
+// entitled tells the checker that a member may start work of an object.
+func (w *World) entitled(m *member, o *object) {
+	before := len(w.check.Violations())
+	w.check.Entitled(m.id.Cluster, o.id, o.epoch)
+	for _, v := range w.check.Violations()[before:] {
+		w.logf("VIOLATION of %s", v)
+	}
+}
+
+func (w *World) started(c *cluster, o *object, k podKey) {
+	row, _ := w.db.Row(o.id)
+	w.logf("%s: starts %s of %s, attempt %d", c.name, nodeName(k.node), o.place, k.attempt)
+	w.check.Started(c.name, o.id, o.epoch, nodeName(k.node), row.Resumed && row.Epoch == o.epoch)
+}
