@@ -34,11 +34,15 @@ func (m *member) applyNext(id flow.ExecutionID) {
 		return
 	}
 	done := false
-	m.write(c, func() bool { done = m.obeyOne(a); return true }, func(ok bool) {
+	m.write(c, func() bool {
+		if done = m.obeyOne(a); done {
+			m.w.check.Applied(m.id.Cluster, a.Execution, a.Epoch, a.Revision)
+		}
+		return true
+	}, func(ok bool) {
 		switch {
 		case !ok: // it comes again
 		case done:
-			m.w.check.Applied(m.id.Cluster, a.Execution, a.Epoch, a.Revision)
 			c.up.send(session.AcksCame{Generation: m.state.Session().Generation,
 				Acks: []flow.Ack{{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision}}}, true)
 		case m.state.Newest(a.Execution, a.Revision):

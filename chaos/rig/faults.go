@@ -129,6 +129,9 @@ func (w *World) slowLink() {
 }
 
 func (w *World) restart(p *proc, d time.Duration) {
+	if r := w.oracle.leader; p.up && r != nil && r.proc == p && r.reign != nil {
+		w.kills++
+	}
 	p.kill()
 	w.until(d, p.start)
 }
@@ -220,7 +223,6 @@ func (w *World) blip() {
 // heal ends everything that could still be wrong.
 func (w *World) heal() {
 	w.logf("the world heals")
-	w.healed = true
 	w.weather = weather{}
 	w.net.slow = map[site]time.Duration{}
 	w.land()

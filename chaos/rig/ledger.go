@@ -46,9 +46,20 @@ func (l *ledger) Pending(ctx context.Context, limit int) (out []flow.Pending, er
 	return out, err
 }
 
-func (l *ledger) Reserved(ctx context.Context) (out []flow.Reserved, err error) {
-	if gone := l.at(false, func() { out, err = l.Store.Reserved(ctx) }); gone != nil {
+func (l *ledger) Requirements(ctx context.Context, digests []string) (out map[string]flow.Requirement, err error) {
+	if gone := l.at(false, func() { out, err = l.Store.Requirements(ctx, digests) }); gone != nil {
 		return nil, gone
+	}
+	return out, err
+}
+
+func (l *ledger) Reserved(ctx context.Context) (out []flow.Reserved, err error) {
+	var loads []flow.Load
+	if gone := l.at(false, func() { loads, err = l.Store.Loads(ctx) }); gone != nil {
+		return nil, gone
+	}
+	for _, x := range loads {
+		out = append(out, flow.Reserved{Cluster: x.Cluster, Reservation: x.Reservation})
 	}
 	return out, err
 }
@@ -67,8 +78,7 @@ func (l *ledger) ListMembers(ctx context.Context, cluster string) (out []flow.Me
 	return out, err
 }
 
-func (l *ledger) CommitPlan(ctx context.Context, f flow.Fence, p []flow.Placement, ws []flow.Wait, at time.Time) (next flow.Fence, ids []flow.ExecutionID, err error) {
-	b := flow.Batch{Placements: p, Waits: ws, At: at}
+func (l *ledger) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (next flow.Fence, ids []flow.ExecutionID, err error) {
 	if gone := l.at(true, func() { next, ids, err = l.Store.CommitPlan(ctx, f, b) }); gone != nil {
 		return f, nil, gone
 	}

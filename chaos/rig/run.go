@@ -15,11 +15,13 @@ type Result struct {
 	Virtual    time.Duration // how long the world lasted
 	Violations []check.Violation
 	Seen       check.Counts
+	// LeaderKills is how often a process was killed that led.
+	LeaderKills int
 }
 
 // Replay is the command line that runs exactly this world again.
 func (r Result) Replay() string {
-	return fmt.Sprintf("go test ./chaos/rig -run TestReplay -v -args -seed %d -kind %s", r.Config.Seed, r.Config.Kind)
+	return fmt.Sprintf("go test ./chaos/rig -run TestReplay -v -seed %d -kind %s", r.Config.Seed, r.Config.Kind)
 }
 
 // Run runs the world of a seed to its end. It writes what happens to trace, if
@@ -46,7 +48,8 @@ func Run(seed uint64, kind Kind, trace io.Writer) Result {
 	for _, v := range w.check.Violations() {
 		w.logf("VIOLATION of %s", v)
 	}
-	return Result{Config: cfg, Steps: w.sim.steps, Virtual: w.sim.now, Violations: w.check.Violations(), Seen: w.check.Seen}
+	return Result{Config: cfg, Steps: w.sim.steps, Virtual: w.sim.now, Violations: w.check.Violations(), Seen: w.check.Seen,
+		LeaderKills: w.kills}
 }
 
 // quiet reports whether everything has ended, everywhere. It looks once in a

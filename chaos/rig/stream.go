@@ -250,14 +250,13 @@ func (s *stream) ingests(try int) {
 	in := s.batches[0]
 	var results []flow.EventResult
 	r.call(r.site, func() (err error) {
-		results, err = w.db.RecordEvents(w.ctx, s.sender, in.Events, w.applied(s.sender, lifecycle.Apply))
+		results, err = w.db.RecordEvents(w.ctx, s.sender, in.Events, lifecycle.Apply)
 		return err
 	}, func(err error) {
 		s.storing = false
 		switch {
 		case err == nil:
 			s.batches = s.batches[1:]
-			w.answered(s.sender, in.Events, results)
 			if !mutant.On("ack-before-commit") {
 				s.step(session.Ingested{Batch: in.Batch, Results: results})
 			}

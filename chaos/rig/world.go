@@ -32,7 +32,7 @@ type World struct {
 	current  *current
 	ctx      context.Context
 	trace    io.Writer // nil: none
-	healed   bool
+	kills    int       // of processes that led
 }
 
 // newWorld builds a world that has not begun.

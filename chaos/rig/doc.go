@@ -1,0 +1,35 @@
+// Package rig is a whole federation in one goroutine, on a clock that it owns.
+//
+// Replicas with their hubs and a scheduler, clusters with members, propellers,
+// objects and pods, users and operators live in one queue of events; links
+// delay, break in every way and heal; processes are stopped, killed and begun
+// anew with what is durable; the database is away, answers late, or loses an
+// answer. What decides is the production code: federation/session at both ends
+// of the road, the scheduler's stepped term with snapshot, health and placement,
+// and admin/lifecycle. What carries is written here: transport, database
+// (chaos/memstore), API server, and a small propeller. What must hold is watched
+// by chaos/check.
+//
+// It opens no socket, reads no clock and starts no goroutine but coroutines that
+// run one at a time. Invariant: the same seed and kind give the same world, to
+// the last event.
+//
+// # Replaying a seed
+//
+// A world that breaks a promise prints its seed, and the command that runs it
+// again with every step of it:
+//
+//	go test ./chaos/rig -run TestReplay -v -seed 4711 -kind faults
+//
+// SKEIN_SEED=4711 does the same as -seed. The last line before the end is the
+// violation; above it stands, with the true time, what each process, link and
+// transaction did. A mutant (api/mutant) is replayed by
+//
+//	SKEIN_MUTANT=epoch-by-select go test -tags mutants ./chaos/rig -run TestReplay -v -seed 4711
+//
+// # Kinds of worlds
+//
+//	faults   everything at once
+//	blips    links break for less than half a lease, and nothing else: nothing moves
+//	kills    leaders are killed in bursts
+package rig
