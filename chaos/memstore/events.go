@@ -37,7 +37,11 @@ func (t *tables) record(sender flow.Sender, e flow.Event, apply flow.Apply) flow
 		t.events = append(t.events, Recorded{Sender: sender, Event: e, Result: result})
 		return result
 	}
-	t.ackRow(sender.Cluster, flow.Ack{Execution: e.Execution, Epoch: e.Epoch, Revision: e.Revision}, true)
+	ack := flow.Ack{Execution: e.Execution, Epoch: e.Epoch, Revision: e.Revision}
+	if r.e.Revoking != "" { // its workers may drain still: only an Ack says that it is gone
+		ack.Revision = min(ack.Revision, r.e.Revision-1)
+	}
+	t.ackRow(sender.Cluster, ack, true)
 	in := flow.Recorded{Execution: light(r.e)}
 	key := attempt{e.Node, e.Attempt}
 	if n, ok := r.nodes[e.Node]; ok && e.Kind != flow.EventWorkflow {
@@ -202,7 +206,8 @@ func (t *tables) ackRow(cluster string, a flow.Ack, event bool) {
 func (t *tables) released(cluster string, a flow.Ack, at time.Time) {
 	r, row := t.runs[a.Execution], t.outbox[cluster][a.Execution]
 	if r == nil || row == nil || r.e.Cluster != cluster || r.e.Epoch != a.Epoch || row.epoch != a.Epoch ||
-		r.e.Revoking == "" || r.e.Desired != flow.DesiredRun || r.e.Phase.Terminal() || row.acked < row.wanted {
+		r.e.Revoking == "" || r.e.Desired != flow.DesiredRun || r.e.Phase.Terminal() ||
+		r.e.Phase == flow.ExecutionAborting || row.acked < r.e.Revision {
 		return
 	}
 	t.leave(r, r.e.Revoking, r.because, at)

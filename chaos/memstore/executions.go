@@ -104,6 +104,7 @@ func (s *Store) AbortExecution(ctx context.Context, id flow.ExecutionID, cause, 
 		x := t.touch(r)
 		x.Desired, x.AbortCause, x.AbortPrincipal = flow.DesiredAbort, cause, principal
 		x.Phase, x.UpdatedAt = flow.ExecutionAborting, stamp(at)
+		x.Revoking = ""
 		x.Version++
 		if x.Cluster == "" {
 			x.Phase, x.EndedAt = flow.ExecutionAborted, stamp(at)

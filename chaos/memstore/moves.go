@@ -30,10 +30,7 @@ func (t *tables) leave(r *run, kind flow.MoveKind, reason string, at time.Time) 
 	delete(t.outbox[e.Cluster], e.ID)
 	r.moves = append(r.moves, flow.Move{Execution: e.ID, From: e.Cluster, Epoch: e.Epoch, Kind: kind, Reason: reason, At: at})
 	if kind.Forced() {
-		if t.forced == nil {
-			t.forced = map[string]bool{}
-		}
-		t.forced[e.Cluster] = true
+		t.force(e.Cluster)
 	}
 	e.UpdatedAt, e.Sequence, e.Revoking, e.Cluster = at, 0, "", ""
 	r.revokedAt, r.because = time.Time{}, ""
@@ -123,7 +120,14 @@ func (s *Store) Reap(ctx context.Context, f flow.Fence, take flow.Takeover, ids 
 			if r == nil || r.e.Cluster != take.Cluster || r.e.Desired != flow.DesiredAbort || r.e.Phase.Terminal() {
 				continue
 			}
-			t.leave(r, flow.MoveLapse, "it was to be aborted, and its cluster's leases have ended", at)
+			kind := flow.MoveLapse
+			if c := t.clusters[take.Cluster]; c != nil && c.Lost {
+				kind = flow.MoveLost
+			}
+			if mutant.On("ownership-revision-not-raised-by-aborted-at-lease-end") {
+				kind = flow.MoveDrain // which asks the owner, and raises nothing
+			}
+			t.leave(r, kind, why(kind, take.Cluster), at)
 			t.end(r, flow.ExecutionAborted, at)
 			out = append(out, id)
 		}
@@ -139,7 +143,7 @@ func (s *Store) Revoke(ctx context.Context, f flow.Fence, list []flow.Revocation
 		out = nil
 		for _, v := range list {
 			r := t.runs[v.Execution]
-			if r == nil || r.e.Cluster == "" || r.e.Epoch != v.Epoch || r.e.Desired != flow.DesiredRun ||
+			if v.Kind == "" || v.Kind.Forced() || r == nil || r.e.Phase == flow.ExecutionAborting || r.e.Cluster == "" || r.e.Epoch != v.Epoch || r.e.Desired != flow.DesiredRun ||
 				r.e.Revoking != "" || r.e.Phase.Terminal() {
 				continue
 			}

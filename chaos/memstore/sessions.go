@@ -42,6 +42,8 @@ func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string,
 		switch {
 		case c == nil:
 			return fault.E(fault.NotFound, "cluster %q is not registered", member.Cluster)
+		case c.Lost:
+			return fault.E(fault.Precondition, "cluster %q was declared lost: declare it found before its members join", member.Cluster)
 		case m != nil && m.Revoked:
 			return fault.E(fault.Forbidden, "member %s is revoked", member)
 		case m == nil:
@@ -50,16 +52,21 @@ func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string,
 		}
 		m.Generation++
 		m.Hub, m.LastSeenAt = hub, stamp(s.o.Now())
-		m.Version = report.Version
-		s.report(c, report)
+		s.report(c, m, report)
 		out = flow.Session{Era: t.fence.Epoch.Era, OwnershipRevision: m.OwnershipRevision,
 			Sender: flow.Sender{Member: member, Generation: m.Generation, Incarnation: c.Incarnation}}
 		return nil
 	})
+	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Precondition) {
+		if failed := s.refused(ctx, member, err); failed != nil {
+			return out, failed
+		}
+	}
 	return out, err
 }
 
-func (s *Store) report(c *flow.Cluster, r flow.ClusterReport) {
+func (s *Store) report(c *flow.Cluster, m *flow.MemberState, r flow.ClusterReport) {
+	m.Version = r.Version
 	c.Capacity, c.LargestNode, c.TaskTypes, c.Version = r.Capacity, r.LargestNode, r.TaskTypes, r.Version
 	c.Architectures, c.Accelerators, c.Store = r.Architectures, r.Accelerators, r.Store
 	c.UpdatedAt = stamp(s.o.Now())
@@ -73,7 +80,7 @@ func (s *Store) Report(ctx context.Context, sender flow.Sender, r flow.ClusterRe
 			return err
 		}
 		m.LastSeenAt = stamp(s.o.Now())
-		s.report(t.clusters[sender.Cluster], r)
+		s.report(t.clusters[sender.Cluster], m, r)
 		return nil
 	})
 }
@@ -100,6 +107,7 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 		if err != nil {
 			return err
 		}
+		m.ReportedEra = t.fence.Epoch.Era
 		var list []flow.Verdict
 		here := map[held]bool{}
 		for _, h := range inventory {

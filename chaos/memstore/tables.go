@@ -30,7 +30,9 @@ type tables struct {
 	classes  map[string]flow.Requirement // requirements by digest; what one names never changes
 	rounds   []flow.Round
 	policies map[string][]flow.Policy
-	tick     uint64 // orders the outbox
+	removed  map[string]uint64 // incarnations of clusters that were removed
+	tick     uint64            // orders the outbox
+	lines    uint64            // of the audit, so far
 
 	// Of the transaction that runs.
 	before  map[flow.ExecutionID]flow.Execution
@@ -93,7 +95,7 @@ func newTables() *tables {
 		projects: map[string]flow.Project{}, entities: map[entityKey]flow.Entity{},
 		runs: map[flow.ExecutionID]*run{}, clusters: map[string]*flow.Cluster{},
 		members: map[flow.Member]*flow.MemberState{}, outbox: map[string]map[flow.ExecutionID]*due{},
-		trails: map[string]flow.Trail{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{},
+		trails: map[string]flow.Trail{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{}, removed: map[string]uint64{},
 	}
 }
 
@@ -101,6 +103,7 @@ func (t *tables) clone() *tables {
 	c := *t
 	c.before, c.touched, c.forced, c.events, c.acks = nil, nil, nil, nil, nil
 	c.projects, c.entities = maps.Clone(t.projects), maps.Clone(t.entities)
+	c.removed = maps.Clone(t.removed)
 	c.trails, c.policies, c.classes = maps.Clone(t.trails), maps.Clone(t.policies), maps.Clone(t.classes)
 	c.order, c.audit, c.rounds = slices.Clone(t.order), slices.Clone(t.audit), slices.Clone(t.rounds)
 	c.runs = make(map[flow.ExecutionID]*run, len(t.runs))
@@ -129,6 +132,15 @@ func (t *tables) clone() *tables {
 		}
 	}
 	return &c
+}
+
+// force notes that something was taken from a cluster without asking it: the
+// ownership revision of its members rises when the transaction lands.
+func (t *tables) force(cluster string) {
+	if t.forced == nil {
+		t.forced = map[string]bool{}
+	}
+	t.forced[cluster] = true
 }
 
 // want writes an outbox row; acked is kept if the row is of the same epoch.
