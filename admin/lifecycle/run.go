@@ -25,6 +25,15 @@ func nodeRank(p flow.NodePhase) int {
 	return 0
 }
 
+// stands reports whether a node's end is what a resumed epoch goes on from.
+func stands(p flow.NodePhase) bool {
+	return p == flow.NodeSucceeded || p == flow.NodeSkipped || p == flow.NodeRecovered
+}
+
+// inherited reports whether a row was taken over from an earlier epoch. What
+// such a row closed as lost begins anew; what stands, stands.
+func inherited(x flow.Execution, row, now flow.Epoch) bool { return x.Resumed && row.Less(now) }
+
 // applyNode records the newest state of one node. Records are whole states, so
 // that coalesced phases need no order between nodes.
 func applyNode(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResult) {
@@ -45,6 +54,12 @@ func applyNode(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResult) 
 	}
 	if res := open(r.Execution); !res.Accepted {
 		return r, res
+	}
+	if old != nil && inherited(r.Execution, old.Epoch, e.Epoch) && stands(old.Phase) {
+		if stands(to) {
+			return r, accept()
+		}
+		return r, refuse("node %s is %s since epoch %s, and a resumed epoch does not reopen it", e.Node, old.Phase, old.Epoch)
 	}
 	if proto.Unmarshal(e.Detail, &event.NodeExecutionEvent{}) != nil {
 		return r, refuse("detail of a node event cannot be read")
@@ -87,6 +102,12 @@ func applyTask(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResult) 
 	}
 	if res := open(r.Execution); !res.Accepted {
 		return r, res
+	}
+	if old != nil && inherited(r.Execution, old.Epoch, e.Epoch) && old.Phase == flow.TaskSucceeded {
+		if to == flow.TaskSucceeded {
+			return r, accept()
+		}
+		return r, refuse("attempt %d of node %s is %s since epoch %s, and a resumed epoch does not reopen it", e.Attempt, e.Node, old.Phase, old.Epoch)
 	}
 	var detail event.TaskExecutionEvent
 	if proto.Unmarshal(e.Detail, &detail) != nil {

@@ -35,6 +35,8 @@ func applyWorkflow(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResu
 		return r, accept()
 	case from.Terminal():
 		return r, refuse("execution is %s already, %s comes too late", from, to)
+	case to == flow.ExecutionAborted && r.Execution.Revoking != "" && r.Execution.Desired != flow.DesiredAbort:
+		return r, refuse("nobody asked to abort the execution: it is being moved (%s), and goes on elsewhere", r.Execution.Revoking)
 	case from == flow.ExecutionAborting && !to.Terminal():
 		// The data plane has not seen the abort yet: a fact, and no change.
 		return r, accept()

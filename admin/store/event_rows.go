@@ -119,9 +119,15 @@ func queueUpsert(batch *pgx.Batch, table, key string, columns []column) {
 func (r *records) queueAcks(batch *pgx.Batch, sender flow.Sender) {
 	var acks []flow.Ack
 	for _, id := range r.executionIDs {
-		if revision, ok := r.acks[id]; ok {
-			acks = append(acks, flow.Ack{Execution: id, Epoch: r.executions[id].value.Epoch, Revision: revision})
+		revision, ok := r.acks[id]
+		if !ok {
+			continue
 		}
+		e := r.executions[id].value
+		if e.Revoking != "" { // its workers may drain still: only an Ack says that it is gone
+			revision = min(revision, e.Revision-1)
+		}
+		acks = append(acks, flow.Ack{Execution: id, Epoch: e.Epoch, Revision: revision})
 	}
 	upTo := "LEAST(a.revision, o.wanted)"
 	if mutant.On("event-acks-newest-revision") {

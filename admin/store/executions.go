@@ -121,8 +121,9 @@ func (s *Store) GetExecution(ctx context.Context, id flow.ExecutionID) (flow.Exe
 
 // AbortExecution records that an execution is to end, and gives its row. One
 // that no cluster holds is ABORTED at once; one that a cluster holds becomes
-// ABORTING, and its cluster is told. Repeating it changes nothing. Precondition
-// with the row if it has ended already.
+// ABORTING, and its cluster is told; if it was being revoked, it is not any
+// more. Repeating it changes nothing. Precondition with the row if it has ended
+// already.
 func (s *Store) AbortExecution(ctx context.Context, id flow.ExecutionID, cause, principal string, when time.Time) (flow.Execution, error) {
 	var e flow.Execution
 	err := s.change(ctx, "AbortExecution", func(ctx context.Context, tx pgx.Tx) error {
@@ -152,6 +153,7 @@ func abort(e *flow.Execution, cause, principal string, when time.Time) {
 	when = when.UTC().Truncate(time.Microsecond)
 	e.Desired, e.AbortCause, e.AbortPrincipal = flow.DesiredAbort, cause, principal
 	e.Phase, e.UpdatedAt = flow.ExecutionAborting, when
+	e.Revoking = ""
 	e.Version++
 	if e.Cluster == "" {
 		e.Phase, e.EndedAt = flow.ExecutionAborted, when

@@ -25,7 +25,8 @@ func dueColumns(d *due) []column {
 }
 
 // Assignments reads what a member has not acked, oldest first: the whole
-// desired state, as it is now. Stale if the session is not the newest.
+// desired state, as it is now. What is being revoked is to be gone, though its
+// epoch is the recorded one still. Stale if the session is not the newest.
 func (s *Store) Assignments(ctx context.Context, sender flow.Sender, limit int) ([]flow.Assignment, error) {
 	var list []flow.Assignment
 	err := s.readTx(ctx, "Assignments", func(ctx context.Context, tx pgx.Tx) error {
@@ -42,8 +43,12 @@ func (s *Store) Assignments(ctx context.Context, sender flow.Sender, limit int) 
 			return err
 		}
 		closures, err := loadClosures(ctx, tx, sender.Cluster, rows)
+		if err != nil {
+			return err
+		}
+		recoveries, err := loadRecoveries(ctx, tx, sender.Cluster, rows)
 		for _, d := range rows {
-			list = append(list, d.assignment(sender, ownership, closures))
+			list = append(list, d.assignment(sender, ownership, closures, recoveries))
 		}
 		return err
 	})
@@ -54,22 +59,34 @@ func (d due) here(cluster string) bool {
 	return d.execution.Cluster == cluster && d.execution.Epoch == d.outbox.Epoch
 }
 
-func (d due) assignment(sender flow.Sender, ownership uint64, closures map[flow.EntityID]flow.Entity) flow.Assignment {
+// desired is what is wanted of the row on the cluster. An abort goes before a
+// revocation. A revocation stays after the end: an object that was gone before
+// its end was known must not be made again.
+func (d due) desired(cluster string) flow.Desired {
+	e := d.execution
+	if !d.here(cluster) || (e.Revoking != "" && e.Desired == flow.DesiredRun) {
+		return flow.DesiredGone
+	}
+	return e.Desired
+}
+
+func (d due) assignment(sender flow.Sender, ownership uint64, closures map[flow.EntityID]flow.Entity,
+	recoveries map[flow.ExecutionID]flow.Recovery) flow.Assignment {
 	e := d.execution
 	a := flow.Assignment{
 		Execution: e.ID, Cluster: sender.Cluster, Epoch: d.outbox.Epoch, Incarnation: sender.Incarnation,
-		Revision: d.outbox.Revision, OwnershipRevision: ownership, Desired: flow.DesiredGone,
+		Revision: d.outbox.Revision, OwnershipRevision: ownership, Desired: d.desired(sender.Cluster),
 	}
-	if !d.here(sender.Cluster) {
+	if a.Desired == flow.DesiredGone {
 		return a
 	}
 	closure := closures[e.Workflow]
-	a.Desired, a.Cause = e.Desired, e.AbortCause
+	a.Cause = e.AbortCause
 	a.Run = &flow.Run{
 		Workflow: e.Workflow, LaunchPlan: e.LaunchPlan,
 		Closure: closure.Body, ClosureURI: closure.BodyURI, ClosureDigest: closure.BodyDigest,
 		Inputs: e.Inputs, InputsURI: e.InputsURI, Spec: e.Spec, DataPrefix: e.DataPrefix, RawPrefix: e.RawPrefix,
-		CreatedAt: e.CreatedAt, Trace: e.Trace,
+		CreatedAt: e.CreatedAt, Trace: e.Trace, Failover: e.Failover, Recovery: recoveries[e.ID],
 	}
 	return a
 }
@@ -80,7 +97,7 @@ func loadClosures(ctx context.Context, tx pgx.Tx, cluster string, rows []due) (m
 	var projects, domains, workflows, versions []string
 	for _, d := range rows {
 		id := d.execution.Workflow
-		if _, seen := closures[id]; seen || !d.here(cluster) {
+		if _, seen := closures[id]; seen || d.desired(cluster) == flow.DesiredGone {
 			continue
 		}
 		closures[id] = flow.Entity{}
@@ -107,8 +124,10 @@ func loadClosures(ctx context.Context, tx pgx.Tx, cluster string, rows []due) (m
 }
 
 // Ack records what a member has durably applied. An ack raises a row of its own
-// epoch to its own revision, and never lowers it. Stale if the session is not
-// the newest.
+// epoch to its own revision, and never lowers it. What was being revoked, and is
+// acked as gone, is released: it waits to be placed again, and the ownership
+// revision stays, since its owner has agreed. Stale if the session is not the
+// newest.
 func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) error {
 	if len(acks) == 0 {
 		return nil
@@ -128,6 +147,12 @@ func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) er
 		batch := &pgx.Batch{}
 		queueSession(batch, sender, nil)
 		queueAcks(batch, sender.Cluster, once, "LEAST(a.revision, o.wanted)")
-		return send(ctx, tx, batch)
+		var given []stay
+		queueRevoked(batch, sender.Cluster, once, func(s *stay) { given = append(given, *s) })
+		if err := send(ctx, tx, batch); err != nil || len(given) == 0 {
+			return err
+		}
+		_, err := release(ctx, tx, given, now())
+		return err
 	}, nil)
 }

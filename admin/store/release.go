@@ -37,8 +37,8 @@ func backOff(moves int) time.Duration {
 	return min(time.Second<<min(moves-1, 10), time.Minute)
 }
 
-// release takes what its cluster had acked and holds no more, and says whether
-// some of it was taken by force. The epoch stays, so that the next placement's
+// release takes what its cluster had acked and holds no more, or has given up,
+// and says whether some of it was taken by force. The epoch stays, so that the next placement's
 // is higher.
 func release(ctx context.Context, tx pgx.Tx, lost []stay, when time.Time) (forced bool, err error) {
 	w := waiting{}

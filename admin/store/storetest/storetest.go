@@ -138,7 +138,14 @@ type Plans interface {
 	CommitPlan(context.Context, flow.Fence, flow.Batch) (flow.Fence, []flow.ExecutionID, error)
 	RecordLeases(ctx context.Context, f flow.Fence, r []flow.LeaseRequest, d time.Duration, at time.Time) (flow.Fence, []flow.Lease, error)
 	SetHealth(context.Context, flow.Fence, []flow.HealthChange) (flow.Fence, error)
+}
+
+// Moves is the port for what the scheduler writes besides plans.
+type Moves interface {
+	Reap(ctx context.Context, f flow.Fence, t flow.Takeover, ids []flow.ExecutionID, at time.Time) (flow.Fence, []flow.ExecutionID, error)
+	Revoke(ctx context.Context, f flow.Fence, list []flow.Revocation, at time.Time) (flow.Fence, []flow.ExecutionID, error)
 	EndDrain(ctx context.Context, f flow.Fence, cluster string, expired bool, at time.Time) (flow.Fence, error)
+	Trim(ctx context.Context, before time.Time, rounds int) (int64, error)
 }
 
 // Decisions is the port for explanations.
@@ -175,6 +182,7 @@ type Ports struct {
 	Terms
 	Demand
 	Plans
+	Moves
 	Decisions
 	Histories
 }
@@ -201,7 +209,8 @@ type group struct {
 
 var groups = []group{
 	{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
-	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Tokens", tokenCases},
+	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases},
+	{"MoveRaces", moveRaceCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Tokens", tokenCases},
 	{"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
 }
 
