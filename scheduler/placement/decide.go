@@ -1,8 +1,9 @@
 package placement
 
 import (
-	"cmp"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/skein-project/skein/api/flow"
 )
@@ -10,111 +11,205 @@ import (
 // Decide gives every pending execution of the view a cluster, or the reasons
 // why it waits.
 func Decide(v View) Plan {
-	d := decider{policy: v.Policy, clusters: fleet(v), asks: map[string]*ask{}}
-	plan := Plan{At: v.Now, Clusters: len(d.clusters)}
-	for _, p := range ordered(v.Pending) {
-		if r, ok := v.Requirements[p.Digest]; ok {
-			p.Requirement = r
-		}
-		a := d.ask(p.Requirement)
-		if a.waits == nil {
-			chosen, reasons := d.choose(p.Execution.String(), a.Requirement)
-			if chosen >= 0 {
-				c := &d.clusters[chosen]
-				c.Reserved = c.Reserved.Add(p.Requirement.Reservation)
-				plan.Placements = append(plan.Placements, flow.Placement{Execution: p.Execution,
-					Prior: p.Epoch, Cluster: c.Name, Reasons: reasons, Trace: p.Trace})
-				continue
-			}
-			a.waits = reasons
-		}
-		plan.Waits = append(plan.Waits, flow.Wait{Execution: p.Execution, Reasons: slices.Clone(a.waits)})
-	}
-	return plan
+	d := newDecider(v)
+	d.place()
+	return d.plan()
 }
 
+// decider is one plan in the making.
 type decider struct {
-	policy   Policy
-	clusters []ClusterView
-	asks     map[string]*ask
+	chooser
+	limits  Limits
+	pending []flow.Pending
+	tenants *tenants
+	classes *classes
+	turns   []turn
+	late    []turn // of tenants for whose oldest execution a cluster is held
+	moves   int
+
+	placements []flow.Placement
+	waits      []flow.Wait
 }
 
-// ask is one distinct requirement of the batch. Reservations only rise within
-// a batch, so what once fitted nowhere fits nowhere until its end: thousands of
-// equal executions that wait cost one examination.
-type ask struct {
-	Requirement
-	waits []flow.Reason
-}
-
-func (d *decider) ask(r flow.Requirement) *ask {
-	k := key(r)
-	a, ok := d.asks[k]
-	if !ok {
-		a = &ask{Requirement: Prepare(r, d.policy)}
-		d.asks[k] = a
+func newDecider(v View) *decider {
+	d := &decider{limits: v.Limits.withDefaults(), pending: v.Pending}
+	d.chooser = chooser{fleet: newFleet(v), now: v.Now}
+	d.trails = &trails{left: d.limits.Reasons, made: map[string]flow.Trail{}, used: map[string]bool{}}
+	d.tenants = newTenants(v, d.fleet)
+	d.classes = newClasses(v, d.fleet, d.tenants)
+	d.tenants.grant(d.classes)
+	for _, t := range d.tenants.list {
+		t.measure(d.fleet.total)
 	}
-	return a
-}
-
-// choose examines every cluster and gives the index of the best, or -1.
-func (d *decider) choose(execution string, r Requirement) (int, []flow.Reason) {
-	if len(d.clusters) == 0 {
-		return -1, []flow.Reason{{Filter: "fleet", Message: "no cluster is registered"}}
+	d.turns = make([]turn, 0, len(v.Pending))
+	for i := range v.Pending {
+		d.turns = append(d.turns, d.turn(v, &v.Pending[i]))
 	}
-	best := -1
-	reasons := make([]flow.Reason, len(d.clusters))
-	for i, c := range d.clusters {
-		reasons[i] = examine(r, c, d.policy.Weights)
-		if reasons[i].Filter != "" {
-			continue
-		}
-		if best < 0 || better(execution, reasons[i], reasons[best]) {
-			best = i
+	sorted(d.turns)
+	d.placements = slices.Grow(d.placements, len(d.turns))
+	for _, t := range d.turns {
+		if t.class.left++; t.class.left == 1 {
+			t.class.seed = fnv(t.Execution.String())
 		}
 	}
-	if best >= 0 {
-		reasons[best].Chosen = true
-		reasons[best].Message = "best of those that fit"
-	}
-	return best, reasons
+	return d
 }
 
-func examine(r Requirement, c ClusterView, w flow.Weights) flow.Reason {
-	for _, f := range Filters {
-		if ok, message := f.Check(r, c); !ok {
-			return flow.Reason{Cluster: c.Name, Filter: f.Name, Message: message}
+func (d *decider) turn(v View, p *flow.Pending) turn {
+	t := turn{Pending: p, tenant: d.tenants.byName[p.Execution.Tenant()]}
+	ask, ok := v.Requirements[p.Digest]
+	switch {
+	case ok:
+		t.class = d.classes.of(t.tenant, p.Digest, ask)
+	default: // its digest may be of a requirement that is not here
+		t.class = d.classes.of(t.tenant, "", p.Requirement)
+	}
+	t.level = levelOf(p, t.class.rank, v.Now, d.limits.Starve)
+	return t
+}
+
+// place gives each execution its turn; what a tenant has besides an execution
+// for which a cluster is held comes last.
+func (d *decider) place() {
+	fairly(d.turns, func(t *turn) {
+		if t.tenant.holding && t.From == "" {
+			d.late = append(d.late, *t)
+			return
 		}
-	}
-	score, parts := Score(r, c, w)
-	return flow.Reason{Cluster: c.Name, Message: "fits", Score: score, Parts: parts}
-}
-
-// fleet is the view's clusters by name, with what live placements hold.
-func fleet(v View) []ClusterView {
-	held := make(map[string]flow.Resources, len(v.Clusters))
-	for _, r := range v.Reserved {
-		held[r.Cluster] = held[r.Cluster].Add(r.Reservation)
-	}
-	for _, l := range v.Loads {
-		held[l.Cluster] = held[l.Cluster].Add(l.Reservation)
-	}
-	out := slices.Clone(v.Clusters)
-	for i := range out {
-		out[i].Reserved = held[out[i].Name]
-	}
-	slices.SortFunc(out, func(a, b ClusterView) int { return cmp.Compare(a.Name, b.Name) })
-	return out
-}
-
-// ordered is the pending list, oldest first.
-func ordered(pending []flow.Pending) []flow.Pending {
-	out := slices.Clone(pending)
-	slices.SortFunc(out, func(a, b flow.Pending) int {
-		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.Execution.String(), b.Execution.String())
+		d.try(t)
 	})
-	return out
+	sorted(d.late)
+	fairly(d.late, d.try)
+}
+
+// try places an execution, or says why it waits.
+func (d *decider) try(t *turn) {
+	c := t.class
+	c.left--
+	if why, what := d.barred(t); why != "" {
+		d.wait(t, d.trails.note(c.digest, why, what))
+		return
+	}
+	if c.nowhere != "" {
+		d.wait(t, c.nowhere)
+		d.hold(t)
+		return
+	}
+	not := -1
+	if i, ok := d.fleet.byName[t.From]; ok {
+		not = i
+	}
+	fresh := c.trail == ""
+	i, score := d.choose(c, not)
+	switch {
+	case i >= 0:
+		d.put(t, i, score)
+	case not >= 0 && fits(c, &d.fleet.sites[not]):
+		d.wait(t, d.explain(c, not))
+	default:
+		if c.nowhere = c.trail; !fresh {
+			c.nowhere = d.explain(c, -1)
+		}
+		d.wait(t, c.nowhere)
+		d.hold(t)
+	}
+	d.done(c)
+}
+
+// barred says why an execution waits whatever the clusters say.
+func (d *decider) barred(t *turn) (filter, message string) {
+	switch {
+	case t.NotBefore.After(d.now):
+		return "backoff", "it is placed again from " + t.NotBefore.UTC().Format(time.RFC3339) + " on"
+	case t.From != "" && d.moves >= d.limits.Moves:
+		return "moves", fmt.Sprintf("%d executions are moved at a time; its turn comes", d.limits.Moves)
+	case len(d.fleet.sites) == 0:
+		return "fleet", "no cluster is registered"
+	case t.From == "":
+		if over := t.tenant.overQuota(t.class.ask.Reservation); over != "" {
+			return "quota", over
+		}
+	}
+	return "", ""
+}
+
+// hold keeps room on one cluster for a tenant's oldest starving execution that
+// fits nowhere. What no cluster could be held for, none can later in the plan.
+func (d *decider) hold(t *turn) {
+	if t.level != starving || t.tenant.holding || t.class.unheld {
+		return
+	}
+	if t.class.keys == nil {
+		d.examine(t.class)
+		defer d.done(t.class)
+	}
+	i := d.closest(t.class)
+	if i < 0 {
+		t.class.unheld = true
+		return
+	}
+	d.fleet.hold(i, t.class.ask.Largest, t.Execution.String())
+	t.tenant.holding = true
+}
+
+func (d *decider) put(t *turn, i int, score float64) {
+	ask := t.class.ask
+	p := flow.Placement{Execution: t.Execution, Prior: t.Epoch, Cluster: d.fleet.sites[i].Name, Trace: t.Trace,
+		From: t.From, Trail: t.class.trail, Score: score}
+	if t.From != "" {
+		p.Kind = d.leaves(t, ask)
+		d.moves++
+	} else {
+		t.tenant.takes(ask.Reservation, 1, d.fleet.total)
+	}
+	p.Restart, p.Fallback = d.resumes(t.Pending, &d.fleet.sites[i])
+	d.fleet.put(i, ask.Reservation, 1)
+	t.tenant.placed(ask.Group, i, 1)
+	p.Reasons = d.chosen(p)
+	d.placements = append(d.placements, p)
+}
+
+// leaves takes an execution's load from the cluster that loses it. Its tenant's
+// use stays: it goes on elsewhere.
+func (d *decider) leaves(t *turn, ask flow.Requirement) flow.MoveKind {
+	i, ok := d.fleet.byName[t.From]
+	if !ok {
+		return flow.MoveLost
+	}
+	d.fleet.put(i, ask.Reservation, -1)
+	t.tenant.placed(ask.Group, i, -1)
+	if s := &d.fleet.sites[i]; s.Lost || s.Health == flow.HealthLost {
+		return flow.MoveLost
+	}
+	return flow.MoveLapse
+}
+
+// resumes says whether an execution begins anew on a cluster, and if it was to
+// be resumed, why not: what earlier epochs wrote must be readable there.
+func (d *decider) resumes(p *flow.Pending, to *site) (restart bool, fallback string) {
+	last := p.From
+	if last == "" {
+		last = p.Last
+	}
+	switch i, known := d.fleet.byName[last]; {
+	case p.Epoch.N == 0 && p.From == "":
+		return false, ""
+	case p.Failover.Mode == flow.FailoverRestart:
+		return true, ""
+	case last == to.Name || d.fleet.stores != "":
+		return false, ""
+	case !known:
+		return true, fmt.Sprintf("it is restarted: where its earlier results lie is not known, since cluster %q is not registered", last)
+	case to.Store == "" || d.fleet.sites[i].Store == "":
+		return true, fmt.Sprintf("it is restarted: clusters %s and %s do not both say which object store they write to", last, to.Name)
+	case d.fleet.sites[i].Store != to.Store:
+		return true, fmt.Sprintf("it is restarted: clusters %s and %s share no object store", last, to.Name)
+	}
+	return false, ""
+}
+
+func (d *decider) wait(t *turn, trail string) {
+	w := flow.Wait{Execution: t.Execution, Trail: trail}
+	w.Reasons = d.trails.use(trail)
+	d.waits = append(d.waits, w)
 }

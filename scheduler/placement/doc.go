@@ -5,20 +5,57 @@
 // is not told who leads. The scheduler's cycle calls it with what it observed;
 // explain, dry runs and simulations call it with what they invented.
 //
-//	View ── order ──▶ for each pending execution, oldest first:
+//	View ── order ──▶ for each execution, at its turn:
 //	                    filter every cluster ──▶ score those left ──▶ best one
 //	                        │                                            │
 //	                        ▼ none left                                  ▼
-//	                      Wait (a reason per cluster)    Placement (a reason per cluster),
-//	                                                     its reservation counts from now on
+//	                      Wait ───────▶ Trail ◀──────────────────── Placement,
+//	                              a reason per cluster     its reservation counts from now on
 //
-// Invariants, for every Plan:
+// # Order
 //
-//  1. Each pending execution has exactly one Placement or one Wait, and each of
-//     these has a reason for every cluster.
-//  2. A placement passes every filter against the reservations of the view plus
-//     those of the placements before it: capacity is never over-committed by
-//     another pod.
+// Whose turn it is falls by, in this order: what starves goes first; higher
+// priority; what had a cluster before, or is to be taken from a lost one; the
+// tenant whose dominant share, over its weight, is smallest at that moment; the
+// oldest of that tenant. A tenant is a (project, domain), and its dominant share
+// is the largest share that its live placements hold of the fleet's CPU, memory
+// or GPUs. Who cannot be placed holds up nobody: the next turn follows.
+//
+// An execution starves when it is Limits.Starve old and not being moved by
+// force. When a tenant's oldest starving execution finds no cluster, room for
+// its largest pod is held on the one that lacks least: nothing else takes that
+// room. One such hold is made for a tenant, one on a cluster, and none other.
+// What else its tenant has comes last in that plan, so that the tenant's share
+// does not grow by younger work meanwhile. So the oldest execution of a tenant
+// waits at most
+//
+//	Starve + (T+1) × D + one cycle
+//
+// if some cluster could take it when it is empty and its tenant's quota has
+// room, where T is how many tenants have starving work, and D the longest time
+// for which an execution holds its cluster: after D its tenant holds nothing
+// but what is as old, and has its turn before all that hold more; from then on
+// each of the others can be served at most once before it, and each hold frees
+// a cluster within D.
+//
+// Quotas are hard, count what live placements reserve over all clusters, and do
+// not count again what is moved.
+//
+// # What a class is
+//
+// All executions with equal requirements, under the same policies, are one
+// class: each cluster is asked once for all of them. Trails are made for
+// classes: one when it is examined, which explains its placements by the loads
+// of that moment, and one if it then fits nowhere. A quota or a back-off is a
+// trail of one reason that names no cluster.
+//
+// # Invariants
+//
+//  1. Each pending execution has exactly one Placement or one Wait, whose Trail
+//     is in the plan.
+//  2. A placement passes every filter against the loads of the view and of the
+//     placements before it: its largest pod fits, and no quota is broken.
 //  3. The same View gives the same Plan, in whatever order its lists come.
-//  4. An execution that waits never holds up the one behind it.
+//  4. An execution that waits never holds up the one behind it, but for the one
+//     hold of a starved one.
 package placement

@@ -21,6 +21,37 @@ type Plan struct {
 // Empty reports whether nothing was decided.
 func (p Plan) Empty() bool { return len(p.Placements) == 0 && len(p.Waits) == 0 }
 
+// plan is what was decided.
+func (d *decider) plan() Plan {
+	p := Plan{At: d.now, Clusters: len(d.fleet.sites), Waits: d.waits, Trails: d.trails.all()}
+	if len(d.placements) > 0 {
+		p.Placements = d.placements
+	}
+	return p
+}
+
+// inlined bounds the clusters up to which placements carry their trail's
+// reasons, with their own line marked; those of larger fleets carry that line
+// alone, and the trail has the others.
+const inlined = 16
+
+// chosen is what a placement itself tells of its trail.
+func (d *decider) chosen(p flow.Placement) []flow.Reason {
+	reasons := d.trails.use(p.Trail)
+	own := flow.Reason{Cluster: p.Cluster, Message: "best of those that fit", Score: p.Score, Chosen: true}
+	if len(d.fleet.sites) > inlined {
+		return []flow.Reason{own}
+	}
+	reasons = slices.Clone(reasons)
+	for i, r := range reasons {
+		if r.Cluster == p.Cluster && r.Filter == "" {
+			own.Parts = r.Parts
+			reasons[i] = own
+		}
+	}
+	return reasons
+}
+
 // LogValue says how many executions go where, how many wait, and which filter
 // refused most often: enough for one log line, whatever the plan's size.
 func (p Plan) LogValue() slog.Value {
@@ -28,12 +59,17 @@ func (p Plan) LogValue() slog.Value {
 	for _, x := range p.Placements {
 		to[x.Cluster]++
 	}
-	refused := map[string]int{}
+	alike := map[string]int{} // waits by trail
 	for _, w := range p.Waits {
-		for _, r := range w.Reasons {
-			refused[r.Filter]++
+		alike[w.Trail]++
+	}
+	refused := map[string]int{}
+	for _, t := range p.Trails {
+		for _, r := range t.Reasons {
+			refused[r.Filter] += alike[t.Digest]
 		}
 	}
+	delete(refused, "")
 	return slog.GroupValue(
 		slog.Int("placed", len(p.Placements)),
 		slog.Int("waiting", len(p.Waits)),

@@ -1,70 +1,174 @@
 package placement
 
 import (
-	"hash/fnv"
+	"math"
+	"slices"
+	"strings"
 
 	"github.com/skein-project/skein/api/flow"
 )
 
-// Score says how good a cluster is that passed every filter: higher is better.
-// The parts, already weighed, sum up to the score:
+// The parts of a score, already weighed, sum up to it; higher is better.
 //
-//	free    the share of the scarcest resource that stays free afterwards
-//	peak    minus the share by which the peak demand would not fit, at most 1
-//	prefer  minus one for each PreferNoSchedule taint that is not tolerated
-func Score(r Requirement, c ClusterView, w flow.Weights) (float64, map[string]float64) {
-	free := w.Free * (1 - share(c.Reserved.Add(r.Reservation), c.Capacity))
-	over := share(c.Reserved.Add(r.Peak), c.Capacity) - 1
-	peak := -w.Peak * min(max(over, 0), 1)
-	var prefer float64
-	for _, t := range c.Taints {
-		if t.Effect == flow.PreferNoSchedule && !tolerates(r.Tolerations, t) {
-			prefer -= w.Taint
+//	free       the share of the scarcest resource that stays free afterwards
+//	peak       minus the share by which the peak demand would not fit, at most 1
+//	taint      minus one for each PreferNoSchedule taint that is not tolerated
+//	preferred  the share of all preferred weights, the policies' and its own, that match
+//	spread     minus the share of the project's work, live and pending, that its
+//	           failure domain holds
+//	affinity   one if a group is there that it wants to be near; minus n/(n+1) for
+//	           n executions of groups that it wants to be apart from
+//	locality   the share of its data that lies near the cluster
+//	cost       minus the cluster's cost against the dearest; one that is not told is 0
+//	sticky     one if the same workflow of its tenant runs there, or did lately
+//
+// base sums up the parts that no placement changes.
+func base(c *class, s *site) float64 {
+	return taintPart(c, s) + preferredPart(c, s) + localityPart(c, s) + costPart(c, s) + stickyPart(c, s)
+}
+
+// key is base and the parts that the cluster's own load changes. What the loads
+// of other clusters change, which is spread alone, is not in it.
+func key(c *class, s *site, base float64) float64 {
+	return base + freePart(c, s) + peakPart(c, s) + affinityPart(c, s)
+}
+
+func freePart(c *class, s *site) float64 {
+	return c.weights.Free * (1 - share(s.used.Add(c.ask.Reservation), s.Capacity))
+}
+
+func peakPart(c *class, s *site) float64 {
+	return -c.weights.Peak * min(max(share(s.used.Add(c.ask.Peak), s.Capacity)-1, 0), 1)
+}
+
+func affinityPart(c *class, s *site) float64 {
+	if c.near == nil && c.apart == nil {
+		return 0
+	}
+	near, apart := 0.0, 0.0
+	for _, t := range c.near {
+		if t.count[s.index] > 0 {
+			near = 1
 		}
 	}
-	return free + peak + prefer, map[string]float64{"free": free, "peak": peak, "prefer": prefer}
+	for _, t := range c.apart {
+		apart += float64(t.count[s.index])
+	}
+	return c.weights.Affinity * (near - apart/(apart+1))
+}
+
+func spreadPart(c *class, i int) float64 {
+	if c.spread == nil {
+		return 0
+	}
+	return -c.weights.Spread * float64(c.spread.count[c.spread.of[i]]) / c.spread.all
+}
+
+func taintPart(c *class, s *site) float64 {
+	n := 0.0
+	for _, t := range s.Taints {
+		if t.Effect != flow.PreferNoSchedule {
+			continue
+		}
+		if _, ok := tolerance(c.tolerations, t); !ok {
+			n++
+		}
+	}
+	return -c.weights.Taint * n
+}
+
+func preferredPart(c *class, s *site) float64 {
+	if c.preferences == 0 {
+		return 0
+	}
+	sum := 0.0
+	for _, p := range c.preferred {
+		if p.matches(s) {
+			sum += p.weight
+		}
+	}
+	return c.weights.Preferred * sum / c.preferences
+}
+
+func localityPart(c *class, s *site) float64 {
+	if len(c.ask.Data) == 0 {
+		return 0
+	}
+	n := 0.0
+	for _, place := range c.ask.Data {
+		if near(place, s) {
+			n++
+		}
+	}
+	return c.weights.Locality * n / float64(len(c.ask.Data))
+}
+
+// near reports whether a place lies in the cluster's own store, or in a bucket
+// that a label says is near.
+func near(place string, s *site) bool {
+	if rest, ok := strings.CutPrefix(place, s.Store); ok && s.Store != "" &&
+		(rest == "" || rest[0] == '/' || s.Store[len(s.Store)-1] == '/') {
+		return true
+	}
+	_, path, ok := strings.Cut(place, "://")
+	if !ok {
+		path = place
+	}
+	bucket, _, _ := strings.Cut(path, "/")
+	return bucket != "" && slices.Contains(s.data, bucket)
+}
+
+func costPart(c *class, s *site) float64 { return -c.weights.Cost * s.cost }
+
+func stickyPart(c *class, s *site) float64 {
+	if slices.Contains(c.sticky, int32(s.index)) {
+		return c.weights.Sticky
+	}
+	return 0
+}
+
+// parts names the parts of a score: free, peak and taint always, the others
+// where they say something.
+func parts(c *class, s *site) map[string]float64 {
+	out := map[string]float64{"free": freePart(c, s), "peak": positive(peakPart(c, s)), "taint": positive(taintPart(c, s))}
+	for _, p := range []struct {
+		name  string
+		value float64
+	}{{"preferred", preferredPart(c, s)}, {"spread", spreadPart(c, s.index)}, {"affinity", affinityPart(c, s)},
+		{"locality", localityPart(c, s)}, {"cost", costPart(c, s)}, {"sticky", stickyPart(c, s)}} {
+		if p.value != 0 {
+			out[p.name] = p.value
+		}
+	}
+	return out
+}
+
+// positive turns -0 into 0, which people would wonder about.
+func positive(x float64) float64 {
+	if x == 0 {
+		return 0
+	}
+	return x
 }
 
 // share is the used share of the scarcest resource; above 1 when more is used
 // than there is. What a cluster does not have, and nobody uses, has no share.
 func share(used, capacity flow.Resources) float64 {
-	var worst float64
-	for _, d := range dimensions {
-		u, c := d.of(used), d.of(capacity)
-		switch {
-		case c > 0:
-			worst = max(worst, float64(u)/float64(c))
-		case u > 0 && d.name != "pods": // pods may be unreported
-			worst = max(worst, 1)
-		}
+	worst := part(used.MilliCPU, capacity.MilliCPU)
+	worst = math.Max(worst, part(used.Memory, capacity.Memory))
+	worst = math.Max(worst, part(used.GPUs, capacity.GPUs))
+	if capacity.Pods > 0 { // they may be unreported
+		worst = math.Max(worst, part(used.Pods, capacity.Pods))
 	}
 	return worst
 }
 
-// better reports whether a precedes b for this execution. Equal scores are
-// told apart by a hash of execution and cluster, so that equals share the work
-// and yet the answer never depends on chance.
-func better(execution string, a, b flow.Reason) bool {
-	if a.Score != b.Score {
-		return a.Score > b.Score
+func part(used, capacity int64) float64 {
+	switch {
+	case capacity > 0:
+		return float64(used) / float64(capacity)
+	case used > 0:
+		return 1
 	}
-	if x, y := mix(execution, a.Cluster), mix(execution, b.Cluster); x != y {
-		return x < y
-	}
-	return a.Cluster < b.Cluster
-}
-
-// mix hashes both names; the final multiplications spread names that differ in
-// their last character only, which FNV alone leaves close together.
-func mix(execution, cluster string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(execution))
-	_, _ = h.Write([]byte{0})
-	_, _ = h.Write([]byte(cluster))
-	x := h.Sum64()
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	x *= 0xc4ceb9fe1a85ec53
-	return x ^ x>>33
+	return 0
 }
