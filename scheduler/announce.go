@@ -50,14 +50,22 @@ func (t *Term) announce(ctx context.Context, v placement.View, p placement.Plan,
 	}
 	era := t.commit.Fence().Epoch.Era
 	var clusters []string
+	left := map[string]int{}
 	for _, id := range placed {
 		x, ok := byID[id]
 		if !ok {
 			continue
 		}
 		clusters = append(clusters, x.Cluster)
+		if x.From != "" {
+			left[x.From]++
+			t.metrics.moves.WithLabelValues(string(x.Kind)).Inc()
+		}
 		span(ctx, x, flow.Epoch{Era: era, N: x.Prior.N + 1}, v.Now)
 		t.metrics.age.Observe(t.deps.Now().Sub(created[id]).Seconds())
+	}
+	for from, n := range left {
+		t.deps.Log.Warn("executions were taken from a cluster by force", "cluster", from, "executions", n)
 	}
 	t.metrics.placed.Add(float64(len(placed)))
 	slices.Sort(clusters)

@@ -39,8 +39,21 @@ func (m *memory) heard(hub string, beats []flow.Beat, now time.Time) {
 	}
 }
 
-// granted remembers recorded leases, on this leader's own clock.
-func (m *memory) granted(leases []flow.Lease, at time.Time) {
+// asked remembers leases that are about to be recorded: their rows may be read
+// before the answer is here.
+func (m *memory) asked(requests []flow.LeaseRequest, until time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range requests {
+		l := m.live[r.Member]
+		l.Asked = until
+		m.live[r.Member] = l
+	}
+}
+
+// granted remembers recorded leases, on this leader's own clock. Of those that
+// were asked for, the others were not recorded.
+func (m *memory) granted(requests []flow.LeaseRequest, leases []flow.Lease, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, g := range leases {
@@ -49,6 +62,11 @@ func (m *memory) granted(leases []flow.Lease, at time.Time) {
 			l.LeaseEnds = ends
 		}
 		m.live[g.Member] = l
+	}
+	for _, r := range requests {
+		l := m.live[r.Member]
+		l.Asked = time.Time{}
+		m.live[r.Member] = l
 	}
 }
 

@@ -23,6 +23,14 @@ type Config struct {
 	LeaseWindow time.Duration // collect lease requests so long before recording them
 	Health      health.Policy
 	Policy      placement.Policy
+	Limits      placement.Limits // of one plan: forced moves among them
+	Version     string           // the control plane's own
+
+	// MoveBackOff is how long an execution that was moved once stays where it was
+	// placed, at least, before it is moved by force again; it doubles with each move.
+	MoveBackOff time.Duration
+	Keep        time.Duration // how long rows of what has ended are kept
+	Rounds      int           // the newest decisions that can be replayed
 }
 
 // Default is the configuration of docs: a lease of 30 s, suspect after 5 s.
@@ -31,12 +39,16 @@ func Default() Config {
 		Sweep:        time.Second,
 		Batch:        50 * time.Millisecond,
 		BatchSize:    commit.MaxBatch,
-		PendingLimit: 5000,
+		PendingLimit: 100_000,
 		Timeout:      5 * time.Second,
 		Lease:        30 * time.Second,
 		LeaseWindow:  25 * time.Millisecond,
 		Health:       health.Policy{Suspect: 5 * time.Second, Margin: 2 * time.Second},
 		Policy:       placement.DefaultPolicy(),
+		Limits:       placement.Limits{Starve: placement.DefaultStarve, Moves: placement.DefaultMoves, Preemptions: placement.DefaultPreemptions},
+		MoveBackOff:  30 * time.Second,
+		Keep:         7 * 24 * time.Hour,
+		Rounds:       20_000,
 	}
 }
 
@@ -55,6 +67,10 @@ func (c Config) Validate() error {
 	need(c.PendingLimit >= c.BatchSize, "pending limit %d >= batch size %d does not hold", c.PendingLimit, c.BatchSize)
 	need(c.Timeout > 0 && 2*c.Timeout < c.Lease, "2 × timeout %s < lease %s does not hold (a grant must outlive two slow writes)", c.Timeout, c.Lease)
 	need(c.LeaseWindow >= 0 && c.LeaseWindow <= time.Second, "0 <= lease window %s <= 1s does not hold", c.LeaseWindow)
+	need(c.Limits.Moves > 0, "0 < forced moves of one cycle %d does not hold", c.Limits.Moves)
+	need(c.MoveBackOff >= 0 && c.MoveBackOff <= time.Hour, "0 <= back-off of moves %s <= 1h does not hold", c.MoveBackOff)
+	need(c.Keep >= time.Hour, "time for which ended rows are kept %s >= 1h does not hold", c.Keep)
+	need(c.Rounds >= 0, "0 <= rounds that are kept %d does not hold", c.Rounds)
 	for _, p := range append(c.Health.Problems(c.Lease), c.Policy.Problems()...) {
 		need(false, "%s", p)
 	}

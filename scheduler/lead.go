@@ -22,7 +22,7 @@ type reign struct {
 // first error, which ends the term.
 func (s *Scheduler) lead(t election.Term) error {
 	group, ctx := errgroup.WithContext(t.Context)
-	r := &reign{Term: newTerm(s.cfg, s.deps, s.metrics, t.Fence), desk: newDesk(), ended: ctx.Done()}
+	r := &reign{Term: newTerm(s.cfg, s.deps, s.metrics, s.trouble, t.Fence), desk: newDesk(), ended: ctx.Done()}
 	s.term.Store(r)
 	s.deps.Begun()
 	defer func() {
@@ -31,7 +31,11 @@ func (s *Scheduler) lead(t election.Term) error {
 	}()
 	group.Go(guarded(func() error { return s.cycles(ctx, r) }))
 	group.Go(guarded(func() error { return r.desk.run(ctx, s.cfg.LeaseWindow, r.Grant) }))
-	return group.Wait()
+	err := group.Wait()
+	if t.Context.Err() == nil && !fault.Is(err, fault.Internal) { // a write failed
+		s.trouble.database(s.deps.Now())
+	}
+	return err
 }
 
 // cycles runs one cycle per wake-up. A world that cannot be read is read again
@@ -45,6 +49,7 @@ func (s *Scheduler) cycles(ctx context.Context, r *reign) error {
 		if err != nil {
 			return err
 		}
+		took := time.Since(began)
 		if more {
 			s.Nudge()
 		}
@@ -53,7 +58,8 @@ func (s *Scheduler) cycles(ctx context.Context, r *reign) error {
 			return ctx.Err()
 		case <-sweep.C:
 		case <-s.nudge:
-			s.gatherMore(ctx, time.Until(began.Add(s.cfg.Batch)))
+			// A cycle over a long queue leaves as much time to others as it took.
+			s.gatherMore(ctx, time.Until(began.Add(max(s.cfg.Batch, 2*took))))
 		}
 	}
 }

@@ -15,12 +15,14 @@ type metrics struct {
 	placed   prometheus.Counter
 	leases   prometheus.Counter
 	failed   prometheus.Counter
+	moves    *prometheus.CounterVec
+	doubt    prometheus.Gauge
 	pending  prometheus.Gauge
 	waiting  prometheus.Gauge
 	clusters *prometheus.GaugeVec
 }
 
-var healths = []flow.Health{flow.HealthUnknown, flow.HealthHealthy, flow.HealthSuspect, flow.HealthLapsed}
+var healths = []flow.Health{flow.HealthUnknown, flow.HealthHealthy, flow.HealthSuspect, flow.HealthLapsed, flow.HealthLost}
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	buckets := prometheus.ExponentialBuckets(0.001, 2, 14)
@@ -35,6 +37,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Help: "Leases recorded and granted by this replica."}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "skein_scheduler_gather_errors_total",
 			Help: "Cycles that ended early, since the database could not be read."}),
+		moves: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skein_scheduler_moves_total",
+			Help: "Executions taken from a cluster by this replica, by why."}, []string{"kind"}),
+		doubt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_doubt",
+			Help: "1 while nothing is taken from lapsed clusters, since more than half of them lapsed at once."}),
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_pending_executions",
 			Help: "Executions that waited for a cluster when the last cycle began."}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_waiting_executions",
@@ -42,11 +48,14 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		clusters: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "skein_scheduler_clusters",
 			Help: "Clusters by health, as judged in the last cycle."}, []string{"health"}),
 	}
+	for _, k := range []flow.MoveKind{flow.MoveLapse, flow.MoveLost, flow.MoveDrain, flow.MoveTaint, flow.MovePreempt} {
+		m.moves.WithLabelValues(string(k))
+	}
 	m.idle()
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.cycle, m.age, m.placed, m.leases, m.failed, m.pending, m.waiting, m.clusters} {
+	for _, c := range []prometheus.Collector{m.cycle, m.age, m.placed, m.leases, m.failed, m.moves, m.doubt, m.pending, m.waiting, m.clusters} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -58,6 +67,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 func (m *metrics) idle() {
 	m.pending.Set(0)
 	m.waiting.Set(0)
+	m.doubt.Set(0)
 	for _, h := range healths {
 		m.clusters.WithLabelValues(string(h)).Set(0)
 	}

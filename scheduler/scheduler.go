@@ -48,13 +48,21 @@ type Elector interface {
 	Observe(flow.Fence)
 }
 
-// Deps are the scheduler's ports. Log, Registerer, Woken, Begun and Now may be
-// left out.
+// Deps are the scheduler's ports. What says nothing else may be left out, but
+// for Elector, Ledger, Fleet and Commit.
 type Deps struct {
 	Elector Elector
 	Ledger  snapshot.Ledger
 	Fleet   snapshot.Fleet
 	Commit  commit.Ledger
+	// Orders ends, revokes and drains; nil: nothing of the kind is done.
+	Orders commit.Orders
+	// Trim removes rows that ended before a time, and all rounds but the newest so
+	// many; nil: nothing is removed.
+	Trim func(ctx context.Context, before time.Time, rounds int) (int64, error)
+	// Trouble is when this replica, leading, last found another one that did not
+	// answer; nil: never.
+	Trouble func() time.Time
 	// Woken is called after a commit with the clusters that got work, so that
 	// their hubs need not wait for a sweep. It must not block.
 	Woken func(clusters []string)
@@ -77,6 +85,9 @@ func (d Deps) complete() (Deps, error) {
 	if d.Woken == nil {
 		d.Woken = func([]string) {}
 	}
+	if d.Trouble == nil {
+		d.Trouble = func() time.Time { return time.Time{} }
+	}
 	if d.Begun == nil {
 		d.Begun = func() {}
 	}
@@ -95,6 +106,7 @@ type Scheduler struct {
 	deps    Deps
 	metrics *metrics
 	nudge   chan struct{}
+	trouble *trouble
 	term    atomic.Pointer[reign]
 }
 
@@ -118,7 +130,7 @@ func New(cfg Config, deps Deps) (*Scheduler, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Conflict, err, "register scheduler metrics")
 	}
-	return &Scheduler{cfg: cfg, deps: deps, metrics: m, nudge: make(chan struct{}, 1)}, nil
+	return &Scheduler{cfg: cfg, deps: deps, metrics: m, nudge: make(chan struct{}, 1), trouble: &trouble{}}, nil
 }
 
 // Run schedules whenever this replica leads, until ctx ends.
@@ -140,6 +152,28 @@ func (s *Scheduler) Leading() (flow.Epoch, bool) {
 		return flow.Epoch{}, false
 	}
 	return r.commit.Fence().Epoch, true
+}
+
+// Doubt is why this leader takes nothing from lapsed clusters; empty: nothing
+// keeps it from that. Unavailable where no term runs.
+func (s *Scheduler) Doubt() (string, error) {
+	r := s.term.Load()
+	if r == nil {
+		return "", errNotLeader
+	}
+	return r.Term.Doubt(), nil
+}
+
+// OverruleDoubt ends the doubt that there is; it comes back after the next
+// outage only. Unavailable where no term runs.
+func (s *Scheduler) OverruleDoubt() error {
+	r := s.term.Load()
+	if r == nil {
+		return errNotLeader
+	}
+	r.Overrule()
+	s.Nudge()
+	return nil
 }
 
 // Beat takes what a hub heard from its members in the last second, and returns

@@ -2,11 +2,13 @@ package scheduler
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
 	"github.com/skein-project/skein/scheduler/commit"
-	"github.com/skein-project/skein/scheduler/placement"
+	"github.com/skein-project/skein/scheduler/health"
 	"github.com/skein-project/skein/scheduler/snapshot"
 )
 
@@ -26,6 +28,16 @@ type Term struct {
 	memory  *memory
 	commit  *commit.Committer
 	gather  *snapshot.Gatherer
+	trouble *trouble
+
+	mu     sync.Mutex // of window and doubt
+	window *health.Window
+	doubt  string
+
+	liveAt  time.Time // when the clusters that lose work were last asked what they hold
+	hurry   bool      // more is to be moved than one plan may
+	trimmed time.Time
+	shouted time.Time
 }
 
 // NewTerm begins the work of a term with the fence that BeginTerm gave. Of
@@ -43,17 +55,17 @@ func NewTerm(cfg Config, deps Deps, fence flow.Fence) (*Term, error) {
 	if deps, err = deps.complete(); err != nil {
 		return nil, err
 	}
-	return newTerm(cfg, deps, m, fence), nil
+	return newTerm(cfg, deps, m, &trouble{}, fence), nil
 }
 
-func newTerm(cfg Config, deps Deps, m *metrics, fence flow.Fence) *Term {
-	options := commit.Options{Batch: cfg.BatchSize, Timeout: cfg.Timeout, Inline: deps.Inline}
+func newTerm(cfg Config, deps Deps, m *metrics, tr *trouble, fence flow.Fence) *Term {
+	options := commit.Options{Batch: cfg.BatchSize, Timeout: cfg.Timeout, Inline: deps.Inline, Orders: deps.Orders}
 	if deps.Elector != nil {
 		options.Observe = deps.Elector.Observe
 	}
-	t := &Term{cfg: cfg, deps: deps, metrics: m, memory: newMemory(), commit: commit.New(deps.Commit, fence, options)}
+	t := &Term{cfg: cfg, deps: deps, metrics: m, memory: newMemory(), commit: commit.New(deps.Commit, fence, options), trouble: tr}
 	t.gather = &snapshot.Gatherer{Ledger: deps.Ledger, Fleet: deps.Fleet, Live: t.memory.Live, Since: deps.Now(),
-		Health: cfg.Health, Policy: cfg.Policy, Limit: cfg.PendingLimit, Now: deps.Now}
+		Health: cfg.Health, Policy: cfg.Policy, Limits: cfg.Limits, Version: cfg.Version, Limit: cfg.PendingLimit, Now: deps.Now}
 	return t
 }
 
@@ -69,13 +81,29 @@ func (t *Term) Heard(hub string, beats []flow.Beat) { t.memory.heard(hub, beats,
 // answered. Their time on this leader's clock counts from after the write: that
 // errs on the side of waiting longer.
 func (t *Term) Grant(ctx context.Context, requests []flow.LeaseRequest) ([]flow.Lease, error) {
-	leases, err := t.commit.Leases(ctx, newest(requests), t.cfg.Lease, t.deps.Now())
+	requests = newest(requests)
+	if mutant.On("grant-before-it-is-recorded") {
+		return t.promise(ctx, requests), nil
+	}
+	t.memory.asked(requests, t.deps.Now().Add(t.cfg.Lease))
+	leases, err := t.commit.Leases(ctx, requests, t.cfg.Lease, t.deps.Now())
 	if err != nil {
 		return nil, err
 	}
-	t.memory.granted(leases, t.deps.Now())
+	t.memory.granted(requests, leases, t.deps.Now())
 	t.metrics.leases.Add(float64(len(leases)))
 	return leases, nil
+}
+
+// promise is a mistake: leases are granted, and then recorded.
+func (t *Term) promise(ctx context.Context, requests []flow.LeaseRequest) (out []flow.Lease) {
+	for _, r := range requests {
+		out = append(out, flow.Lease{Sender: r.Sender, Nonce: r.Nonce, Duration: t.cfg.Lease, OwnershipRevision: r.OwnershipRevision})
+	}
+	if leases, err := t.commit.Leases(ctx, requests, t.cfg.Lease, t.deps.Now()); err == nil {
+		t.memory.granted(requests, leases, t.deps.Now())
+	}
+	return out
 }
 
 // Cycle observes, decides and acts once. more says that another cycle would
@@ -87,50 +115,4 @@ func (t *Term) Cycle(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	return t.Act(ctx, seen)
-}
-
-// Seen is one observed world, with what was decided about it. It is of use
-// once, to Act.
-type Seen struct {
-	View  placement.View
-	Plan  placement.Plan
-	began time.Time
-}
-
-// Observe reads the world and decides; it writes nothing. It returns nil, and
-// no error, if the world could not be read. What happens between Observe and
-// Act is what Act's transactions guard against.
-func (t *Term) Observe(ctx context.Context) (*Seen, error) {
-	began := t.deps.Now()
-	view, err := t.read(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		t.metrics.failed.Inc()
-		t.deps.Log.Warn("nothing scheduled: the world cannot be read", "err", err)
-		return nil, nil
-	}
-	return &Seen{View: view, Plan: placement.Decide(view), began: began}, nil
-}
-
-func (t *Term) read(ctx context.Context) (placement.View, error) {
-	if !t.deps.Inline {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.cfg.Timeout)
-		defer cancel()
-	}
-	return t.gather.Gather(ctx)
-}
-
-// Act makes true what was decided, as far as the world is still as it was seen.
-func (t *Term) Act(ctx context.Context, seen *Seen) (more bool, err error) {
-	view, plan := seen.View, seen.Plan
-	if err := t.storeHealth(ctx, view); err != nil {
-		return false, err
-	}
-	placed, err := t.commit.Plan(ctx, plan.Placements, plan.Waits, plan.At)
-	t.announce(ctx, view, plan, placed)
-	t.metrics.saw(view, plan, t.deps.Now().Sub(seen.began))
-	return err == nil && len(view.Pending) >= t.cfg.PendingLimit && len(placed) > 0, err
 }

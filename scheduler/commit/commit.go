@@ -25,7 +25,8 @@ import (
 // fault.Stale. Each returns the fence that the next call must give.
 type Ledger interface {
 	// CommitPlan places what is still where it was read at the prior epoch, and
-	// stores the waits' reasons. It returns the executions that it placed.
+	// stores what explains it. It takes nothing from a cluster whose lease rows
+	// are not what its takeover says. It returns the executions that it placed.
 	CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (flow.Fence, []flow.ExecutionID, error)
 	// RecordLeases records a lease for each request of a newest session, and
 	// leaves the others out.
@@ -34,11 +35,23 @@ type Ledger interface {
 	SetHealth(ctx context.Context, f flow.Fence, changes []flow.HealthChange) (flow.Fence, error)
 }
 
+// Orders writes in the same way what is not placed.
+type Orders interface {
+	// Reap ends executions that are to be aborted, without their owner. It
+	// returns those that it ended: none if a lease row is not as it was seen.
+	Reap(ctx context.Context, f flow.Fence, t flow.Takeover, ids []flow.ExecutionID, at time.Time) (flow.Fence, []flow.ExecutionID, error)
+	// Revoke asks owners to give executions up, and returns those that it asked for.
+	Revoke(ctx context.Context, f flow.Fence, list []flow.Revocation, at time.Time) (flow.Fence, []flow.ExecutionID, error)
+	// EndDrain ends a cluster's drain: it is empty, or its time is up.
+	EndDrain(ctx context.Context, f flow.Fence, cluster string, expired bool, at time.Time) (flow.Fence, error)
+}
+
 // Options of a Committer; zero values take defaults.
 type Options struct {
 	Batch   int              // placements and waits in one transaction: 500, which is also the most
 	Timeout time.Duration    // of one transaction; 5 s
 	Observe func(flow.Fence) // told each new fence; must not block
+	Orders  Orders           // needed for Reap, Revoke and EndDrain
 	// Inline runs each transaction in its caller's goroutine, for as long as it
 	// takes: for one thread that owns the clock. Timeout has no effect.
 	Inline bool
@@ -86,27 +99,89 @@ func (c *Committer) Fence() flow.Fence {
 	return c.fence
 }
 
-// Plan commits placements and waits, in batches, and returns the executions
-// placed: those of the batches before an error too. Of the waits it writes only
-// those whose reasons changed since this term last wrote them. Only one
-// goroutine may call it.
-func (c *Committer) Plan(ctx context.Context, placements []flow.Placement, waits []flow.Wait, at time.Time) ([]flow.ExecutionID, error) {
+// Plan commits a batch of any size, cut into transactions, and returns the
+// executions placed: those of the transactions before an error too. Placements
+// go first. Of the waits it writes those that say something new, at most a few
+// thousand, and of the trails those that are referred to and that this term has
+// not stored yet. If there is anything to write, round is asked for the round,
+// with the fence of its first transaction, and stored with that; it may be nil,
+// and may give nil. Only one goroutine may call it.
+func (c *Committer) Plan(ctx context.Context, b flow.Batch, round func(first flow.Fence) *flow.Round) ([]flow.ExecutionID, error) {
 	var placed []flow.ExecutionID
-	waits = c.told.changed(waits)
+	placements, waits := b.Placements, c.told.changed(b.Waits, b.Trails, b.At)
+	if len(placements)+len(waits) > 0 && round != nil {
+		first := c.Fence()
+		first.Beat++
+		if b.Round = round(first); b.Round != nil {
+			b.RoundID = b.Round.ID
+		}
+	}
 	for len(placements)+len(waits) > 0 {
-		p := placements[:min(len(placements), c.opts.Batch)]
-		w := waits[:min(len(waits), c.opts.Batch-len(p))]
-		placements, waits = placements[len(p):], waits[len(w):]
+		one := b
+		one.Placements = placements[:min(len(placements), c.opts.Batch)]
+		one.Waits = waits[:min(len(waits), c.opts.Batch-len(one.Placements))]
+		one.Takeovers = guards(one.Placements, b.Takeovers)
+		one.Trails = c.told.unstored(one, b.Trails)
+		placements, waits, b.Round = placements[len(one.Placements):], waits[len(one.Waits):], nil
 		ids, err := write(ctx, c, func(ctx context.Context, f flow.Fence) (flow.Fence, []flow.ExecutionID, error) {
-			return c.ledger.CommitPlan(ctx, f, flow.Batch{Placements: p, Waits: w, At: at})
+			return c.ledger.CommitPlan(ctx, f, one)
 		})
 		if err != nil {
 			return placed, err
 		}
 		placed = append(placed, ids...)
-		c.told.written(w)
+		c.told.written(one, b.Trails)
 	}
 	return placed, nil
+}
+
+// guards are the takeovers that these placements need.
+func guards(placements []flow.Placement, all []flow.Takeover) (out []flow.Takeover) {
+	needed := map[string]bool{}
+	for _, p := range placements {
+		needed[p.From] = true
+	}
+	for _, t := range all {
+		if needed[t.Cluster] {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// Forget lets the next plan store its trails anew: those that nothing refers to
+// may have been removed. Only the goroutine that calls Plan may call it.
+func (c *Committer) Forget() { clear(c.told.trails) }
+
+// Reap ends executions of one cluster that are to be aborted, without their
+// owner, and returns those that it ended.
+func (c *Committer) Reap(ctx context.Context, t flow.Takeover, ids []flow.ExecutionID, at time.Time) ([]flow.ExecutionID, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return write(ctx, c, func(ctx context.Context, f flow.Fence) (flow.Fence, []flow.ExecutionID, error) {
+		return c.opts.Orders.Reap(ctx, f, t, ids[:min(len(ids), c.opts.Batch)], at)
+	})
+}
+
+// Revoke asks owners to give executions up, at most a transaction's worth, and
+// returns those that it asked for.
+func (c *Committer) Revoke(ctx context.Context, list []flow.Revocation, at time.Time) ([]flow.ExecutionID, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return write(ctx, c, func(ctx context.Context, f flow.Fence) (flow.Fence, []flow.ExecutionID, error) {
+		return c.opts.Orders.Revoke(ctx, f, list[:min(len(list), c.opts.Batch)], at)
+	})
+}
+
+// EndDrain ends a cluster's drain.
+func (c *Committer) EndDrain(ctx context.Context, cluster string, expired bool, at time.Time) error {
+	_, err := write(ctx, c, func(ctx context.Context, f flow.Fence) (flow.Fence, struct{}, error) {
+		next, err := c.opts.Orders.EndDrain(ctx, f, cluster, expired, at)
+		return next, struct{}{}, err
+	})
+	return err
 }
 
 // Leases records leases in one transaction. What it returns is recorded.

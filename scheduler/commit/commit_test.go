@@ -26,9 +26,12 @@ type ledger struct {
 	fence  flow.Fence
 	sizes  []int // placements + waits of each plan
 	waits  []string
-	fail   error         // of the next write, which commits nevertheless
-	refuse error         // of the next write, which changes nothing
-	hang   chan struct{} // if set, leases are recorded when it is closed, whatever the context says
+	trails []string
+	rounds []string
+	guards [][]flow.Takeover // of each plan
+	fail   error             // of the next write, which commits nevertheless
+	refuse error             // of the next write, which changes nothing
+	hang   chan struct{}     // if set, leases are recorded when it is closed, whatever the context says
 	inside atomic.Int32
 }
 
@@ -62,6 +65,15 @@ func (l *ledger) CommitPlan(_ context.Context, f flow.Fence, b flow.Batch) (flow
 	for _, x := range b.Waits {
 		l.waits = append(l.waits, x.Execution.Name)
 	}
+	for _, x := range b.Trails {
+		l.trails = append(l.trails, x.Digest)
+	}
+	if b.Round != nil {
+		l.rounds = append(l.rounds, b.Round.ID)
+	} else if b.RoundID != "" {
+		l.rounds = append(l.rounds, "still "+b.RoundID)
+	}
+	l.guards = append(l.guards, b.Takeovers)
 	return next, ids, err
 }
 
@@ -98,7 +110,7 @@ func TestPlanIsCutIntoBatches(t *testing.T) {
 		placements = append(placements, flow.Placement{Execution: id(i)})
 		waits = append(waits, wait(1000+i, "no"))
 	}
-	placed, err := c.Plan(context.Background(), placements, waits, now)
+	placed, err := c.Plan(context.Background(), flow.Batch{Placements: placements, Waits: waits, At: now}, nil)
 	if err != nil || len(placed) != 700 {
 		t.Fatalf("placed %d: %v", len(placed), err)
 	}
@@ -110,27 +122,87 @@ func TestPlanIsCutIntoBatches(t *testing.T) {
 	}
 }
 
-func TestWaitsAreWrittenWhenTheirReasonsChange(t *testing.T) {
+func TestWaitsAreWrittenWhenTheirMeaningChanges(t *testing.T) {
 	l := &ledger{}
 	c := New(l, flow.Fence{}, Options{})
+	other := wait(2, "a")
+	other.Reasons[0].Filter = "taints"
 	for _, step := range []struct {
 		why   string
+		after time.Duration
 		waits []flow.Wait
 		want  []string
 	}{
-		{"news is written", []flow.Wait{wait(1, "a"), wait(2, "a")}, []string{"x1", "x2"}},
-		{"what was told is not told again", []flow.Wait{wait(1, "a"), wait(2, "a")}, nil},
-		{"another reason is news", []flow.Wait{wait(1, "a"), wait(2, "b")}, []string{"x2"}},
-		{"who was gone for a round is news", []flow.Wait{wait(2, "b")}, nil},
-		{"who was gone for a round is news", []flow.Wait{wait(1, "a"), wait(2, "b")}, []string{"x1"}},
+		{"news is written", 0, []flow.Wait{wait(1, "a"), wait(2, "a")}, []string{"x1", "x2"}},
+		{"what was told is not told again", 0, []flow.Wait{wait(1, "a"), wait(2, "a")}, nil},
+		{"numbers that moved are no news", time.Minute, []flow.Wait{wait(1, "a"), wait(2, "b")}, nil},
+		{"another filter is news", 0, []flow.Wait{wait(1, "a"), other}, []string{"x2"}},
+		{"numbers are not left to grow old", 6 * time.Minute, []flow.Wait{wait(1, "b"), other}, []string{"x1"}},
+		{"nor are they written again at once", time.Minute, []flow.Wait{wait(1, "c"), other}, nil},
+		{"who was gone for a round is news", 0, []flow.Wait{other}, nil},
+		{"who was gone for a round is news", 0, []flow.Wait{wait(1, "c"), other}, []string{"x1"}},
 	} {
 		l.waits = nil
-		if _, err := c.Plan(context.Background(), nil, step.waits, now); err != nil {
+		now = now.Add(step.after)
+		if _, err := c.Plan(context.Background(), flow.Batch{Waits: step.waits, At: now}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(step.want, l.waits); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", step.why, diff)
 		}
+	}
+}
+
+// TestAQuietRoundWritesNothing: a hundred thousand that wait cost nothing while
+// nothing changes, and many that are new hold up no launch.
+func TestAQuietRoundWritesNothing(t *testing.T) {
+	l := &ledger{}
+	c := New(l, flow.Fence{}, Options{})
+	waits := make([]flow.Wait, 5000)
+	for i := range waits {
+		waits[i] = flow.Wait{Execution: id(i), Trail: "t"}
+	}
+	trail := flow.Trail{Digest: "t", Reasons: []flow.Reason{{Cluster: "c", Filter: "capacity", Message: "1 of 2"}}}
+	asked := 0
+	round := func(first flow.Fence) *flow.Round { asked++; return &flow.Round{ID: first.String()} }
+	for n, want := range []struct {
+		message string
+		waits   int
+	}{{"1 of 2", 2000}, {"1 of 2", 2000}, {"1 of 2", 1000}, {"1 of 2", 0}, {"2 of 2", 0}} {
+		trail.Reasons[0].Message = want.message
+		l.waits = nil
+		if _, err := c.Plan(context.Background(), flow.Batch{Waits: waits, Trails: []flow.Trail{trail}, At: now}, round); err != nil || len(l.waits) != want.waits {
+			t.Fatalf("round %d wrote %d waits, want %d: %v", n, len(l.waits), want.waits, err)
+		}
+	}
+	if asked != 3 {
+		t.Errorf("%d rounds were encoded; three had something to store", asked)
+	}
+	if diff := cmp.Diff([]string{"t"}, l.trails); diff != "" {
+		t.Errorf("a trail is stored once (-want +got):\n%s", diff)
+	}
+	want := []string{"0.0/1", "still 0.0/1", "still 0.0/1", "still 0.0/1", "0.0/5"}
+	if diff := cmp.Diff(want, l.rounds[:5]); diff != "" {
+		t.Errorf("a round is stored with its first transaction, and named by that (-want +got):\n%s", diff)
+	}
+	c.Forget()
+	if _, err := c.Plan(context.Background(), flow.Batch{Waits: []flow.Wait{{Execution: id(9999), Trail: "t"}}, Trails: []flow.Trail{trail}, At: now}, nil); err != nil || len(l.trails) != 2 {
+		t.Errorf("trails %v: %v; those that were removed must be stored again", l.trails, err)
+	}
+}
+
+// TestEachTransactionCarriesTheGuardsThatItNeeds: a transaction that takes work
+// from a cluster brings that cluster's lease rows.
+func TestEachTransactionCarriesTheGuardsThatItNeeds(t *testing.T) {
+	l := &ledger{}
+	c := New(l, flow.Fence{}, Options{Batch: 2})
+	placements := []flow.Placement{{Execution: id(1), From: "a"}, {Execution: id(2)}, {Execution: id(3)}, {Execution: id(4)}, {Execution: id(5), From: "b"}}
+	guards := []flow.Takeover{{Cluster: "a"}, {Cluster: "b"}, {Cluster: "c"}}
+	if _, err := c.Plan(context.Background(), flow.Batch{Placements: placements, Takeovers: guards, At: now}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]flow.Takeover{{{Cluster: "a"}}, nil, {{Cluster: "b"}}}, l.guards); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

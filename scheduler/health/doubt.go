@@ -21,13 +21,17 @@ import (
 // and the first ones are not to be moved before the last ones tell.
 //
 // A doubt lasts until more than half of those clusters are Healthy, or somebody
-// overrules it; then it does not come back before a majority was.
+// overrules it; then it does not come back before a majority was. If more than
+// half had lapsed, the others have one more lease to come back after a majority
+// has: what was cut off at once does not return at once.
 type Window struct {
 	length time.Duration
 	past   []moment // of changes, oldest first; the first one is the window's beginning
 	doubt  []string // the clusters that stood when the doubt's window began; nil: no doubt
 	why    string
-	over   []string // those of a doubt that was overruled, until a majority is back
+	full   bool      // more than half of those had lapsed
+	backAt time.Time // when a majority of those came back; zero: it has not
+	over   []string  // those of a doubt that was overruled, until a majority is back
 }
 
 type moment struct {
@@ -97,13 +101,29 @@ func (w *Window) See(s Sight) (why string) {
 	if back(w.over, healthy) {
 		w.over = nil
 	}
-	if w.doubt != nil && back(w.doubt, healthy) {
-		w.doubt, w.why = nil, ""
+	if w.doubt != nil {
+		w.settle(s, healthy)
 	}
 	if w.doubt == nil && w.over == nil {
 		w.judge(s)
 	}
 	return w.why
+}
+
+// settle ends a doubt when it may.
+func (w *Window) settle(s Sight, healthy []string) {
+	lapsed := intersect(w.doubt, count(s.Health, flow.HealthLapsed))
+	w.full = w.full || 2*len(lapsed) > len(w.doubt)
+	switch {
+	case !back(w.doubt, healthy):
+		w.backAt = time.Time{}
+		return
+	case w.backAt.IsZero():
+		w.backAt = s.Now
+	}
+	if !w.full || len(lapsed) == 0 || s.Now.Sub(w.backAt) >= w.length {
+		w.doubt, w.why, w.full, w.backAt = nil, "", false, time.Time{}
+	}
 }
 
 // judge looks for the beginning of a doubt.
@@ -118,10 +138,11 @@ func (w *Window) judge(s Sight) {
 		return
 	}
 	slices.Sort(silent)
-	w.doubt = stood
+	w.doubt, w.full = stood, 2*len(lapsed) > len(stood)
 	w.why = fmt.Sprintf("%d of the %d clusters that stood %s ago fell silent within that time (%s), %d of them have lapsed: "+
-		"this looks like an outage of the control plane itself, so nothing is moved until more than half of the %d are healthy again",
-		len(silent), len(stood), w.length, shorten(silent), len(lapsed), len(stood))
+		"this looks like an outage of the control plane itself, so nothing is moved until more than half of the %d are healthy again, "+
+		"and the others have had another %s to come back",
+		len(silent), len(stood), w.length, shorten(silent), len(lapsed), len(stood), w.length)
 }
 
 // remember keeps what the window's beginning needs: at most one moment in a
@@ -154,7 +175,7 @@ func (w *Window) forget(all map[string]flow.Health) {
 
 // Overrule ends the doubt that there is. The same outage raises none again.
 func (w *Window) Overrule() {
-	w.over, w.doubt, w.why = w.doubt, nil, ""
+	w.over, w.doubt, w.why, w.full, w.backAt = w.doubt, nil, "", false, time.Time{}
 }
 
 // back reports whether more than half of those clusters are healthy.

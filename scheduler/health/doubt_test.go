@@ -64,7 +64,11 @@ func TestDoubt(t *testing.T) {
 		{"a blip beside a dead cluster is borne out", "it ends when a majority is back", standing("HHH", now), 0,
 			[]look{{60, "HHH", false}, {92, "LSH", true}, {94, "LHH", false}}},
 		{"a majority comes back", "then what is still away is theirs", standing("HHHHHH", now), 0,
-			[]look{{60, "HHHHHH", false}, {92, "LLLLLL", true}, {300, "HLLLLL", true}, {301, "HHHLLL", true}, {302, "HHHHLL", false}, {303, "HHHHLL", false}}},
+			[]look{{60, "HHHHHH", false}, {92, "LLLLLL", true}, {300, "HLLLLL", true}, {301, "HHHLLL", true}, {302, "HHHHLL", true}, {331, "HHHHLL", true}, {332, "HHHHLL", false}, {333, "HHHHLL", false}}},
+		{"all come back", "then there is nothing to wait for", standing("HHH", now), 0,
+			[]look{{60, "HHH", false}, {92, "LLL", true}, {300, "HHL", true}, {301, "HHH", false}}},
+		{"a majority comes back and goes again", "it was not over", standing("HHHHH", now), 0,
+			[]look{{60, "HHHHH", false}, {92, "LLLLL", true}, {300, "HHHLL", true}, {310, "HHSLL", true}, {330, "HHHLL", true}, {359, "HHHLL", true}, {360, "HHHLL", false}}},
 		{"two clusters lapse", "with two it may well be theirs", standing("HH", now), 0,
 			[]look{{60, "HH", false}, {92, "LL", false}}},
 		{"two clusters lapse, and a replica was lost", "then it is ours", standing("HH", now), 80,
@@ -80,13 +84,13 @@ func TestDoubt(t *testing.T) {
 		{"a cluster that joined inside the window does not count", "it did not stand when the window began", standing("HHHH", now), 0,
 			[]look{{60, "HHHH", false}, {91, "HHHHHH", false}, {92, "LLLHHH", true}}},
 		{"clusters that were declared lost are not waited for", "that is an operator's word", standing("HHHHH", now), 0,
-			[]look{{60, "HHHHH", false}, {92, "LLLHH", true}, {100, "XLLHH", true}, {101, "XXLHH", false}}},
+			[]look{{60, "HHHHH", false}, {92, "LLLHH", true}, {100, "XLLHH", true}, {101, "XXLHH", true}, {132, "XXLHH", false}}},
 		{"clusters that were removed are not waited for", "they cannot come back", standing("HHH", now), 0,
 			[]look{{60, "HHH", false}, {92, "LLH", true}, {100, "--H", false}}},
 		{"a new leader in the middle of an outage, before the lapses", "who is suspect stood", standing("SSSSSS", ago(3)), 0,
 			[]look{{6, "SSSSSS", false}, {33, "LLLLLL", true}}},
 		{"a new leader in the middle of an outage, after the lapses", "that they lapsed at once is recorded", standing("LLLLLL", ago(300)), 0,
-			[]look{{1, "LLLLLL", true}, {40, "HLLLLL", true}, {400, "HHHHLL", false}}},
+			[]look{{1, "LLLLLL", true}, {40, "HLLLLL", true}, {400, "HHHHLL", true}, {430, "HHHHLL", false}}},
 		{"a new leader finds clusters that lapsed one after the other", "those were no outage of ours",
 			[]Standing{{"a", flow.HealthLapsed, ago(300)}, {"b", flow.HealthLapsed, ago(200)}, {"c", flow.HealthLapsed, ago(100)}, {"d", flow.HealthHealthy, ago(900)}, {"e", flow.HealthHealthy, ago(900)}}, 0,
 			[]look{{1, "LLLHH", false}, {90, "LLLHH", false}}},
@@ -178,9 +182,14 @@ func TestDoubtNeverMissesAnOutageOfOurs(t *testing.T) {
 				t.Fatalf("no doubt though all fell silent: %v", state)
 			}
 		}
+		half := 0 // when a majority was back
 		for k, i := range rapid.Permutation(indices(n)).Draw(t, "return") {
 			state[i] = flow.HealthHealthy
-			if why := see(rapid.IntRange(0, 60).Draw(t, "later")); (why != "") != (2*(k+1) <= n) {
+			why := see(rapid.IntRange(0, 60).Draw(t, "later"))
+			if 2*k <= n && 2*(k+1) > n {
+				half = at
+			}
+			if (why == "") != (k == n-1 || 2*(k+1) > n && at-half >= 30) {
 				t.Fatalf("%d of %d are back: doubt %q", k+1, n, why)
 			}
 		}

@@ -1,37 +1,43 @@
 // Package snapshot freezes the world that a decision looks at.
 //
-// It reads pending executions, live placements and the fleet from the database,
-// joins them with what the leader heard from hubs in this term, and returns one
-// plain value. It writes nothing and decides nothing but each cluster's health,
-// by health.Judge. The scheduler's cycle calls it once a round.
+// It reads the fleet, live placements and pending executions from the database,
+// joins them with what the leader heard from hubs in this term, and returns
+// plain values. It writes nothing and decides nothing but each cluster's health,
+// by health.Judge. The scheduler's cycle calls Look, chooses the clusters that
+// are to lose work, and calls Gather.
 //
-// Invariant: reserved capacity is derived from live placements, and never
+// Invariants: reserved capacity is derived from live placements, and never
 // remembered, so that it survives a change of leader. Live placements are read
 // before pending executions: what moves between the two reads is counted twice
-// at worst, never not at all.
+// at worst, never not at all. Lease rows are read before the leader's memory of
+// leases: a lease that is granted in between is seen in the memory, and one
+// that is granted later changes a row that was seen.
 package snapshot
 
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
 	"github.com/skein-project/skein/scheduler/health"
 	"github.com/skein-project/skein/scheduler/placement"
 )
 
-// Ledger reads executions.
+// Ledger reads executions and what was declared about them.
 type Ledger interface {
 	// Pending gives the executions that wait for a cluster, oldest first. Where
 	// Digest is set, Requirement is empty.
 	Pending(ctx context.Context, limit int) ([]flow.Pending, error)
-	// Requirements gives what digests name.
+	// Requirements gives what digests name; it never changes.
 	Requirements(ctx context.Context, digests []string) (map[string]flow.Requirement, error)
-	// Reserved gives what live placements hold.
-	Reserved(ctx context.Context) ([]flow.Reserved, error)
+	// Loads gives what live placements hold, summed up.
+	Loads(ctx context.Context) ([]flow.Load, error)
+	// Live gives what these clusters hold, oldest first.
+	Live(ctx context.Context, clusters []string, limit int) ([]flow.Placed, error)
+	// ListPolicies gives the newest policies of all scopes for the scope "".
+	ListPolicies(ctx context.Context, scope string) ([]flow.Policy, error)
 }
 
 // Fleet reads clusters and their members; cluster "" means all.
@@ -40,84 +46,154 @@ type Fleet interface {
 	ListMembers(ctx context.Context, cluster string) ([]flow.MemberState, error)
 }
 
-// Gatherer observes for one term. All fields but Now are needed.
+// Gatherer observes for one term. All fields but Now and Version are needed.
+// One goroutine at a time may use it.
 type Gatherer struct {
-	Ledger Ledger
-	Fleet  Fleet
-	Live   func() map[flow.Member]health.Liveness // the leader's memory of beats
-	Since  time.Time                              // when the term began
-	Health health.Policy
-	Policy placement.Policy
-	Limit  int // of pending executions
-	Now    func() time.Time
+	Ledger  Ledger
+	Fleet   Fleet
+	Live    func() map[flow.Member]health.Liveness // the leader's memory of beats
+	Since   time.Time                              // when the term began
+	Health  health.Policy
+	Policy  placement.Policy
+	Limits  placement.Limits
+	Version string // the control plane's own
+	Limit   int    // of pending executions
+	Now     func() time.Time
+
+	classes map[string]flow.Requirement // by digest: what a digest names never changes
+	blind   bool                        // a mutant's
 }
 
-// Gather reads the view of one round. Errors are the ports'.
-func (g *Gatherer) Gather(ctx context.Context) (placement.View, error) {
+// Sight is the fleet as the leader sees it.
+type Sight struct {
+	Now      time.Time
+	Clusters []placement.ClusterView
+	// Marks are the lease rows of each cluster's members, as they were read.
+	Marks map[string][]flow.LeaseMark
+	// Held says of a cluster that some member may hold a lease, on this leader's
+	// clock; nothing may be taken from it without an operator's word.
+	Held map[string]bool
+}
+
+// Look reads and judges the fleet. Errors are the ports'.
+func (g *Gatherer) Look(ctx context.Context) (Sight, error) {
 	clusters, err := g.Fleet.ListClusters(ctx)
 	if err != nil {
-		return placement.View{}, fmt.Errorf("list clusters: %w", err)
+		return Sight{}, fmt.Errorf("list clusters: %w", err)
 	}
 	rows, err := g.Fleet.ListMembers(ctx, "")
 	if err != nil {
-		return placement.View{}, fmt.Errorf("list members: %w", err)
+		return Sight{}, fmt.Errorf("list members: %w", err)
 	}
-	reserved, err := g.Ledger.Reserved(ctx)
-	if err != nil {
-		return placement.View{}, fmt.Errorf("read reservations: %w", err)
+	live := g.Live() // after the rows
+	s := Sight{Now: g.now(), Marks: map[string][]flow.LeaseMark{}, Held: map[string]bool{}}
+	members := map[string][]health.Member{}
+	for _, r := range rows {
+		m := g.recall(r, live[r.Member])
+		members[r.Cluster] = append(members[r.Cluster], m)
+		s.Held[r.Cluster] = s.Held[r.Cluster] || m.Holds(s.Now, g.Health)
+		s.Marks[r.Cluster] = append(s.Marks[r.Cluster],
+			flow.LeaseMark{Member: r.Member, Generation: r.LeaseGeneration, RecordedAt: r.LeaseRecordedAt})
 	}
-	pending, err := g.Ledger.Pending(ctx, g.Limit)
-	if err != nil {
-		return placement.View{}, fmt.Errorf("read pending executions: %w", err)
+	for _, c := range clusters {
+		s.Clusters = append(s.Clusters, g.view(c, members[c.Name], s.Now))
 	}
-	if err := g.require(ctx, pending); err != nil {
-		return placement.View{}, err
-	}
-	now := g.now()
-	return placement.View{Now: now, Pending: pending, Reserved: reserved,
-		Clusters: g.views(clusters, rows, now), Policy: g.Policy}, nil
+	return s, nil
 }
 
-// require fills in the requirements that digests name.
-func (g *Gatherer) require(ctx context.Context, pending []flow.Pending) error {
-	named := map[string]bool{}
-	for _, p := range pending {
-		if p.Digest != "" {
-			named[p.Digest] = true
-		}
+func (g *Gatherer) recall(r flow.MemberState, live health.Liveness) health.Member {
+	if mutant.On("new-leader-does-not-wait") && live.LeaseEnds.IsZero() {
+		r.LeaseDuration = 0
+		r.LeaseExpiresAt = r.LeaseRecordedAt
 	}
-	if len(named) == 0 {
+	return health.Recall(r, live, g.Since)
+}
+
+func (g *Gatherer) view(c flow.Cluster, members []health.Member, now time.Time) placement.ClusterView {
+	v := placement.ClusterView{Cluster: c, Recorded: c.Health}
+	for _, m := range members {
+		v.Leased = v.Leased || m.Leased(now)
+		v.Heard = v.Heard || m.Heard(now, g.Health)
+	}
+	v.Health = health.Judge(health.History{Recorded: c.Health, Since: g.Since, Members: members, Lost: c.Lost}, now, g.Health)
+	return v
+}
+
+// Gather reads the work, and gives the view of one round over that fleet.
+// Errors are the ports'.
+func (g *Gatherer) Gather(ctx context.Context, s Sight) (placement.View, error) {
+	v := placement.View{Now: s.Now, Version: g.Version, Clusters: s.Clusters, Policy: g.Policy, Limits: g.Limits}
+	var err error
+	if v.Policies, err = g.Ledger.ListPolicies(ctx, ""); err != nil {
+		return v, fmt.Errorf("read policies: %w", err)
+	}
+	if v.Loads, err = g.Ledger.Loads(ctx); err != nil {
+		return v, fmt.Errorf("read reservations: %w", err)
+	}
+	if mutant.On("reservation-forgotten-at-leader-change") && !g.blind {
+		v.Loads, g.blind = nil, true
+	}
+	if v.Pending, err = g.Ledger.Pending(ctx, g.Limit); err != nil {
+		return v, fmt.Errorf("read pending executions: %w", err)
+	}
+	return v, nil
+}
+
+// Held reads what clusters hold. Errors are the ports'.
+func (g *Gatherer) Held(ctx context.Context, clusters []string, limit int) ([]flow.Placed, error) {
+	if len(clusters) == 0 {
+		return nil, nil
+	}
+	list, err := g.Ledger.Live(ctx, clusters, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read live placements: %w", err)
+	}
+	return list, nil
+}
+
+// mostClasses bounds the requirements that are remembered.
+const mostClasses = 100_000
+
+// Require fills in the requirements that executions name by digest, from what
+// was read before or from the database.
+func (g *Gatherer) Require(ctx context.Context, v *placement.View, held []flow.Placed) error {
+	if g.classes == nil || len(g.classes) > mostClasses {
+		g.classes = map[string]flow.Requirement{}
+	}
+	var unknown []string
+	v.Requirements = map[string]flow.Requirement{}
+	name := func(digest string) {
+		if _, seen := v.Requirements[digest]; seen || digest == "" {
+			return
+		}
+		r, known := g.classes[digest]
+		if !known {
+			unknown = append(unknown, digest)
+		}
+		v.Requirements[digest] = r
+	}
+	for _, p := range v.Pending {
+		name(p.Digest)
+	}
+	for _, p := range held {
+		name(p.Digest)
+	}
+	if len(unknown) == 0 {
 		return nil
 	}
-	known, err := g.Ledger.Requirements(ctx, slices.Collect(maps.Keys(named)))
+	found, err := g.Ledger.Requirements(ctx, unknown)
 	if err != nil {
 		return fmt.Errorf("read requirements: %w", err)
 	}
-	for i, p := range pending {
-		if p.Digest != "" {
-			pending[i].Requirement = known[p.Digest]
+	for _, digest := range unknown {
+		r, ok := found[digest]
+		if !ok { // cannot be: its row is written with the execution's
+			delete(v.Requirements, digest)
+			continue
 		}
+		g.classes[digest], v.Requirements[digest] = r, r
 	}
 	return nil
-}
-
-func (g *Gatherer) views(clusters []flow.Cluster, rows []flow.MemberState, now time.Time) []placement.ClusterView {
-	live := g.Live()
-	members := map[string][]health.Member{}
-	for _, r := range rows {
-		members[r.Cluster] = append(members[r.Cluster], health.Recall(r, live[r.Member], g.Since))
-	}
-	out := make([]placement.ClusterView, 0, len(clusters))
-	for _, c := range clusters {
-		v := placement.ClusterView{Cluster: c, Recorded: c.Health}
-		for _, m := range members[c.Name] {
-			v.Leased = v.Leased || m.Leased(now)
-			v.Heard = v.Heard || m.Heard(now, g.Health)
-		}
-		v.Health = health.Judge(health.History{Recorded: c.Health, Since: g.Since, Members: members[c.Name]}, now, g.Health)
-		out = append(out, v)
-	}
-	return out
 }
 
 func (g *Gatherer) now() time.Time {

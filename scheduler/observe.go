@@ -1,0 +1,76 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler/placement"
+	"github.com/skein-project/skein/scheduler/snapshot"
+)
+
+// Seen is one observed world, with what was decided about it. It is of use
+// once, to Act.
+type Seen struct {
+	Sight snapshot.Sight
+	View  placement.View
+	Plan  placement.Plan
+	// Doubt is why nothing is taken from lapsed clusters; empty: something may be.
+	Doubt string
+
+	leavers leavers
+	began   time.Time
+}
+
+// Observe reads the world and decides; it writes nothing. It returns nil, and
+// no error, if the world could not be read. What happens between Observe and
+// Act is what Act's transactions guard against.
+func (t *Term) Observe(ctx context.Context) (*Seen, error) {
+	seen := &Seen{began: t.deps.Now()}
+	if err := t.read(ctx, seen); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		t.trouble.database(t.deps.Now())
+		t.metrics.failed.Inc()
+		t.deps.Log.Warn("nothing scheduled: the world cannot be read", "err", err)
+		return nil, nil
+	}
+	seen.Plan = placement.Decide(seen.View)
+	seen.leavers.explain(&seen.Plan, t.cfg.Limits.Moves)
+	return seen, nil
+}
+
+// read observes in the order that package snapshot promises.
+func (t *Term) read(ctx context.Context, seen *Seen) (err error) {
+	if !t.deps.Inline {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.cfg.Timeout)
+		defer cancel()
+	}
+	if seen.Sight, err = t.gather.Look(ctx); err != nil {
+		return err
+	}
+	seen.Doubt = t.judge(seen.Sight)
+	if seen.View, err = t.gather.Gather(ctx, seen.Sight); err != nil {
+		return err
+	}
+	free := t.free(seen.Sight, seen.Doubt)
+	held, err := t.held(ctx, free, seen.Sight.Now)
+	if err != nil {
+		return err
+	}
+	seen.leavers = t.sort(free, held, seen.Sight)
+	seen.View.Pending = append(seen.View.Pending, seen.leavers.movable...)
+	return t.gather.Require(ctx, &seen.View, held)
+}
+
+// held reads what these clusters hold, once a sweep, or at once while more is
+// to be moved than one plan may.
+func (t *Term) held(ctx context.Context, free map[string]flow.MoveKind, now time.Time) ([]flow.Placed, error) {
+	if len(free) == 0 || !t.hurry && now.Sub(t.liveAt) < t.cfg.Sweep/2 {
+		return nil, nil
+	}
+	t.liveAt = now
+	return t.gather.Held(ctx, names(free), t.cfg.PendingLimit)
+}
