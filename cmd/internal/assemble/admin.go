@@ -164,12 +164,12 @@ func (a *Admin) openScheduler(ctx context.Context) error {
 	}
 	a.closers = append(a.closers, a.peers.close)
 	c := scheduler.Default()
-	c.Lease, c.Health.Suspect = a.cfg.Scheduler.Lease.Duration, a.cfg.Scheduler.Suspect.Duration
+	c.Lease, c.Health.Suspect, c.Version = a.cfg.Scheduler.Lease.Duration, a.cfg.Scheduler.Suspect.Duration, version.Number
 	if a.cfg.Scheduler.DefaultSelector != "" {
 		c.Policy.DefaultSelector = a.cfg.Scheduler.DefaultSelector
 	}
 	a.scheduler, err = scheduler.New(c, scheduler.Deps{Elector: a.elector, Ledger: a.store, Fleet: a.store, Commit: a.store,
-		Begun: a.peers.Begun, Woken: a.peers.Wake, Log: a.log, Registerer: a.registry})
+		Trouble: a.elector.Trouble, Begun: a.peers.Begun, Woken: a.peers.Wake, Log: a.log, Registerer: a.registry})
 	a.peers.leader, a.peers.scheduler = a.elector.Leader, a.scheduler
 	return err
 }
