@@ -71,6 +71,12 @@ type Options struct {
 	// it returns the one that everything else is told. It may be nil.
 	StoreFront func(endpoint string) (string, error)
 
+	// Link puts something before a connection between two processes: given the
+	// link's name and the address that it leads to, it returns the one to dial. It
+	// may be nil. The names: CLUSTER/hub-REPLICA, CLUSTER/api (the propeller's),
+	// REPLICA/database, REPLICA/peer-REPLICA, and raft/REPLICA (of all others).
+	Link func(name, address string) (string, error)
+
 	// APIServerArgs are appended to the flags of every kube-apiserver.
 	APIServerArgs []string
 }

@@ -149,6 +149,9 @@ func (f *Federation) propellerConfig(ctx context.Context, p *Plane) (config.Prop
 	if err != nil {
 		return c, err
 	}
+	if kubeconfig, err = f.linkKubeconfig(p, kubeconfig); err != nil {
+		return c, err
+	}
 	ops, err := f.book.Port(p.Name + ".ops")
 	if err != nil {
 		return c, err
@@ -163,7 +166,11 @@ func (f *Federation) propellerConfig(ctx context.Context, p *Plane) (config.Prop
 		c.Pods.ImagePullGrace = config.Seconds(15) // there is no registry that could come back
 	}
 	for _, r := range f.Replicas {
-		c.Hubs = append(c.Hubs, r.config.Federation.Listen)
+		hub, err := f.link(p.Name+"/hub-"+r.Name, r.config.Federation.Listen)
+		if err != nil {
+			return c, err
+		}
+		c.Hubs = append(c.Hubs, hub)
 	}
 	if joined, _ := filepath.Glob(filepath.Join(c.State, "*.crt")); len(joined) > 0 {
 		return c, nil

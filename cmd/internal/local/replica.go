@@ -84,7 +84,7 @@ func (f *Federation) replicaConfigs() ([]config.Admin, error) {
 	for i := range configs {
 		configs[i].Peers = peers
 	}
-	return configs, nil
+	return configs, f.linkReplicas(configs)
 }
 
 func (f *Federation) startReplica(ctx context.Context, c config.Admin) (*Replica, error) {
