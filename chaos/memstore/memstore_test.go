@@ -16,10 +16,10 @@ func TestStore(t *testing.T) {
 		ports := storetest.Ports{
 			Registry: registry{s: s}, Projects: projects{s: s}, Executions: executions{Store: s},
 			Runs: s, Clusters: s, Orders: s, Revocations: s, Audits: s, Policies: s, Sessions: s, Outbox: s, Events: s,
-			Terms: s, Demand: s, Plans: s, Decisions: s, Histories: s,
+			Terms: s, Demand: s, Plans: s, Moves: s, Decisions: s, Histories: s,
 		}
 		return &storetest.Opened{Ports: ports, Other: ports}
-	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Sessions", "Verdicts", "Events", "Races")
+	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Sessions", "Verdicts", "Events", "Races", "Revokes", "Lost", "Explanations", "MoveRaces")
 }
 
 // What the rig does not use of a port is nil: a case that asks for it panics.

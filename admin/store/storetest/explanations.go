@@ -57,6 +57,9 @@ var explanationCases = []testCase{
 			w.equal([]any{must(w, decisions, err)[0].At, decisions[0].Reasons[0].Cluster}, []any{began.Add(time.Duration(i/2*2) * time.Second), trail})
 		}
 	}},
+}
+
+var trimCases = []testCase{
 	{"what nobody reads any more is trimmed, and nothing else", trimCase},
 }
 

@@ -145,6 +145,10 @@ type Moves interface {
 	Reap(ctx context.Context, f flow.Fence, t flow.Takeover, ids []flow.ExecutionID, at time.Time) (flow.Fence, []flow.ExecutionID, error)
 	Revoke(ctx context.Context, f flow.Fence, list []flow.Revocation, at time.Time) (flow.Fence, []flow.ExecutionID, error)
 	EndDrain(ctx context.Context, f flow.Fence, cluster string, expired bool, at time.Time) (flow.Fence, error)
+}
+
+// Trims is the port for forgetting.
+type Trims interface {
 	Trim(ctx context.Context, before time.Time, rounds int) (int64, error)
 }
 
@@ -183,6 +187,7 @@ type Ports struct {
 	Demand
 	Plans
 	Moves
+	Trims
 	Decisions
 	Histories
 }
@@ -209,7 +214,7 @@ type group struct {
 
 var groups = []group{
 	{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
-	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases},
+	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases}, {"Trims", trimCases},
 	{"MoveRaces", moveRaceCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Tokens", tokenCases},
 	{"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
 }
