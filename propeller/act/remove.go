@@ -30,6 +30,9 @@ func (a *Actor) Remove(ctx context.Context, wf *v1alpha1.FlyteWorkflow) (bool, e
 	g.SetLimit(a.Parallel)
 	for _, n := range nodes {
 		for _, at := range n.Attempts {
+			if at.Object == "" {
+				continue // of an earlier epoch, in another cluster
+			}
 			g.Go(func() error {
 				ref := plugins.Ref{Namespace: wf.Namespace, Name: at.Object, TaskType: n.TaskType, State: at.State}
 				p := a.Plugins.Runs(at.Plugin, n.TaskType)

@@ -117,16 +117,12 @@ func hopeless(wf *v1alpha1.FlyteWorkflow, v workflow.View, err error) error {
 
 func (o *Observer) view(wf *v1alpha1.FlyteWorkflow, mayStart bool, now time.Time) workflow.View {
 	s := &wf.Spec
-	data := s.DataPrefix
-	if s.Epoch > 1 {
-		data = fmt.Sprintf("%s/e%d", data, s.Epoch)
-	}
+	epoch := flow.Epoch{Era: uint64(s.Era), N: uint64(s.Epoch)}
 	return workflow.View{
-		Execution: flow.ExecutionID{Project: s.Execution.Project, Domain: s.Execution.Domain, Name: s.Execution.Name},
-		Epoch:     flow.Epoch{Era: uint64(s.Era), N: uint64(s.Epoch)},
-		Data:      data, Raw: s.RawPrefix, Revision: s.Revision,
+		Execution: flow.ExecutionID{Project: s.Execution.Project, Domain: s.Execution.Domain, Name: s.Execution.Name}, Epoch: epoch,
+		Data: workflow.Folder(s.DataPrefix, epoch), Raw: workflow.Folder(s.RawPrefix, epoch), Revision: s.Revision,
 		Abort: s.Desired == v1alpha1.DesiredAbort || !wf.DeletionTimestamp.IsZero(), Cause: s.Cause,
-		MayStart: mayStart, Policy: o.Policy, Now: now, Status: wf.Status,
+		MayStart: mayStart, Policy: o.Policy, Now: now, Status: wf.Status, Recovery: s.Recovery,
 	}
 }
 

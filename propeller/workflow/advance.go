@@ -9,6 +9,7 @@ import (
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/api/mutant"
 )
 
 // Fail is the step that ends an execution of which nothing can be run; as
@@ -31,7 +32,10 @@ type advance struct {
 	v      *View
 	runs   map[string]int  // attempt of each sub-workflow's node that has begun
 	acting map[string]bool // nodes that this step starts something for
-	busy   int             // task nodes that are executing
+
+	recovered map[string]v1alpha1.RecoveredNode // of View.Recovery, by node; see left
+
+	busy int // task nodes that are executing
 }
 
 // outcome is how a scope is.
@@ -52,6 +56,9 @@ func Advance(v View) Step {
 	s.Status.Nodes, s.Status.CompressedNodes, s.Status.Sequence = nil, nil, s.seq
 	s.Status.ObservedRevision = v.Revision
 	s.Changed = v.Revision != v.Status.ObservedRevision
+	if v.lapses() && !mutant.On("started-while-lease-ending") {
+		v.MayStart = false
+	}
 	if phase := Phase(v.Status.Phase); !phase.Terminal() {
 		a := &advance{Step: &s, v: &v, runs: map[string]int{}, acting: map[string]bool{}}
 		a.count()
@@ -64,7 +71,7 @@ func Advance(v View) Step {
 // count finds what the status says only in sum.
 func (a *advance) count() {
 	for _, n := range a.base {
-		if n.TaskType != "" && !flow.NodePhase(n.Phase).Terminal() {
+		if n.TaskType != "" && n.Phase != nodeUndefined && !flow.NodePhase(n.Phase).Terminal() {
 			a.busy++
 		}
 		if n.Parent == "" {
@@ -107,6 +114,8 @@ func (a *advance) begin(root scope) {
 	a.Begin = &Begin{URI: root.outputs(StartNode, 0) + "/outputs.pb"}
 	a.enter(flow.ExecutionRunning)
 	a.Status.StartedAt = &a.now
+	a.seeds = map[string]v1alpha1.NodeStatus{}
+	a.resume(root)
 }
 
 // enter records a new phase of the execution.

@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"slices"
+
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/core"
@@ -22,20 +24,45 @@ func (a *advance) startBranch(c scope, n *Node) {
 	id := c.id(n.ID)
 	a.record(c, n, nodeQueued)
 	a.acting[id] = true
-	a.Enters = append(a.Enters, Enter{Node: id, Inputs: a.inputs(c, n), choice: n, cases: a.cases(c, n)})
+	cases := a.cases(c, n)
+	a.Enters = append(a.Enters, Enter{Node: id, Inputs: a.inputs(c, n), choice: n, cases: cases, taken: a.begun(cases)})
 }
 
-// settleChoice skips the cases that are not taken.
+// settleChoice skips the cases that are not taken, as far as they were not
+// skipped at an earlier epoch.
 func (s *Step) settleChoice(e Enter, values map[string]*core.Literal) {
-	taken, failure := choose(e.choice.Spec.GetBranchNode().GetIfElse(), values)
-	if failure != nil {
-		s.failing(s.Nodes[e.Node], failure)
+	taken := slices.Index(e.cases.Nodes, e.taken)
+	if taken < 0 {
+		var failure *Failure
+		if taken, failure = choose(e.choice.Spec.GetBranchNode().GetIfElse(), values); failure == nil {
+			taken, failure = s.kept(e.cases, taken)
+		}
+		if failure != nil {
+			s.failing(s.Nodes[e.Node], failure)
+		}
 	}
 	for i, n := range e.cases.Nodes {
-		if i != taken {
+		if _, skipped := s.node(e.cases.id(n.ID)); i != taken && !skipped {
 			s.record(e.cases, n, nodeSkipped)
 		}
 	}
+}
+
+// kept holds a choice to what an earlier epoch skipped, which never runs. The
+// two differ only if what the conditions compare was overwritten since; then
+// the case that is left runs.
+func (s *Step) kept(cases scope, taken int) (int, *Failure) {
+	open := func(n *Node) bool {
+		_, skipped := s.node(cases.id(n.ID))
+		return !skipped
+	}
+	if open(cases.Nodes[taken]) {
+		return taken, nil
+	}
+	if taken = slices.IndexFunc(cases.Nodes, open); taken < 0 {
+		return taken, &Failure{Code: codeMalformed, Message: "every case was skipped on another cluster, and now one holds"}
+	}
+	return taken, nil
 }
 
 // taken is the case that was chosen: the one that was not skipped.

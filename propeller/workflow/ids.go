@@ -29,8 +29,8 @@ func UniqueNodeID(parent string, attempt int, node string) string {
 // same for ever, so that a repeat finds what was made before.
 func ObjectName(execution string, epoch flow.Epoch, node string, attempt int) string {
 	parts := []string{execution}
-	if epoch.N > 1 {
-		parts = append(parts, fmt.Sprintf("e%d", epoch.N))
+	if mark := EpochMark(epoch); mark != "" {
+		parts = append(parts, mark)
 	}
 	parts = append(parts, node, strconv.Itoa(attempt))
 	name := fixedLength(maxObjectName, fnv.New64a(), parts...)
@@ -38,6 +38,27 @@ func ObjectName(execution string, epoch flow.Epoch, node string, attempt int) st
 		return hashed(fnv.New64a(), name)
 	}
 	return name
+}
+
+// EpochMark tells the names and folders of an epoch from those of the first:
+// "e2", or from the second era on, where the same number may come again, "e2-r2".
+// It is empty for the first.
+func EpochMark(e flow.Epoch) string {
+	switch {
+	case e.Era > 1:
+		return fmt.Sprintf("e%d-r%d", e.N, e.Era)
+	case e.N > 1:
+		return fmt.Sprintf("e%d", e.N)
+	}
+	return ""
+}
+
+// Folder is the part of a folder in the object store that belongs to an epoch.
+func Folder(prefix string, e flow.Epoch) string {
+	if mark := EpochMark(e); mark != "" {
+		return strings.TrimRight(prefix, "/") + "/" + mark
+	}
+	return prefix
 }
 
 func fixedLength(limit int, h hash.Hash, parts ...string) string {

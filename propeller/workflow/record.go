@@ -13,6 +13,7 @@ import (
 
 // Phases as the custom resource holds them.
 const (
+	nodeUndefined = int32(flow.NodeUndefined)
 	nodeQueued    = int32(flow.NodeQueued)
 	nodeRunning   = int32(flow.NodeRunning)
 	nodeSucceeded = int32(flow.NodeSucceeded)
@@ -29,13 +30,22 @@ const (
 	taskRetryable = int32(flow.TaskRetryableFailed)
 )
 
-// node reads a node as it is after this step.
+// node reads a node as it is after this step; false: it has not begun.
 func (s *Step) node(id string) (v1alpha1.NodeStatus, bool) {
 	if n, ok := s.Nodes[id]; ok {
-		return *n, true
+		return *n, n.Phase != nodeUndefined
 	}
 	n, ok := s.base[id]
-	return n, ok
+	return n, ok && n.Phase != nodeUndefined
+}
+
+// undo takes back what this step recorded of a node that had not begun.
+func (s *Step) undo(id string) {
+	delete(s.Nodes, id)
+	if seed, ok := s.seeds[id]; ok {
+		seed = clone(seed)
+		s.Nodes[id] = &seed
+	}
 }
 
 // edit gives a copy of the node that this step may change.
@@ -75,7 +85,10 @@ func (s *Step) ingest(id string, o Observation) {
 	}
 	if flow.TaskPhase(next.Phase).Rank() >= flow.TaskInitializing.Rank() && n.Phase == nodeQueued {
 		e := s.edit(id)
-		e.Phase, e.StartedAt, e.Sequence = nodeRunning, s.at(o.StartedAt), s.seq
+		e.Phase, e.Sequence = nodeRunning, s.seq
+		if e.StartedAt == nil {
+			e.StartedAt = s.at(o.StartedAt)
+		}
 	}
 	if o.DeckURI != "" && n.DeckURI != o.DeckURI {
 		e := s.edit(id)
@@ -104,6 +117,7 @@ func (s *Step) observed(a v1alpha1.AttemptStatus, o Observation) (v1alpha1.Attem
 		a.StartedAt = s.at(o.StartedAt)
 	}
 	if ended(a) {
+		a.Lapsed = a.Lapsed || o.Lapsed
 		a.EndedAt = s.at(o.EndedAt)
 		a.OutputURI = o.OutputURI
 		a.Error = reasonOf(o)

@@ -7,6 +7,7 @@ import (
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/api/mutant"
 )
 
 // scope is one run of a template: the execution's own, that of one attempt of
@@ -46,11 +47,19 @@ func (c scope) outputs(node string, attempt int) string {
 	return c.folder(node) + "/" + strconv.Itoa(attempt)
 }
 
-// record is the first status of a node.
+// record is the first status of a node. Of one that earlier epochs left open,
+// attempts and times are kept.
 func (s *Step) record(c scope, n *Node, phase int32) *v1alpha1.NodeStatus {
 	id := c.id(n.ID)
 	r := &v1alpha1.NodeStatus{Sequence: s.seq, Phase: phase, Name: n.Spec.GetMetadata().GetName(),
 		Parent: c.parent, QueuedAt: &s.now, IsParent: n.Kind == KindSubWorkflow || n.Kind == KindBranch}
+	if seed, begun := s.node(id); !begun {
+		seed = clone(seed)
+		r.Attempts, r.Uncharged, r.Checkpoint, r.StartedAt = seed.Attempts, seed.Uncharged, seed.Checkpoint, seed.StartedAt
+		if seed.QueuedAt != nil {
+			r.QueuedAt = seed.QueuedAt
+		}
+	}
 	if id != n.ID {
 		r.SpecID = n.ID
 	}
@@ -93,6 +102,9 @@ func (s *Step) inputs(c scope, n *Node) Inputs {
 func (a *advance) child(c scope, n *Node) scope {
 	id := c.id(n.ID)
 	k := a.runs[id]
+	if mutant.On("child-renamed-on-a-move") && k < 10 {
+		k += 10 * (int(a.v.Epoch.N) - 1)
+	}
 	return scope{Template: n.Sub, parent: id, attempt: k, dir: c.outputs(n.ID, k)}
 }
 

@@ -28,9 +28,10 @@ type Step struct {
 	// Held counts nodes that could start if the lease or parallelism allowed.
 	Held int
 
-	base map[string]v1alpha1.NodeStatus
-	now  metav1.MicroTime
-	seq  int64
+	base  map[string]v1alpha1.NodeStatus
+	seeds map[string]v1alpha1.NodeStatus // what this step took over from earlier epochs
+	now   metav1.MicroTime
+	seq   int64
 }
 
 // Begin writes the workflow's inputs as the outputs of the start node.
@@ -60,6 +61,7 @@ type Enter struct {
 
 	choice *Node // the branch node; nil: a sub-workflow's
 	cases  scope
+	taken  *Node // the case, if an earlier epoch has begun it
 }
 
 // Start makes one attempt of a task run.
@@ -91,6 +93,7 @@ type Abort struct {
 	phase   int32
 	err     *v1alpha1.Error
 	endNode bool
+	lapse   bool // the lease ends: the node goes on with another attempt
 }
 
 // Result is what came of one action.
@@ -139,12 +142,15 @@ func (s *Step) settleEnter(e Enter, r Result) {
 	case r.Failure != nil:
 		s.failing(n, r.Failure)
 	case r.Done:
-		n.Phase, n.InputURI, n.StartedAt, n.Sequence = nodeRunning, e.Inputs.URI, &s.now, s.seq
+		n.Phase, n.InputURI, n.Sequence = nodeRunning, e.Inputs.URI, s.seq
+		if n.StartedAt == nil {
+			n.StartedAt = &s.now
+		}
 		if e.choice != nil {
 			s.settleChoice(e, r.Values)
 		}
 	default:
-		delete(s.Nodes, e.Node)
+		s.undo(e.Node)
 	}
 }
 
@@ -157,7 +163,7 @@ func (s *Step) settleStart(e Start, r Result) {
 	a := &n.Attempts[e.Number]
 	switch {
 	case r.Failure != nil && r.Inputs:
-		n.Attempts = nil
+		n.Attempts = n.Attempts[:e.Number]
 		s.failing(n, r.Failure)
 	case r.Failure != nil:
 		s.failed(a, r.Failure)
@@ -166,7 +172,7 @@ func (s *Step) settleStart(e Start, r Result) {
 	case r.Done:
 		a.Plugin = r.Plugin
 	case e.prior == nil:
-		delete(s.Nodes, e.Node)
+		s.undo(e.Node)
 	default:
 		*n = *e.prior
 	}
@@ -187,19 +193,31 @@ func (s *Step) settleEnd(e End, r Result) {
 	case r.Done:
 		n.Phase, n.OutputURI, n.EndedAt, n.Sequence = nodeSucceeded, e.URIs[0], &s.now, s.seq
 	default:
-		delete(s.Nodes, e.Node)
+		s.undo(e.Node)
 	}
 }
 
 func (s *Step) settleAbort(e Abort, r Result) {
 	if !r.Done {
+		s.stopping(e)
 		return
 	}
 	n := s.edit(e.Node)
 	a := &n.Attempts[e.Number]
+	a.Lapsed = a.Lapsed || e.lapse
 	a.Phase, a.Error, a.EndedAt, a.Sequence = e.phase, e.err, &s.now, s.seq
 	if e.endNode {
 		n.Phase, n.Error, n.EndedAt, n.Sequence = nodeAborted, e.err, &s.now, s.seq
+	}
+}
+
+// stopping notes that the end of the lease stops an attempt: whenever it ends,
+// and should the lease be renewed first, that was why.
+func (s *Step) stopping(e Abort) {
+	if n, _ := s.node(e.Node); e.lapse && !n.Attempts[e.Number].Lapsed {
+		a := &s.edit(e.Node).Attempts[e.Number]
+		a.Lapsed, a.Reason, a.Sequence = true, e.err.Message, s.seq
+		a.Version++
 	}
 }
 

@@ -15,6 +15,12 @@ func (a *advance) startTask(c scope, n *Node) {
 		a.Held++
 		return
 	}
+	if seed, _ := a.node(c.id(n.ID)); spent(n, &seed) {
+		err := &v1alpha1.Error{Code: "RetriesExhausted|Unknown", Kind: "USER",
+			Message: fmt.Sprintf("[%d/%d] currentAttempt done. Last Error: USER::its attempts failed on another cluster", charged(seed), n.Retries()+1)}
+		a.record(c, n, nodeFailed).Error = err
+		return
+	}
 	a.busy++
 	st := a.record(c, n, nodeQueued)
 	start := a.attempt(c, n, st)
@@ -29,7 +35,9 @@ func (a *advance) attempt(c scope, n *Node, st *v1alpha1.NodeStatus) Start {
 	object := ObjectName(a.v.Execution.Name, a.v.Epoch, c.id(n.ID), k)
 	st.Attempts = append(st.Attempts, v1alpha1.AttemptStatus{Sequence: a.seq, Phase: taskQueued, Object: object, QueuedAt: &a.now})
 	a.lookAfter(st.Attempts[k], n)
-	return a.start(c, n, k, st)
+	s := a.start(c, n, k, st)
+	st.Checkpoint, st.Sequence = Checkpoint(s.RawPrefix), a.seq
+	return s
 }
 
 func (a *advance) start(c scope, n *Node, k int, st *v1alpha1.NodeStatus) Start {
@@ -37,7 +45,10 @@ func (a *advance) start(c scope, n *Node, k int, st *v1alpha1.NodeStatus) Start 
 	s := Start{Attempt: Attempt{c.id(n.ID), k}, Object: st.Attempts[k].Object, Spec: n,
 		OutputPrefix: c.outputs(n.ID, k), RawPrefix: rawFolder(a.v.Raw, st.Attempts[k].Object),
 		Interruptible: a.interruptible(c, n, st)}
-	if k > 0 {
+	if k > 0 && earlier(st.Attempts[k-1]) {
+		r, _ := a.left(c.id(n.ID))
+		s.PrevCheckpoint = r.Checkpoint
+	} else if k > 0 {
 		s.PrevCheckpoint = Checkpoint(rawFolder(a.v.Raw, st.Attempts[k-1].Object))
 	}
 	return s
@@ -80,6 +91,9 @@ func (a *advance) finishTask(c scope, n *Node, id string) {
 		a.end(id, nodeFailed, last.Error)
 		a.busy--
 	case taskAborted:
+		if lapsed(last) {
+			return
+		}
 		a.end(id, nodeAborted, last.Error)
 		a.busy--
 	case taskRetryable:
@@ -114,6 +128,12 @@ const Deleted = "UnexpectedObjectDeletion"
 // it: while we do, and until that is recorded, nothing tells who did.
 func (a *advance) ours(c scope, n *Node, at v1alpha1.AttemptStatus, o Observation) Observation {
 	gone := o.Missing && at.Phase != taskQueued && at.Phase != taskWaiting
+	deleted := o.Failure != nil && o.Failure.Code == Deleted && o.Phase.Rank() == flow.TaskAborted.Rank()
+	over := o.Missing || o.Phase.Rank() == flow.TaskAborted.Rank() && o.Phase != flow.TaskSucceeded
+	if at.Lapsed && over || a.v.lapses() && (gone || deleted) {
+		o.Missing, o.Phase, o.Failure, o.Lapsed = false, flow.TaskAborted, leaseEnds(), true
+		return o
+	}
 	if !gone && (o.Failure == nil || o.Failure.Code != Deleted) {
 		return o
 	}
@@ -135,12 +155,16 @@ func (a *advance) expired(n *Node) *Failure {
 	return &Failure{Code: "TimeoutExpired", Message: fmt.Sprintf("task execution timeout [%s] expired", a.timeout(n)), Retryable: true}
 }
 
+func leaseEnds() *Failure {
+	return &Failure{Code: Lapsed, Message: "stopped, as it is strict and its cluster's lease ends", System: true}
+}
+
 // retry is contract 14.1: two budgets, of which the failure's kind picks one.
 func (a *advance) retry(n *Node, st v1alpha1.NodeStatus) (tries, of int, again bool) {
 	if last := st.Attempts[len(st.Attempts)-1]; last.Error != nil && last.Error.Kind == "SYSTEM" {
 		tries, of = int(st.SystemFailures), a.v.Policy.SystemRetries
 	} else {
-		tries, of = len(st.Attempts)-int(st.SystemFailures), n.Retries()+1
+		tries, of = charged(st), n.Retries()+1
 	}
 	return tries, of, tries < of
 }
@@ -158,6 +182,10 @@ func (a *advance) continueTask(c scope, n *Node, st v1alpha1.NodeStatus) {
 	switch {
 	case ended(last):
 		a.nextAttempt(c, n, st)
+		return
+	case last.Lapsed || a.v.lapses():
+		a.Aborts = append(a.Aborts, Abort{Attempt: Attempt{id, k}, phase: taskAborted, err: leaseEnds().err(), lapse: true})
+		a.look(a.v.Now.Add(a.v.Policy.Aborting))
 		return
 	case a.overdue(n, last):
 		a.Aborts = append(a.Aborts, Abort{Attempt: Attempt{id, k}, phase: taskRetryable,
@@ -190,12 +218,14 @@ func (a *advance) nextAttempt(c scope, n *Node, st v1alpha1.NodeStatus) {
 	}
 	prior := clone(st)
 	e := a.edit(c.id(n.ID))
-	if last := e.Attempts[len(e.Attempts)-1]; last.Error != nil && last.Error.Kind == "SYSTEM" {
+	if last := e.Attempts[len(e.Attempts)-1]; last.Error != nil && last.Error.Kind == "SYSTEM" && !lapsed(last) {
 		e.SystemFailures++
-		e.Sequence = a.seq
 	}
 	if e.Phase == nodeQueued {
-		e.Phase, e.StartedAt, e.Sequence = nodeRunning, &a.now, a.seq
+		e.Phase = nodeRunning
+		if e.StartedAt == nil {
+			e.StartedAt = &a.now
+		}
 	}
 	s := a.attempt(c, n, e)
 	s.Inputs, s.Resolved, s.prior = Inputs{URI: e.InputURI}, true, &prior
@@ -228,6 +258,9 @@ func (a *advance) overdue(n *Node, at v1alpha1.AttemptStatus) bool {
 func (a *advance) lookAfter(at v1alpha1.AttemptStatus, n *Node) {
 	if limit := a.timeout(n); limit > 0 {
 		a.look(at.QueuedAt.Add(limit))
+	}
+	if !a.v.StopAt.IsZero() {
+		a.look(a.v.StopAt)
 	}
 	wait := a.v.Policy.Resync
 	if at.Phase != taskRunning {

@@ -24,12 +24,20 @@ type View struct {
 	Interruptible  *bool
 	Policy         Policy
 	Now            time.Time
+	// StopAt is when what runs is told to stop, so that its grace ends inside
+	// the lease; from then on nothing is started. Zero: it may run on.
+	StopAt time.Time
+	// Recovery is what earlier epochs left; nil: nothing.
+	Recovery *v1alpha1.Recovery
 
 	// Status as it was last written, its nodes decoded.
 	Status v1alpha1.FlyteWorkflowStatus
 	// Observed holds what is newly known of attempts that were not terminal.
 	Observed map[Attempt]Observation
 }
+
+// lapses reports whether what runs must stop for the lease's sake.
+func (v *View) lapses() bool { return !v.StopAt.IsZero() && !v.Now.Before(v.StopAt) }
 
 // Policy holds the numbers of the rules in contract section 14.
 type Policy struct {
@@ -65,6 +73,7 @@ type Observation struct {
 	// is no end it says: stop the attempt, and then record this.
 	Failure   *Failure
 	Lingers   bool // it has ended, and something of it runs still
+	Lapsed    bool // it was stopped because its lease ended
 	State     []byte
 	Logs      []v1alpha1.LogLink
 	OutputURI string // of outputs.pb, with TaskSucceeded
