@@ -11,7 +11,7 @@ import (
 // Either way the call says nil, and what it says is so.
 var lostAnswerCases = func() []testCase {
 	var cases []testCase
-	for _, c := range []testWrite{
+	for _, c := range append([]testWrite{
 		{"CreateExecution", func(w *world) (func() error, func()) {
 			e := w.example("a")
 			return func() error { return w.CreateExecution(w.ctx, e) }, func() { w.equal(w.get(e.ID), e) }
@@ -84,7 +84,7 @@ var lostAnswerCases = func() []testCase {
 			}
 		}},
 		{"ConsumeToken", lostToken},
-	} {
+	}, orderWrites...) {
 		for _, landed := range []bool{true, false} {
 			cases = append(cases, testCase{fmt.Sprintf("%s, landed %t", c.name, landed), func(w *world) { c.check(w, landed) }})
 		}
