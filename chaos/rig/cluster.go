@@ -53,6 +53,18 @@ func (c *cluster) find(p place) *object { return c.rows[p] }
 
 func (c *cluster) objects() []*object { return slices.Clone(c.order) }
 
+// pinned are the objects that no lapse stops; begun says that they must have
+// started something.
+func (c *cluster) pinned(begun bool) map[flow.ExecutionID]flow.Epoch {
+	found := map[flow.ExecutionID]flow.Epoch{}
+	for _, o := range c.order {
+		if o.run != nil && o.run.Failover.Pinned() && o.desired == flow.DesiredRun && !o.ended() && (!begun || o.started) {
+			found[o.id] = o.epoch
+		}
+	}
+	return found
+}
+
 func (c *cluster) create(p place, a flow.Assignment) {
 	o := &object{place: p, c: c, desired: a.Desired, revision: a.Revision, run: a.Run, job: c.w.jobs[p.id], phase: flow.ExecutionQueued}
 	o.recover(a.Run.Recovery)

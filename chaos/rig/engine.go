@@ -144,6 +144,7 @@ func (c *cluster) run(o *object, k podKey, until time.Duration) bool {
 	c.w.started(c, o, k)
 	p := &pod{key: k, phase: flow.TaskRunning}
 	c.pods[k] = p
+	o.started = true
 	c.w.sim.after(o.job.nodes[k.node], func() {
 		if p.done {
 			return

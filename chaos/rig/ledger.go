@@ -12,9 +12,9 @@ import (
 // ledger is the scheduler's view of the database: each call takes its time, and
 // the thread that makes it gives the word back meanwhile.
 type ledger struct {
-	*memstore.Store
-	w *World
-	s site
+	db *memstore.Store
+	w  *World
+	s  site
 }
 
 // at carries a call out at the database, and says whether there was one. A read
@@ -39,62 +39,91 @@ func (l *ledger) at(write bool, call func()) error {
 	return nil
 }
 
-func (l *ledger) Pending(ctx context.Context, limit int) (out []flow.Pending, err error) {
-	if gone := l.at(false, func() { out, err = l.Store.Pending(ctx, limit) }); gone != nil {
-		return nil, gone
+func read[T any](l *ledger, call func() (T, error)) (out T, err error) {
+	if gone := l.at(false, func() { out, err = call() }); gone != nil {
+		var none T
+		return none, gone
 	}
 	return out, err
 }
 
-func (l *ledger) Requirements(ctx context.Context, digests []string) (out map[string]flow.Requirement, err error) {
-	if gone := l.at(false, func() { out, err = l.Store.Requirements(ctx, digests) }); gone != nil {
-		return nil, gone
+func write[T any](l *ledger, f flow.Fence, call func() (flow.Fence, T, error)) (next flow.Fence, out T, err error) {
+	if gone := l.at(true, func() { next, out, err = call() }); gone != nil {
+		var none T
+		return f, none, gone
 	}
-	return out, err
+	return next, out, err
 }
 
+func (l *ledger) Pending(ctx context.Context, limit int) ([]flow.Pending, error) {
+	return read(l, func() ([]flow.Pending, error) { return l.db.Pending(ctx, limit) })
+}
+
+func (l *ledger) Requirements(ctx context.Context, digests []string) (map[string]flow.Requirement, error) {
+	return read(l, func() (map[string]flow.Requirement, error) { return l.db.Requirements(ctx, digests) })
+}
+
+func (l *ledger) Loads(ctx context.Context) ([]flow.Load, error) {
+	return read(l, func() ([]flow.Load, error) { return l.db.Loads(ctx) })
+}
+
+func (l *ledger) Live(ctx context.Context, clusters []string, limit int) ([]flow.Placed, error) {
+	return read(l, func() ([]flow.Placed, error) { return l.db.Live(ctx, clusters, limit) })
+}
+
+func (l *ledger) ListPolicies(ctx context.Context, scope string) ([]flow.Policy, error) {
+	return read(l, func() ([]flow.Policy, error) { return l.db.ListPolicies(ctx, scope) })
+}
+
+func (l *ledger) ListClusters(ctx context.Context) ([]flow.Cluster, error) {
+	return read(l, func() ([]flow.Cluster, error) { return l.db.ListClusters(ctx) })
+}
+
+func (l *ledger) ListMembers(ctx context.Context, cluster string) ([]flow.MemberState, error) {
+	return read(l, func() ([]flow.MemberState, error) { return l.db.ListMembers(ctx, cluster) })
+}
+
+func (l *ledger) Trim(ctx context.Context, before time.Time, rounds int) (int64, error) {
+	return read(l, func() (int64, error) { return l.db.Trim(ctx, before, rounds) })
+}
+
+func (l *ledger) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (flow.Fence, []flow.ExecutionID, error) {
+	return write(l, f, func() (flow.Fence, []flow.ExecutionID, error) { return l.db.CommitPlan(ctx, f, b) })
+}
+
+func (l *ledger) RecordLeases(ctx context.Context, f flow.Fence, r []flow.LeaseRequest, d time.Duration, at time.Time) (flow.Fence, []flow.Lease, error) {
+	return write(l, f, func() (flow.Fence, []flow.Lease, error) { return l.db.RecordLeases(ctx, f, r, d, at) })
+}
+
+func (l *ledger) Reap(ctx context.Context, f flow.Fence, t flow.Takeover, ids []flow.ExecutionID, at time.Time) (flow.Fence, []flow.ExecutionID, error) {
+	return write(l, f, func() (flow.Fence, []flow.ExecutionID, error) { return l.db.Reap(ctx, f, t, ids, at) })
+}
+
+func (l *ledger) Revoke(ctx context.Context, f flow.Fence, list []flow.Revocation, at time.Time) (flow.Fence, []flow.ExecutionID, error) {
+	return write(l, f, func() (flow.Fence, []flow.ExecutionID, error) { return l.db.Revoke(ctx, f, list, at) })
+}
+
+func (l *ledger) SetHealth(ctx context.Context, f flow.Fence, list []flow.HealthChange) (flow.Fence, error) {
+	next, _, err := write(l, f, func() (flow.Fence, struct{}, error) {
+		next, err := l.db.SetHealth(ctx, f, list)
+		return next, struct{}{}, err
+	})
+	return next, err
+}
+
+func (l *ledger) EndDrain(ctx context.Context, f flow.Fence, cluster string, expired bool, at time.Time) (flow.Fence, error) {
+	next, _, err := write(l, f, func() (flow.Fence, struct{}, error) {
+		next, err := l.db.EndDrain(ctx, f, cluster, expired, at)
+		return next, struct{}{}, err
+	})
+	return next, err
+}
+
+// Reserved is for a scheduler that sums up by itself.
 func (l *ledger) Reserved(ctx context.Context) (out []flow.Reserved, err error) {
-	var loads []flow.Load
-	if gone := l.at(false, func() { loads, err = l.Store.Loads(ctx) }); gone != nil {
-		return nil, gone
-	}
+	loads, err := l.Loads(ctx)
 	for _, x := range loads {
 		out = append(out, flow.Reserved{Cluster: x.Cluster, Reservation: x.Reservation})
 	}
 	return out, err
-}
-
-func (l *ledger) ListClusters(ctx context.Context) (out []flow.Cluster, err error) {
-	if gone := l.at(false, func() { out, err = l.Store.ListClusters(ctx) }); gone != nil {
-		return nil, gone
-	}
-	return out, err
-}
-
-func (l *ledger) ListMembers(ctx context.Context, cluster string) (out []flow.MemberState, err error) {
-	if gone := l.at(false, func() { out, err = l.Store.ListMembers(ctx, cluster) }); gone != nil {
-		return nil, gone
-	}
-	return out, err
-}
-
-func (l *ledger) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (next flow.Fence, ids []flow.ExecutionID, err error) {
-	if gone := l.at(true, func() { next, ids, err = l.Store.CommitPlan(ctx, f, b) }); gone != nil {
-		return f, nil, gone
-	}
-	return next, ids, err
-}
-
-func (l *ledger) RecordLeases(ctx context.Context, f flow.Fence, r []flow.LeaseRequest, d time.Duration, at time.Time) (next flow.Fence, leases []flow.Lease, err error) {
-	if gone := l.at(true, func() { next, leases, err = l.Store.RecordLeases(ctx, f, r, d, at) }); gone != nil {
-		return f, nil, gone
-	}
-	return next, leases, err
-}
-
-func (l *ledger) SetHealth(ctx context.Context, f flow.Fence, list []flow.HealthChange) (next flow.Fence, err error) {
-	if gone := l.at(true, func() { next, err = l.Store.SetHealth(ctx, f, list) }); gone != nil {
-		return f, gone
-	}
-	return next, err
 }

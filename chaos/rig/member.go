@@ -45,6 +45,7 @@ func (w *World) newMember(c *cluster, instance string, s site, clk clock) *membe
 		m.state, m.conn, m.ended, m.writes, m.pause = session.Member{}, nil, true, 0, firstPause
 		m.report = newReporter(m)
 		m.engine = newEngine(m)
+		m.step(session.Recalled{Pinned: m.cluster.pinned(true)})
 		m.every(memberTick, func() { m.step(session.Ticked{}) })
 		m.every(5*time.Second, m.sweep)
 		m.post(w.sim.between(0, time.Second), m.dial)
@@ -194,8 +195,9 @@ func (m *member) write(c *conn, op func() bool, then func(ok bool)) {
 // list takes the inventory, from the API server itself.
 func (m *member) list(c *conn) {
 	var held []flow.Held
+	var pinned map[flow.ExecutionID]flow.Epoch
 	m.write(c, func() bool {
-		held = nil
+		held, pinned = nil, m.cluster.pinned(false)
 		for _, o := range m.cluster.objects() {
 			held = append(held, flow.Held{Execution: o.id, Epoch: o.epoch, Revision: o.revision,
 				Sequence: o.sequence, Terminal: o.ended()})
@@ -206,7 +208,7 @@ func (m *member) list(c *conn) {
 			m.broke(c, "the inventory was not taken")
 			return
 		}
-		m.step(session.Listed{Held: held})
+		m.step(session.Listed{Held: held, Pinned: pinned})
 	})
 }
 

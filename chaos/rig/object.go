@@ -24,6 +24,7 @@ type object struct {
 	observed uint64 // the revision that the status knows of
 	nodes    []nodeStatus
 	marked   bool // the control plane has all of it
+	started  bool // something of it was started
 }
 
 type nodeStatus struct {
