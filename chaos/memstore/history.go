@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/skein-project/skein/api/flow"
 )
@@ -119,36 +118,4 @@ func (s *Store) ArchivedTasks(ctx context.Context, id flow.ExecutionID) (list []
 		return nil
 	})
 	return list, err
-}
-
-// Trim is as admin/store's, except that it keeps trails.
-func (s *Store) Trim(ctx context.Context, before time.Time, rounds int) (n int64, err error) {
-	err = s.write(ctx, "Trim", func(t *tables) error {
-		n = 0
-		for _, cluster := range sortedKeys(t.outbox) {
-			for id := range t.outbox[cluster] {
-				if e := &t.runs[id].e; e.Phase.Terminal() && e.UpdatedAt.Before(before) {
-					delete(t.outbox[cluster], id)
-					n++
-				}
-			}
-		}
-		slices.SortStableFunc(t.rounds, func(a, b flow.Round) int { return b.At.Compare(a.At) })
-		kept := t.rounds[:0:0]
-		for i, r := range t.rounds {
-			if i < rounds && !r.At.Before(before) {
-				kept = append(kept, r)
-			} else {
-				n++
-			}
-		}
-		t.rounds = kept
-		for _, r := range t.runs {
-			if r.wait != nil && !(r.e.Cluster == "" && waits(r.e.Phase)) {
-				r.wait = nil
-			}
-		}
-		return nil
-	})
-	return n, err
 }

@@ -19,7 +19,7 @@ func TestStore(t *testing.T) {
 			Terms: s, Demand: s, Plans: s, Moves: s, Decisions: s, Histories: s,
 		}
 		return &storetest.Opened{Ports: ports, Other: ports}
-	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Sessions", "Verdicts", "Events", "Races", "Revokes", "Lost", "Explanations", "MoveRaces")
+	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Sessions", "Verdicts", "Events", "Races", "Revokes", "Lost", "Explanations", "Moves", "MoveRaces")
 }
 
 // What the rig does not use of a port is nil: a case that asks for it panics.

@@ -6,7 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/core"
 	"github.com/skein-project/skein/api/mutant"
 )
 
@@ -49,9 +52,18 @@ func (t *tables) queue(r *run, at, notBefore time.Time) {
 func (t *tables) end(r *run, phase flow.ExecutionPhase, at time.Time) {
 	e := t.touch(r)
 	e.Phase, e.EndedAt = phase, stamp(at)
-	if phase == flow.ExecutionFailed {
-		e.ErrorKind, e.ErrorCode = "SYSTEM", flow.ReasonClusterLost
+}
+
+// stuck ends an execution that has lost its cluster and may not move.
+func (t *tables) stuck(r *run, lost string, at time.Time) {
+	t.end(r, flow.ExecutionFailed, at)
+	policy := "its failover policy is \"never\""
+	if r.e.Failover.Mode != flow.FailoverNever {
+		policy = fmt.Sprintf("it was moved %d times, which is its limit", r.e.Moves)
 	}
+	failure := &core.ExecutionError{Code: flow.ReasonClusterLost, Kind: core.ExecutionError_SYSTEM, Message: lost + ", and " + policy}
+	r.e.Error, _ = proto.Marshal(failure) // what was made here
+	r.e.ErrorKind, r.e.ErrorCode = failure.GetKind().String(), failure.GetCode()
 }
 
 // release takes what its cluster had acked and holds no more.
@@ -68,7 +80,7 @@ func (t *tables) release(r *run, at time.Time) {
 	case e.Revoking != "":
 		t.queue(r, at, time.Time{})
 	case !e.Failover.Moves(e.Moves):
-		t.end(r, flow.ExecutionFailed, at)
+		t.stuck(r, why, at)
 	default:
 		r.e.Moves++
 		notBefore := time.Time{}
@@ -171,31 +183,4 @@ func (s *Store) ListMoves(ctx context.Context, id flow.ExecutionID) (list []flow
 		return nil
 	})
 	return list, err
-}
-
-// recovery is what earlier epochs left behind for the current one.
-func (r *run) recovery() flow.Recovery {
-	var out flow.Recovery
-	for _, name := range sortedKeys(r.nodes) {
-		n := r.nodes[name]
-		if n.Epoch == r.e.Epoch {
-			continue
-		}
-		one := flow.RecoveredNode{Node: name, Parent: n.Parent, StartedAt: n.StartedAt}
-		switch n.Phase {
-		case flow.NodeSucceeded, flow.NodeSkipped, flow.NodeRecovered:
-			one.Phase = n.Phase
-		}
-		for _, key := range sortedAttempts(r.tasks) {
-			if key.node != name {
-				continue
-			}
-			one.NextAttempt = key.n + 1
-			if k := r.tasks[key]; k.Reason == "" && k.Phase == flow.TaskFailed {
-				one.Charged++
-			}
-		}
-		out.Nodes = append(out.Nodes, one)
-	}
-	return out
 }

@@ -129,8 +129,9 @@ func (t *tables) lose(r *run, failPinned bool, at time.Time, report *flow.LossRe
 	default:
 		report.Pinned++
 		if failPinned {
-			t.leave(r, flow.MoveLost, why(flow.MoveLost, r.e.Cluster), at)
-			t.end(r, flow.ExecutionFailed, at)
+			lost := why(flow.MoveLost, r.e.Cluster)
+			t.leave(r, flow.MoveLost, lost, at)
+			t.stuck(r, lost, at)
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (s *Store) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (flo
 		}
 		for _, trail := range b.Trails {
 			if _, known := t.trails[trail.Digest]; !known {
-				t.trails[trail.Digest] = trail
+				t.trails[trail.Digest], t.stored[trail.Digest] = trail, stamp(b.At)
 			}
 		}
 		if b.Round != nil && !slices.ContainsFunc(t.rounds, func(r flow.Round) bool { return r.ID == b.Round.ID }) {

@@ -27,6 +27,7 @@ type tables struct {
 	outbox   map[string]map[flow.ExecutionID]*due // by cluster
 	audit    []flow.Audit
 	trails   map[string]flow.Trail
+	stored   map[string]time.Time        // when trails were stored
 	classes  map[string]flow.Requirement // requirements by digest; what one names never changes
 	rounds   []flow.Round
 	policies map[string][]flow.Policy
@@ -87,6 +88,8 @@ type due struct {
 	wanted uint64
 	acked  uint64
 	at     uint64
+	// updated is the time of the last write.
+	updated time.Time
 }
 
 func newTables() *tables {
@@ -95,7 +98,7 @@ func newTables() *tables {
 		projects: map[string]flow.Project{}, entities: map[entityKey]flow.Entity{},
 		runs: map[flow.ExecutionID]*run{}, clusters: map[string]*flow.Cluster{},
 		members: map[flow.Member]*flow.MemberState{}, outbox: map[string]map[flow.ExecutionID]*due{},
-		trails: map[string]flow.Trail{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{}, removed: map[string]uint64{},
+		trails: map[string]flow.Trail{}, stored: map[string]time.Time{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{}, removed: map[string]uint64{},
 	}
 }
 
@@ -103,7 +106,7 @@ func (t *tables) clone() *tables {
 	c := *t
 	c.before, c.touched, c.forced, c.events, c.acks = nil, nil, nil, nil, nil
 	c.projects, c.entities = maps.Clone(t.projects), maps.Clone(t.entities)
-	c.removed = maps.Clone(t.removed)
+	c.removed, c.stored = maps.Clone(t.removed), maps.Clone(t.stored)
 	c.trails, c.policies, c.classes = maps.Clone(t.trails), maps.Clone(t.policies), maps.Clone(t.classes)
 	c.order, c.audit, c.rounds = slices.Clone(t.order), slices.Clone(t.audit), slices.Clone(t.rounds)
 	c.runs = make(map[flow.ExecutionID]*run, len(t.runs))
@@ -151,7 +154,7 @@ func (t *tables) want(e *flow.Execution) {
 		t.outbox[e.Cluster] = rows
 	}
 	t.tick++
-	row := &due{epoch: e.Epoch, wanted: e.Revision, at: t.tick}
+	row := &due{epoch: e.Epoch, wanted: e.Revision, at: t.tick, updated: e.UpdatedAt}
 	if old := rows[e.ID]; old != nil && old.epoch == e.Epoch {
 		row.acked = old.acked
 	}

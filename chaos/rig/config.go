@@ -55,5 +55,6 @@ func Draw(seed uint64, kind Kind) Config {
 	c.Scheduler.Timeout = 4 * time.Second
 	c.Scheduler.Health.Suspect = 3 * time.Second
 	c.Scheduler.Health.Margin = 2 * time.Second
+	c.Scheduler.MoveBackOff = 5 * time.Second
 	return c
 }

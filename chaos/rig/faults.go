@@ -10,7 +10,7 @@ import (
 func (w *World) plague() {
 	switch w.cfg.Kind {
 	case Blips:
-		w.often(3*time.Second, 12*time.Second, w.blip)
+		w.often(2*w.cfg.Scheduler.Lease, 3*w.cfg.Scheduler.Lease, w.blip)
 	case Kills:
 		w.often(8*time.Second, 20*time.Second, w.killLeaders)
 	case Faults:
@@ -209,7 +209,8 @@ func (w *World) badServer() {
 	w.until(d, func() { c.failing, c.slow = 0, 0 })
 }
 
-// blip cuts one cluster, or several, for less than half a lease.
+// blip cuts one cluster, or several, for less than half a lease. The next comes
+// when all have had the time to come back.
 func (w *World) blip() {
 	d := w.sim.between(100*time.Millisecond, w.cfg.Scheduler.Lease/2)
 	for _, c := range w.clusters {

@@ -118,12 +118,3 @@ func (l *ledger) EndDrain(ctx context.Context, f flow.Fence, cluster string, exp
 	})
 	return next, err
 }
-
-// Reserved is for a scheduler that sums up by itself.
-func (l *ledger) Reserved(ctx context.Context) (out []flow.Reserved, err error) {
-	loads, err := l.Loads(ctx)
-	for _, x := range loads {
-		out = append(out, flow.Reserved{Cluster: x.Cluster, Reservation: x.Reservation})
-	}
-	return out, err
-}

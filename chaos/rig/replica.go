@@ -19,6 +19,8 @@ type replica struct {
 	reign   *reign
 	beating bool
 	again   bool // a beat was asked for while one was under way
+	// troubled is when another replica was last found not to answer.
+	troubled time.Time
 }
 
 func (w *World) newReplica(name string, s site, c clock) *replica {
@@ -169,4 +171,14 @@ func (r *replica) termOver(g *reign) {
 		r.reign = nil
 	}
 	r.w.oracle.lost(r)
+}
+
+// trouble is when this replica last found another one that did not answer.
+func (r *replica) trouble() time.Time {
+	for _, o := range r.w.replicas {
+		if !o.up || o.paused || !r.w.net.reaches(r.site, o.site) || !r.w.net.reaches(o.site, r.site) {
+			r.troubled = r.wallTime()
+		}
+	}
+	return r.troubled
 }

@@ -212,6 +212,7 @@ func newReign(r *replica, fence flow.Fence) (*reign, error) {
 	g.ctx, g.end = context.WithCancel(context.Background())
 	port := &ledger{w: r.w, s: r.site, db: r.w.db}
 	term, err := scheduler.NewTerm(r.w.cfg.Scheduler, scheduler.Deps{Ledger: port, Fleet: port, Commit: port,
+		Orders: port, Trim: port.Trim, Trouble: r.trouble,
 		Woken: r.woken, Log: slog.New(slog.DiscardHandler), Now: r.proc.wallTime, Inline: true}, fence)
 	g.term = term
 	return g, err
