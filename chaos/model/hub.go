@@ -12,35 +12,40 @@ func (x *stepper) judge(i int) {
 		return
 	}
 	t := x.from
-	n, row := &t.Members[i], &t.Row
-	label := "hub: takes the verdicts on {m}'s inventory, sends them"
+	if o.Restore && t.Backup.Stage == restored && m.Inventory>>t.Row.Epoch != 0 {
+		enterRebuild(o, &t)
+		x.take(&t, on(i, "hub: {m}'s inventory shows an epoch above the database's: REBUILD", 0), true, "")
+		return
+	}
+	n := &t.Members[i]
 	n.Stage, n.Keep, n.Report = verdicts, 0, 0
-	if row.Owner == c && row.Epoch > 0 && !row.terminal() {
-		object := t.Clusters[c].Objects[row.Epoch-1]
-		switch {
-		case m.Inventory&bit(row.Epoch) == 0:
-			if row.Acked == 1 && !o.lacks(ReleaseWhatIsMissing) {
-				label = x.releaseMissing(&t, i)
-			}
-		case living(object):
-			n.Keep = row.Epoch
-		case object <= endedAcked && object != stopped, row.Phase == aborting, o.lacks(RefuseUnaskedAborts):
-			n.Report = row.Epoch
-		case row.Revoking == 0:
-			label = x.releaseMissing(&t, i) // it was stopped here, and nobody had asked to abort it
-		}
+	label := "hub: takes the verdicts on {m}'s inventory, sends them"
+	if t.Row.Owner == c && t.Row.Epoch > 0 && !t.Row.terminal() {
+		label = x.verdict(&t, i, label)
 	}
 	n.JudgeRevision = t.Clusters[c].Ownership
-	if o.Restore && x.from.Backup.Stage == restored && higher(m.Inventory, row.Epoch) {
-		t = x.from
-		enterRebuild(o, &t)
-		label = "hub: {m}'s inventory shows an epoch above the database's: REBUILD"
-	}
-	x.take(&t, on(i, label, row.Epoch), true, "")
+	x.take(&t, on(i, label, x.from.Row.Epoch), true, "")
 }
 
-// higher says that an inventory has an epoch above one.
-func higher(inventory, epoch uint8) bool { return inventory>>epoch != 0 }
+// verdict is the one on the epoch that the database places on the member's
+// cluster; all other objects of the inventory are stopped.
+func (x *stepper) verdict(t *State, i int, label string) string {
+	m, row := &t.Members[i], &t.Row
+	object := t.Clusters[clusterOf[i]].Objects[row.Epoch-1]
+	switch {
+	case m.Inventory&bit(row.Epoch) == 0:
+		if row.Acked == 1 && !x.o.lacks(ReleaseWhatIsMissing) {
+			return x.releaseMissing(t, i)
+		}
+	case living(object):
+		m.Keep = row.Epoch
+	case object <= endedAcked && object != stopped, row.Phase == aborting, x.o.lacks(RefuseUnaskedAborts):
+		m.Report = row.Epoch
+	case row.Revoking == 0:
+		return x.releaseMissing(t, i) // it was stopped here, and nobody had asked to abort it
+	}
+	return label
+}
 
 // releaseMissing takes what was acked and is not in the inventory. Beside
 // another instance that may hold a lease it is revoked instead: that one may have
@@ -197,16 +202,11 @@ func ackEnd(t *State, c, epoch uint8) {
 // accept applies an event to the row, or refuses it.
 func accept(o *Options, t *State, c, epoch, kind uint8) (taken bool, broken string) {
 	row := &t.Row
-	if row.Phase != placed && row.Phase != aborting {
+	foreign := epoch != row.Epoch || row.Owner != c
+	if refused(o, row, foreign, kind) {
 		return false, ""
 	}
-	if !o.lacks(CheckEpochs) && (epoch != row.Epoch || row.Owner != c) {
-		return false, ""
-	}
-	if kind == abortion && row.Phase == placed && !o.lacks(RefuseUnaskedAborts) {
-		return false, ""
-	}
-	if epoch != row.Epoch || row.Owner != c || epoch < t.History.Accepted {
+	if foreign || epoch < t.History.Accepted {
 		broken = "I2: an event is accepted that is not of the owner and its epoch"
 	}
 	t.History.Accepted = max(t.History.Accepted, epoch)
@@ -227,6 +227,13 @@ func accept(o *Options, t *State, c, epoch, kind uint8) (taken bool, broken stri
 		row.Phase, row.Revoking = aborted, 0
 	}
 	return true, broken
+}
+
+// refused says that an event may not change the row.
+func refused(o *Options, row *Row, foreign bool, kind uint8) bool {
+	return row.Phase != placed && row.Phase != aborting ||
+		foreign && !o.lacks(CheckEpochs) ||
+		kind == abortion && row.Phase == placed && !o.lacks(RefuseUnaskedAborts)
 }
 
 // release: an ack of "gone" arrives. The row leaves the cluster; its ownership

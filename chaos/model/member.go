@@ -11,23 +11,30 @@ func (x *stepper) receive(i int) {
 			if m.Assigned[k]>>want&1 == 0 {
 				continue
 			}
-			t := x.from
-			t.Members[i].Assigned[k] &^= 1 << want
-			label, acked := x.apply(&t, i, k+1, want)
-			x.take(&t, label, true, "")
-			if o.Duplicates {
-				d := t
-				d.Members[i].Assigned[k] |= 1 << want
-				if d != x.from {
-					label.Text += "; a duplicate stays under way"
-					x.take(&d, label, false, "")
-				}
-			}
-			if acked && o.acks() && m.Stream == open && t.Row.Owner == clusterOf[i] && t.Row.Epoch == k+1 && t.Row.Acked == 0 {
-				t.Row.Acked = 1
-				x.take(&t, on(i, "{m}: applies run of {e}, and its ack is stored", k+1), true, "")
-			}
+			x.takes(i, k+1, want)
 		}
+	}
+}
+
+// takes is one assignment, its duplicate, and its ack.
+func (x *stepper) takes(i int, epoch, want uint8) {
+	o, c := x.o, clusterOf[i]
+	t := x.from
+	t.Members[i].Assigned[epoch-1] &^= 1 << want
+	label, acked := x.apply(&t, i, epoch, want)
+	x.take(&t, label, true, "")
+	if o.Duplicates {
+		d := t
+		d.Members[i].Assigned[epoch-1] |= 1 << want
+		if d != x.from {
+			label.Text += "; a duplicate stays under way"
+			x.take(&d, label, false, "")
+		}
+	}
+	due := t.Row.Owner == c && t.Row.Epoch == epoch && t.Row.Acked == 0
+	if acked && due && o.acks() && t.Members[i].Stream == open {
+		t.Row.Acked = 1
+		x.take(&t, on(i, "{m}: applies run of {e}, and its ack is stored", epoch), true, "")
 	}
 }
 
