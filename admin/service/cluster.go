@@ -21,13 +21,25 @@ type clusterServer struct {
 	s *Service
 }
 
+// RegisterCluster records a cluster and makes a one-time join token for it.
 func (c clusterServer) RegisterCluster(ctx context.Context, req *skeinv1.RegisterClusterRequest) (*skeinv1.RegisterClusterResponse, error) {
+	out, err := c.register(ctx, req)
+	if err != nil {
+		return nil, c.s.refused(ctx, "cluster.register", "cluster/"+req.GetName(), err)
+	}
+	return out, c.s.record(ctx, "cluster.register", "cluster/"+req.GetName(), "a join token until "+clock(out.GetTokenExpiresAt().AsTime()))
+}
+
+func (c clusterServer) register(ctx context.Context, req *skeinv1.RegisterClusterRequest) (*skeinv1.RegisterClusterResponse, error) {
 	row, ttl, err := fromRegistration(req)
 	if err != nil {
 		return nil, err
 	}
 	row.CreatedAt = c.s.now()
 	row.UpdatedAt, row.HealthSince = row.CreatedAt, row.CreatedAt
+	for i := range row.Taints {
+		row.Taints[i].AddedAt = row.CreatedAt
+	}
 	err = c.s.deps.Clusters.CreateCluster(ctx, row)
 	if fault.Is(err, fault.Conflict) {
 		row, err = c.s.deps.Clusters.GetCluster(ctx, row.Name)
@@ -46,23 +58,18 @@ func (c clusterServer) RegisterCluster(ctx context.Context, req *skeinv1.Registe
 
 func fromRegistration(req *skeinv1.RegisterClusterRequest) (flow.Cluster, time.Duration, error) {
 	row := flow.Cluster{Name: req.GetName(), Labels: req.GetLabels(), Health: flow.HealthUnknown}
-	if !dnsLabel.MatchString(row.Name) {
+	if !dnsLabel.MatchString(row.Name) { // also if there is none
 		return row, 0, fault.Field("name", "%s is not a DNS label (lower-case letters, digits and -, at most 63)", fault.Quote(row.Name))
 	}
 	if err := checkLabels("labels", row.Labels); err != nil {
 		return row, 0, err
 	}
-	for _, t := range req.GetTaints() {
-		taint := flow.Taint{Key: t.GetKey(), Value: t.GetValue(), Effect: flow.TaintEffect(t.GetEffect())}
-		if err := checkLabels("taints", map[string]string{taint.Key: taint.Value}); err != nil {
-			return row, 0, err
-		}
-		switch taint.Effect {
-		case flow.NoSchedule, flow.PreferNoSchedule, flow.NoExecute:
-		default:
-			return row, 0, fault.Field("taints", "effect %s is not NoSchedule, PreferNoSchedule or NoExecute", fault.Quote(t.GetEffect()))
-		}
-		row.Taints = append(row.Taints, taint)
+	var err error
+	if row.Taints, err = taints("taints", req.GetTaints()); err != nil {
+		return row, 0, err
+	}
+	if len(row.Labels) > maxClusterLabels || len(row.Taints) > maxClusterTaints {
+		return row, 0, fault.Field("labels", "at most %d labels and %d taints are kept of a cluster", maxClusterLabels, maxClusterTaints)
 	}
 	ttl := defaultTokenTTL
 	if req.GetTokenTtl() != nil {
@@ -92,10 +99,12 @@ func (c clusterServer) GetCluster(ctx context.Context, req *skeinv1.GetClusterRe
 	}
 	out := &skeinv1.GetClusterResponse{Cluster: toCluster(row, reserved[row.Name])}
 	for _, m := range members {
-		out.Members = append(out.Members, &skeinv1.Member{
-			Instance: m.Instance, Generation: m.Generation, Hub: m.Hub, OwnershipRevision: m.OwnershipRevision,
-			LeaseExpiresAt: timestamp(m.LeaseExpiresAt), LastSeenAt: timestamp(m.LastSeenAt),
-		})
+		out.Members = append(out.Members, toMember(m))
+	}
+	if row.Drain != nil {
+		if out.Cluster.Drain, err = c.drainStatus(ctx, row); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
@@ -134,9 +143,13 @@ func toCluster(c flow.Cluster, reserved flow.Resources) *skeinv1.Cluster {
 		Name: c.Name, Labels: c.Labels, Incarnation: c.Incarnation, Health: string(c.Health),
 		HealthSince: timestamp(c.HealthSince), Capacity: toResources(c.Capacity), LargestNode: toResources(c.LargestNode),
 		Reserved: toResources(reserved), TaskTypes: c.TaskTypes, Version: c.Version, CreatedAt: timestamp(c.CreatedAt),
+		Cordoned: c.Cordoned, Lost: c.Lost, Architectures: c.Architectures, Accelerators: c.Accelerators, Store: c.Store,
+	}
+	if d := c.Drain; d != nil {
+		out.Drain = &skeinv1.DrainStatus{Budget: int32(d.Budget), By: d.By, Expired: d.Expired, StartedAt: timestamp(d.At), Deadline: timestamp(d.Deadline)}
 	}
 	for _, t := range c.Taints {
-		out.Taints = append(out.Taints, &skeinv1.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
+		out.Taints = append(out.Taints, &skeinv1.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect), AddedAt: timestamp(t.AddedAt)})
 	}
 	return out
 }

@@ -113,7 +113,7 @@ func (s *Service) tryLaunch(ctx context.Context, l *launch) (*admin.ExecutionCre
 	if err != nil {
 		return nil, err
 	}
-	row, err := s.row(ctx, l)
+	row, err := s.row(ctx, l, effective)
 	if err != nil {
 		return nil, err
 	}
@@ -204,10 +204,20 @@ func (s *Service) readLaunchable(ctx context.Context, id flow.EntityID) (launcha
 	return l, err
 }
 
-// row is the execution's row but for its name and inputs.
-func (s *Service) row(ctx context.Context, l *launch) (flow.Execution, error) {
+// row is the execution's row but for its name and inputs, of which it needs only
+// where they lie.
+func (s *Service) row(ctx context.Context, l *launch, effective *core.LiteralMap) (flow.Execution, error) {
 	spec := s.effectiveSpec(l.spec, l.plan.GetSpec())
-	requirement, err := s.requirement(l.demand, spec)
+	wish, err := parseWishes(spec)
+	if err != nil {
+		return flow.Execution{}, err
+	}
+	requirement, err := s.requirement(l.demand, spec, wish)
+	if err != nil {
+		return flow.Execution{}, err
+	}
+	requirement.Data = s.places(effective, spec.GetRawOutputDataConfig().GetOutputLocationPrefix())
+	rules, err := s.rulesFor(ctx, l.id.Tenant(), requirement)
 	if err != nil {
 		return flow.Execution{}, err
 	}
@@ -216,6 +226,7 @@ func (s *Service) row(ctx context.Context, l *launch) (flow.Execution, error) {
 		LaunchPlan:  l.planID,
 		Task:        l.task,
 		Requirement: requirement,
+		Failover:    wish.failover(rules.Failover),
 		RawPrefix:   spec.GetRawOutputDataConfig().GetOutputLocationPrefix(),
 		Principal:   spec.GetMetadata().GetPrincipal(),
 		Mode:        int32(spec.GetMetadata().GetMode()),

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -48,7 +49,16 @@ func (p placementServer) Explain(ctx context.Context, req *skeinv1.ExplainReques
 	for _, d := range decisions {
 		out.Decisions = append(out.Decisions, toDecision(d))
 	}
-	return out, nil
+	out.Failover = &skeinv1.FailoverPolicy{Mode: string(cmp.Or(row.Failover.Mode, flow.FailoverResume)), Strict: row.Failover.Strict,
+		MaxMoves: int32(cmp.Or(row.Failover.MaxMoves, flow.DefaultMaxMoves)), Moves: int32(row.Moves)}
+	if story.waits() {
+		out.Remedies = remedies(row.Requirement, decisions[0].Reasons)
+	}
+	moves, err := p.s.deps.Histories.ListMoves(ctx, id)
+	for _, m := range moves {
+		out.Moves = append(out.Moves, &skeinv1.Move{From: m.From, Epoch: toEpoch(m.Epoch), Kind: string(m.Kind), Reason: m.Reason, At: timestamp(m.At)})
+	}
+	return out, err
 }
 
 // story is what the summary is told from.
@@ -57,6 +67,11 @@ type story struct {
 	decisions []flow.Decision
 	cluster   flow.Cluster
 	members   []flow.MemberState
+}
+
+// waits reports whether its newest decision was that no cluster fits.
+func (t story) waits() bool {
+	return t.row.Cluster == "" && !t.row.Phase.Terminal() && len(t.decisions) > 0 && t.decisions[0].Cluster == ""
 }
 
 // summary is one paragraph for people: why here, or why still waiting.
@@ -68,15 +83,31 @@ func (t story) summary() string {
 		return fmt.Sprintf("It ended as %s on cluster %s. %s", t.row.Phase, t.row.Cluster, t.whyHere())
 	case t.row.Cluster == "":
 		return t.whyWaiting()
-	case t.cluster.Health == flow.HealthLapsed:
-		return fmt.Sprintf("It is placed on cluster %s, which has lapsed since %s: no member of it holds a lease, so it starts nothing, "+
-			"and its work waits until the cluster is back. Last heard of it: %s. It is not run elsewhere meanwhile, since what the cluster "+
-			"had started may still run there. %s", t.row.Cluster, clock(t.cluster.HealthSince), t.lastSeen(), t.whyHere())
+	case t.row.Revoking != "":
+		return fmt.Sprintf("It is being taken from cluster %s (%s), and is placed elsewhere when the cluster has stopped it. %s", t.row.Cluster, t.row.Revoking, t.whyHere())
+	case t.cluster.Lost || t.cluster.Health == flow.HealthLapsed:
+		return t.whyStranded()
 	case t.cluster.Health == flow.HealthSuspect:
 		return fmt.Sprintf("It is placed on cluster %s, which has not been heard of since %s; what it runs goes on until its lease ends. %s",
 			t.row.Cluster, t.lastSeen(), t.whyHere())
 	}
 	return fmt.Sprintf("It is %s on cluster %s. %s", t.row.Phase, t.row.Cluster, t.whyHere())
+}
+
+// whyStranded is for what is placed on a cluster that has lapsed or was lost.
+func (t story) whyStranded() string {
+	what := fmt.Sprintf("has lapsed since %s: no member of it holds a lease, so it starts nothing that may move", clock(t.cluster.HealthSince))
+	if t.cluster.Lost {
+		what = "was declared lost"
+	}
+	next := "It is moved elsewhere as soon as it fits somewhere."
+	switch {
+	case t.row.Failover.Pinned():
+		next = "Its failover policy is never: it stays, and goes on there if the cluster still runs."
+	case !t.row.Failover.Moves(t.row.Moves):
+		next = fmt.Sprintf("It was moved %d times, which is its limit: it stays until the cluster is back.", t.row.Moves)
+	}
+	return fmt.Sprintf("It is placed on cluster %s, which %s. Last heard of it: %s. %s %s", t.row.Cluster, what, t.lastSeen(), next, t.whyHere())
 }
 
 // whyHere tells the reasons of the placement that holds.
@@ -184,11 +215,13 @@ func toEpoch(e flow.Epoch) *skeinv1.Epoch { return &skeinv1.Epoch{Era: e.Era, N:
 
 func toRequirement(r flow.Requirement) *skeinv1.Requirement {
 	return &skeinv1.Requirement{Selector: r.Selector, TaskTypes: r.TaskTypes, Largest: toResources(r.Largest),
-		Peak: toResources(r.Peak), Reservation: toResources(r.Reservation)}
+		Peak: toResources(r.Peak), Reservation: toResources(r.Reservation), Pool: r.Pool, PriorityClass: r.Class,
+		Architectures: r.Architectures, Accelerators: r.Accelerators, Group: r.Group, Near: r.Near, Apart: r.Apart, Data: r.Data}
 }
 
 func toDecision(d flow.Decision) *skeinv1.Decision {
-	out := &skeinv1.Decision{Cluster: d.Cluster, Epoch: toEpoch(d.Epoch), Scheduler: toEpoch(d.Scheduler), At: timestamp(d.At)}
+	out := &skeinv1.Decision{Cluster: d.Cluster, Epoch: toEpoch(d.Epoch), Scheduler: toEpoch(d.Scheduler), At: timestamp(d.At),
+		Trail: d.Trail, Score: d.Score, Fallback: d.Fallback}
 	for _, r := range d.Reasons {
 		out.Reasons = append(out.Reasons, &skeinv1.Reason{Cluster: r.Cluster, Filter: r.Filter, Message: r.Message,
 			Score: r.Score, Parts: r.Parts, Chosen: r.Chosen})

@@ -149,7 +149,7 @@ func TestRequirementStaysANumber(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.requirement(d, &admin.ExecutionSpec{MaxParallelism: MaxParallelismLimit})
+	got, err := s.requirement(d, &admin.ExecutionSpec{MaxParallelism: MaxParallelismLimit}, wishes{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,11 @@ func TestSummaries(t *testing.T) {
 			Reasons: []flow.Reason{{Cluster: "east", Filter: "selector", Message: "has no label gpu"}}}}}, `match "gpu"`},
 		"lapsed": {story{row: flow.Execution{Cluster: "east", Epoch: epoch}, cluster: flow.Cluster{Health: flow.HealthLapsed, HealthSince: at}, decisions: here,
 			members: []flow.MemberState{{LastSeenAt: at}}}, "has lapsed since 2026-01-02T03:04:05Z"},
-		"lapsed waits": {story{row: flow.Execution{Cluster: "east"}, cluster: flow.Cluster{Health: flow.HealthLapsed}}, "its work waits"},
+		"lapsed waits": {story{row: flow.Execution{Cluster: "east"}, cluster: flow.Cluster{Health: flow.HealthLapsed}}, "moved elsewhere as soon as"},
+		"lapsed stays": {story{row: flow.Execution{Cluster: "east", Failover: flow.Failover{Mode: flow.FailoverNever}}, cluster: flow.Cluster{Health: flow.HealthLapsed}}, "policy is never: it stays"},
+		"lapsed often": {story{row: flow.Execution{Cluster: "east", Moves: 5}, cluster: flow.Cluster{Health: flow.HealthLapsed}}, "moved 5 times, which is its limit"},
+		"lost":         {story{row: flow.Execution{Cluster: "east"}, cluster: flow.Cluster{Lost: true}}, "was declared lost"},
+		"revoking":     {story{row: flow.Execution{Cluster: "east", Revoking: flow.MoveDrain}}, "being taken from cluster east (Drain)"},
 		"running":      {story{row: flow.Execution{Cluster: "east", Epoch: epoch, Phase: flow.ExecutionRunning}, decisions: here}, "It is RUNNING on cluster east. It was chosen at"},
 		"taken":        {story{decisions: here}, "was taken from cluster east"},
 		"never placed": {story{row: flow.Execution{Phase: flow.ExecutionAborted}}, "before any cluster got it"},

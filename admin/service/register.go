@@ -133,8 +133,15 @@ func public(err error) string {
 	if errors.As(err, &f) {
 		return f.Public()
 	}
+	if told, ok := status.FromError(err); ok {
+		return told.Message()
+	}
 	return "internal error"
 }
+
+// aborted is the status of a change that lost against another one; no fault has
+// its code.
+func aborted(format string, args ...any) error { return status.Errorf(codes.Aborted, format, args...) }
 
 // withDetail makes a status that carries a detail, which faults cannot.
 func withDetail(code codes.Code, message string, detail proto.Message) error {

@@ -23,33 +23,59 @@ func parseSelector(value string) (string, error) {
 	return selector.String(), nil
 }
 
-// requirement is what an execution asks of a cluster. Only Largest and the
-// reservation keep work off one.
-func (s *Service) requirement(d demand, spec *admin.ExecutionSpec) (flow.Requirement, error) {
-	value := spec.GetExecutionClusterLabel().GetValue()
-	if value == "" {
-		value = s.cfg.DefaultSelector
-	}
-	selector, err := parseSelector(value)
+// requirement is what an execution asks of a cluster. Where it selects nothing
+// itself, the policies' default selector holds when it is placed.
+func (s *Service) requirement(d demand, spec *admin.ExecutionSpec, w wishes) (flow.Requirement, error) {
+	selector, err := parseSelector(spec.GetExecutionClusterLabel().GetValue())
 	if err != nil {
 		return flow.Requirement{}, err
 	}
+	class := w.class
+	if class == "" {
+		class = tier(spec.GetQualityOfService(), d.quality)
+	}
 	return flow.Requirement{
 		Selector: selector, TaskTypes: d.types, Largest: d.largest, Peak: d.peak,
-		Reservation: reservation(d.peak, d.largest, int64(spec.GetMaxParallelism())),
+		Reservation:   reservation(d.peak, d.largest, int64(spec.GetMaxParallelism())),
+		Workflow:      d.workflowName,
+		Pool:          spec.GetClusterAssignment().GetClusterPoolName(),
+		Class:         class,
+		Architectures: d.architectures, Accelerators: d.accelerators,
+		Tolerations: w.tolerations, Preferred: w.preferred, Group: w.group, Near: w.near, Apart: w.apart,
+		MinVersion: w.minVersion,
 	}, nil
+}
+
+// tier is the priority class of Flyte's quality of service: the first that names
+// a tier.
+func tier(all ...*core.QualityOfService) string {
+	for _, q := range all {
+		switch q.GetTier() {
+		case core.QualityOfService_HIGH:
+			return "high"
+		case core.QualityOfService_MEDIUM:
+			return "medium"
+		case core.QualityOfService_LOW:
+			return "low"
+		}
+	}
+	return ""
 }
 
 // demand is what a compiled closure asks of any cluster. Peak is an estimate: it
 // supposes that the levels of the graph run in step.
 type demand struct {
+	workflowName  string
 	types         []string
 	largest, peak flow.Resources
+	architectures []string
+	accelerators  []string
+	quality       *core.QualityOfService
 }
 
 func (s *Service) demandOf(closure *core.CompiledWorkflowClosure) (demand, error) {
 	d := walk{cfg: s.cfg, tasks: map[string]*core.TaskTemplate{}, subs: map[string]*core.CompiledWorkflow{},
-		types: map[string]bool{}, peaks: map[string]flow.Resources{}}
+		types: map[string]bool{}, peaks: map[string]flow.Resources{}, accelerators: map[string]bool{}}
 	for _, t := range closure.GetTasks() {
 		d.tasks[fromIdentifier(t.GetTemplate().GetId()).String()] = t.GetTemplate()
 	}
@@ -57,7 +83,12 @@ func (s *Service) demandOf(closure *core.CompiledWorkflowClosure) (demand, error
 		d.subs[fromIdentifier(w.GetTemplate().GetId()).String()] = w
 	}
 	peak, err := d.workflow(closure.GetPrimary())
-	return demand{types: slices.Sorted(maps.Keys(d.types)), largest: d.largest, peak: peak}, err
+	primary := closure.GetPrimary().GetTemplate()
+	return demand{
+		workflowName: primary.GetId().GetName(), types: slices.Sorted(maps.Keys(d.types)), largest: d.largest, peak: peak,
+		architectures: common(d.architectures), accelerators: slices.Sorted(maps.Keys(d.accelerators)),
+		quality: primary.GetMetadata().GetQualityOfService(),
+	}, err
 }
 
 // walk goes through a closure.
@@ -68,6 +99,9 @@ type walk struct {
 	types   map[string]bool
 	largest flow.Resources
 	peaks   map[string]flow.Resources // of sub-workflows seen already
+
+	accelerators  map[string]bool
+	architectures [][]string // of each pod that chooses
 }
 
 // workflow is the largest sum over one level of the graph.
@@ -127,6 +161,7 @@ func (d *walk) branch(n *core.Node) (flow.Resources, error) {
 // puts over it.
 func (d *walk) task(t *core.TaskTemplate, over *core.TaskNodeOverrides) (flow.Resources, error) {
 	d.types[t.GetType()] = true
+	d.hardware(t, over)
 	own, err := asks(t.GetContainer().GetResources())
 	if err != nil {
 		return flow.Resources{}, err

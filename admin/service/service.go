@@ -1,5 +1,6 @@
 // Package service answers Flyte's AdminService and SignalService, and Skein's
-// ClusterService and PlacementService: a file per noun.
+// ClusterService, PlacementService, PolicyService and ControlPlaneService: a
+// file per noun.
 //
 // A handler checks the request, turns wire messages into api/flow values,
 // asks one port, and turns the answer back. The package holds no SQL, and no
@@ -11,7 +12,8 @@
 //
 // Invariants: a refused request stores nothing; every error is a fault or a
 // gRPC status (never a plain error that would become UNKNOWN by accident); an
-// id once registered means one structure for ever.
+// id once registered means one structure for ever; every operator's call that
+// changes something, or was refused to, is in the audit with its caller.
 package service
 
 import (
@@ -64,8 +66,6 @@ type Config struct {
 	// TaskLimits are what a container can ask for at most; zero fields bound
 	// nothing.
 	TaskLimits flow.Resources
-	// DefaultSelector picks clusters for executions that name no label.
-	DefaultSelector string
 	// RawPrefix is where tasks put raw output by default; <root>/raw if empty.
 	RawPrefix string
 	// Version and Build are what GetVersion tells.
@@ -114,10 +114,19 @@ type Deps struct {
 	Reserved   Reservations // may be nil: clusters then show nothing reserved
 	Objects    Objects
 	Joiner     Joiner
-	Logs       LogReader        // may be nil: GetLogs is then UNIMPLEMENTED
-	Nudge      func()           // tells the scheduler that work waits; must not block; may be nil
-	Now        func() time.Time // nil: time.Now
-	Log        *slog.Logger     // nil: slog.Default
+	Policies   Policies
+	Language   PolicyLanguage
+	Fleet      Fleet
+	Audits     Audits
+	Histories  Histories
+
+	Forecaster   Forecaster
+	ControlPlane ControlPlane
+
+	Logs  LogReader        // may be nil: GetLogs is then UNIMPLEMENTED
+	Nudge func()           // tells the scheduler that work waits; must not block; may be nil
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // nil: slog.Default
 }
 
 // Service answers Flyte's AdminService. Clusters, Placements and Signals give
@@ -127,6 +136,7 @@ type Service struct {
 	cfg         Config
 	deps        Deps
 	launchables *launchables
+	policies    policyBook
 }
 
 // New makes the service; it does no I/O.
@@ -150,11 +160,13 @@ func (s *Service) RegisterFlyte(r grpc.ServiceRegistrar) {
 	service.RegisterSignalServiceServer(r, Signals{})
 }
 
-// RegisterSkein registers ClusterService and PlacementService, whose
-// callers must be operators: the server that they are registered with checks it.
+// RegisterSkein registers the services whose callers must be operators: the
+// server that they are registered with checks it.
 func (s *Service) RegisterSkein(r grpc.ServiceRegistrar) {
 	skeinv1.RegisterClusterServiceServer(r, clusterServer{s: s})
 	skeinv1.RegisterPlacementServiceServer(r, placementServer{s: s})
+	skeinv1.RegisterPolicyServiceServer(r, policyServer{s: s})
+	skeinv1.RegisterControlPlaneServiceServer(r, controlPlaneServer{s: s})
 }
 
 // now is in UTC and to the microsecond, as databases keep times.

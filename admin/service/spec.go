@@ -32,8 +32,9 @@ func checkSpec(spec *admin.ExecutionSpec) error {
 		return err
 	}
 	if pool := spec.GetClusterAssignment().GetClusterPoolName(); pool != "" {
-		return fault.Field("spec.cluster_assignment.cluster_pool_name",
-			"no pool %q is configured; choose clusters by spec.execution_cluster_label, a label selector", pool)
+		if err := text("spec.cluster_assignment.cluster_pool_name", pool); err != nil {
+			return err
+		}
 	}
 	if _, ok := admin.ExecutionMetadata_ExecutionMode_name[int32(spec.GetMetadata().GetMode())]; !ok {
 		return fault.Field("spec.metadata.mode", "%d is not a mode", spec.GetMetadata().GetMode())
@@ -156,6 +157,9 @@ func (s *Service) effectiveSpec(given *admin.ExecutionSpec, plan *admin.LaunchPl
 	spec.OverwriteCache = spec.GetOverwriteCache() || plan.GetOverwriteCache()
 	if spec.QualityOfService == nil {
 		spec.QualityOfService = plan.GetQualityOfService()
+	}
+	if spec.GetClusterAssignment().GetClusterPoolName() == "" {
+		spec.ClusterAssignment = plan.GetClusterAssignment()
 	}
 	mergeIdentity(spec, plan)
 	return spec

@@ -45,6 +45,7 @@ type Admin struct {
 	registry *prometheus.Registry
 	closers  []func()
 
+	id        string // of the control plane
 	store     *store.Store
 	objects   *blob.Store
 	ca        *identity.CA
@@ -135,8 +136,8 @@ func openWithPatience(ctx context.Context, config store.Config, log *slog.Logger
 }
 
 func (a *Admin) openScheduler(ctx context.Context) error {
-	id, err := a.store.ControlPlaneID(ctx)
-	if err != nil {
+	var err error
+	if a.id, err = a.store.ControlPlaneID(ctx); err != nil {
 		return err
 	}
 	var voters []election.Peer
@@ -144,7 +145,7 @@ func (a *Admin) openScheduler(ctx context.Context) error {
 		voters = append(voters, election.Peer{ID: p.ID, Addr: p.Raft})
 	}
 	a.elector, err = election.New(election.Options{
-		ID: a.cfg.Replica, ControlPlaneID: id, Bind: a.cfg.Raft.Listen, Advertise: advertised(a.cfg), Peers: voters,
+		ID: a.cfg.Replica, ControlPlaneID: a.id, Bind: a.cfg.Raft.Listen, Advertise: advertised(a.cfg), Peers: voters,
 		Dir: filepath.Join(a.cfg.State, "raft"), Bootstrap: a.cfg.Raft.Bootstrap, Epochs: a.store,
 		TLS:       identity.ReplicaTLS(a.cert.source, a.ca.Pool(), a.cfg.TrustDomain),
 		Heartbeat: a.cfg.Raft.Heartbeat.Duration, Election: a.cfg.Raft.Election.Duration, Lease: a.cfg.Raft.Lease.Duration,
@@ -187,7 +188,7 @@ func (a *Admin) openHub(context.Context) error {
 
 func (a *Admin) openService(context.Context) error {
 	c := service.Default()
-	c.Domains, c.Version, c.DefaultSelector = a.cfg.Domains, version.Number, a.cfg.Scheduler.DefaultSelector
+	c.Domains, c.Version = a.cfg.Domains, version.Number
 	var err error
 	if c.TaskDefaults, err = amount(a.cfg.Tasks.DefaultCPU, a.cfg.Tasks.DefaultMemory); err != nil {
 		return err
@@ -199,6 +200,9 @@ func (a *Admin) openService(context.Context) error {
 		Entities: a.store, Named: a.store, Projects: a.store, Executions: a.store, Runs: a.store, Clusters: a.store,
 		Decisions: a.store, Reserved: a.store, Objects: bounded{blob.Within(patience(a.cfg.ObjectStore), a.objects), a.objects.Root()}, Joiner: joiner{a.desk},
 		Logs: logs{peers: a.peers, hub: a.hub, fleet: a.store}.read, Nudge: a.peers.Nudge, Log: a.log,
+		Policies: a.store, Language: policyLanguage{}, Fleet: a.store, Audits: a.store, Histories: a.store,
+		Forecaster:   forecaster{},
+		ControlPlane: controlPlane{id: a.id, self: a.cfg.Replica, elector: a.elector, scheduler: a.scheduler, fence: a.store.ReadFence},
 	})
 	key, err := sharedKey(a.cfg.Keys.UploadHMAC)
 	if err != nil {

@@ -35,13 +35,13 @@ type peers struct {
 	wake      func(clusters []string)
 	beat      func()
 	clients   map[string]skeinv1.PeerServiceClient // the others
-	conns     []*grpc.ClientConn
+	conns     map[string]*grpc.ClientConn
 	pending   sync.WaitGroup
 }
 
 // dialPeers makes the connections; they open when they are used.
 func dialPeers(self string, list []config.Peer, tls *tls.Config) (*peers, error) {
-	p := &peers{self: self, clients: map[string]skeinv1.PeerServiceClient{}}
+	p := &peers{self: self, clients: map[string]skeinv1.PeerServiceClient{}, conns: map[string]*grpc.ClientConn{}}
 	for _, peer := range list {
 		if peer.ID == self {
 			continue
@@ -53,7 +53,7 @@ func dialPeers(self string, list []config.Peer, tls *tls.Config) (*peers, error)
 			p.close()
 			return nil, fault.Wrap(fault.Invalid, err, "peer %s at %s", peer.ID, peer.RPC)
 		}
-		p.conns = append(p.conns, conn)
+		p.conns[peer.ID] = conn
 		p.clients[peer.ID] = skeinv1.NewPeerServiceClient(conn)
 	}
 	return p, nil
@@ -65,6 +65,12 @@ func (p *peers) close() {
 	for _, c := range p.conns {
 		c.Close()
 	}
+}
+
+// conn is the connection to another replica.
+func (p *peers) conn(id string) (grpc.ClientConnInterface, bool) {
+	conn, known := p.conns[id]
+	return conn, known
 }
 
 // Beat asks the leader for what a hub's members need. It satisfies hub.Leases.

@@ -24,18 +24,27 @@ var (
 	_ service.Clusters      = (*store.Store)(nil)
 	_ service.Decisions     = (*store.Store)(nil)
 	_ service.Reservations  = (*store.Store)(nil)
-	_ ingest.Store          = (*store.Store)(nil)
-	_ hub.Outbox            = (*store.Store)(nil)
-	_ hub.Sessions          = (*store.Store)(nil)
-	_ hub.Sink              = (*ingest.Ingester)(nil)
-	_ hub.Leases            = (*peers)(nil)
-	_ hub.Desk              = (*join.Desk)(nil)
-	_ join.Tokens           = (*store.Store)(nil)
-	_ election.Epochs       = (*store.Store)(nil)
-	_ snapshot.Ledger       = (*store.Store)(nil)
-	_ snapshot.Fleet        = (*store.Store)(nil)
-	_ commit.Ledger         = (*store.Store)(nil)
-	_ service.Joiner        = joiner{}
-	_ dataproxy.Objects     = (*blob.Store)(nil)
-	_ dataproxy.Signer      = (*blob.Store)(nil)
+	_ service.Policies      = (*store.Store)(nil)
+	_ service.Fleet         = (*store.Store)(nil)
+	_ service.Audits        = (*store.Store)(nil)
+	_ service.Histories     = (*store.Store)(nil)
+
+	_ service.PolicyLanguage = policyLanguage{}
+	_ service.ControlPlane   = controlPlane{}
+	_ service.Forecaster     = forecaster{}
+
+	_ ingest.Store      = (*store.Store)(nil)
+	_ hub.Outbox        = (*store.Store)(nil)
+	_ hub.Sessions      = (*store.Store)(nil)
+	_ hub.Sink          = (*ingest.Ingester)(nil)
+	_ hub.Leases        = (*peers)(nil)
+	_ hub.Desk          = (*join.Desk)(nil)
+	_ join.Tokens       = (*store.Store)(nil)
+	_ election.Epochs   = (*store.Store)(nil)
+	_ snapshot.Ledger   = (*store.Store)(nil)
+	_ snapshot.Fleet    = (*store.Store)(nil)
+	_ commit.Ledger     = (*store.Store)(nil)
+	_ service.Joiner    = joiner{}
+	_ dataproxy.Objects = (*blob.Store)(nil)
+	_ dataproxy.Signer  = (*blob.Store)(nil)
 )

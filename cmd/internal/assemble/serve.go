@@ -67,13 +67,15 @@ func (a *Admin) serve(ctx context.Context, group *errgroup.Group) error {
 	interceptors := middleware.New(middleware.Config{Log: a.log, Registerer: a.registry})
 	guard := identity.Guard{TrustDomain: a.cfg.TrustDomain, Operator: a.operator}
 
+	leads := toLeader{self: a.cfg.Replica, leader: a.elector.Leader, conns: a.peers.conn, methods: leadersCalls()}
+
 	flyte := grpc.NewServer(append(serverOptions(interceptors), keepalives...)...)
 	calls := middleware.Registrar(flyte)
 	a.service.RegisterFlyte(calls)
 	flyteservice.RegisterDataProxyServiceServer(calls, a.proxy)
 	own := grpc.NewServer(append(append(serverOptions(interceptors), keepalives...),
 		grpc.Creds(credentials.NewTLS(identity.ServerTLS(a.cert.source, a.ca.Pool()))),
-		grpc.ChainUnaryInterceptor(guard.Unary), grpc.ChainStreamInterceptor(guard.Stream))...)
+		grpc.ChainUnaryInterceptor(guard.Unary, leads.Unary), grpc.ChainStreamInterceptor(guard.Stream))...)
 	calls = middleware.Registrar(own)
 	a.service.RegisterSkein(calls)
 	a.hub.Register(calls)

@@ -79,7 +79,7 @@ func (r *rig) launches(*testing.T) []row {
 		bad("a selector that is none", invalid, `^spec.execution_cluster_label.value`, func(q *admin.ExecutionCreateRequest) {
 			q.Spec.ExecutionClusterLabel = &admin.ExecutionClusterLabel{Value: "region in (eu"}
 		}),
-		bad("a pool", invalid, `^spec.cluster_assignment.cluster_pool_name: .*label selector`, func(q *admin.ExecutionCreateRequest) {
+		bad("a pool", invalid, `^spec.cluster_assignment.cluster_pool_name: no pool "gpus" holds .*label selector`, func(q *admin.ExecutionCreateRequest) {
 			q.Spec.ClusterAssignment = &admin.ClusterAssignment{ClusterPoolName: "gpus"}
 		}),
 		bad("a negative parallelism", invalid, `^spec.max_parallelism: must lie between`, func(q *admin.ExecutionCreateRequest) { q.Spec.MaxParallelism = -1 }),

@@ -63,6 +63,8 @@ type rig struct {
 	data     service.DataProxyServiceClient
 	clusters skeinv1.ClusterServiceClient
 	placed   skeinv1.PlacementServiceClient
+	policies skeinv1.PolicyServiceClient
+	plane    skeinv1.ControlPlaneServiceClient
 	road     skeinv1.DataPlaneServiceClient // without a certificate
 	flyte    *grpc.ClientConn
 	web      string // URL of the HTTP port
@@ -88,6 +90,7 @@ func newRig(t *testing.T) *rig {
 	r.admin, r.signals = service.NewAdminServiceClient(r.flyte), service.NewSignalServiceClient(r.flyte)
 	r.data = service.NewDataProxyServiceClient(r.flyte)
 	r.clusters, r.placed = skeinv1.NewClusterServiceClient(own), skeinv1.NewPlacementServiceClient(own)
+	r.policies, r.plane = skeinv1.NewPolicyServiceClient(own), skeinv1.NewControlPlaneServiceClient(own)
 	r.road = skeinv1.NewDataPlaneServiceClient(r.anonymous(t))
 	link, err := r.data.CreateUploadLocation(t.Context(), upload(func(*service.CreateUploadLocationRequest) {}))
 	must(t, err)
@@ -231,7 +234,7 @@ func (r *rig) stored(t *testing.T) map[string]int {
 func (r *rig) everyMethod(t *testing.T) {
 	t.Helper()
 	for _, d := range []grpc.ServiceDesc{service.AdminService_ServiceDesc, service.SignalService_ServiceDesc, service.DataProxyService_ServiceDesc,
-		skeinv1.ClusterService_ServiceDesc, skeinv1.PlacementService_ServiceDesc} {
+		skeinv1.ClusterService_ServiceDesc, skeinv1.PlacementService_ServiceDesc, skeinv1.PolicyService_ServiceDesc, skeinv1.ControlPlaneService_ServiceDesc} {
 		var methods []string
 		for _, m := range d.Methods {
 			methods = append(methods, m.MethodName)
@@ -241,7 +244,7 @@ func (r *rig) everyMethod(t *testing.T) {
 		}
 		for _, m := range methods {
 			name := "/" + d.ServiceName + "/" + m
-			if takesAnything := strings.Contains(" GetVersion GetDomains ListMatchableAttributes ListClusters ", " "+m+" "); r.refused[name] == takesAnything {
+			if takesAnything := strings.Contains(" GetVersion GetDomains ListMatchableAttributes ListClusters GetControlPlane ", " "+m+" "); r.refused[name] == takesAnything {
 				t.Errorf("%s: refused something is %t, want %t", name, r.refused[name], !takesAnything)
 			}
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 // fewest is how many rows the table has at least.
-const fewest = 75
+const fewest = 135
 
 // longest bounds a refusal's message, in bytes: no input comes back whole.
 const longest = 2000
@@ -45,7 +45,7 @@ func TestBadInput(t *testing.T) {
 	r := newRig(t)
 	var rows []row
 	for _, part := range []func(*testing.T) []row{
-		r.launches, r.runs, r.tasks, r.workflows, r.plans, r.projects, r.lists, r.reads, r.wire,
+		r.launches, r.annotations, r.fleet, r.declarations, r.runs, r.tasks, r.workflows, r.plans, r.projects, r.lists, r.reads, r.wire,
 		r.rest, r.links, r.objects, r.clusterRows, r.joins, r.credentials, r.commands, r.configurations,
 	} {
 		rows = append(rows, part(t)...)

@@ -1,0 +1,85 @@
+package assemble
+
+import (
+	"context"
+	"time"
+
+	"github.com/skein-project/skein/admin/service"
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler"
+	"github.com/skein-project/skein/scheduler/election"
+)
+
+// termPatience bounds how long a transfer waits for the new term.
+const termPatience = 10 * time.Second
+
+// controlPlane shows and changes the election for operators. It satisfies
+// service.ControlPlane; calls reach it on the leader (toLeader).
+type controlPlane struct {
+	id, self  string // of the control plane, and of this replica
+	elector   *election.Elector
+	scheduler *scheduler.Scheduler
+	fence     func(ctx context.Context) (flow.Fence, error) // the database's
+}
+
+// Describe tells the replicas as this one knows them.
+func (c controlPlane) Describe(context.Context) (service.ControlPlaneState, error) {
+	replicas, err := c.elector.Replicas()
+	epoch, leads := c.scheduler.Leading()
+	if !leads {
+		epoch = c.elector.Highest().Epoch
+	}
+	return service.ControlPlaneState{ID: c.id, Replicas: replicas, Epoch: epoch}, err
+}
+
+// AddReplica lets a replica vote.
+func (c controlPlane) AddReplica(ctx context.Context, id, address string) ([]flow.Replica, error) {
+	if err := c.elector.AddReplica(ctx, id, address); err != nil {
+		return nil, err
+	}
+	return c.elector.Replicas()
+}
+
+// RemoveReplica takes a replica's vote.
+func (c controlPlane) RemoveReplica(ctx context.Context, id string) ([]flow.Replica, error) {
+	if err := c.elector.RemoveReplica(ctx, id); err != nil {
+		return nil, err
+	}
+	return c.elector.Replicas()
+}
+
+// TransferLeadership hands the leadership on and waits for the term of whoever
+// got it: the database's scheduler epoch is then a higher one.
+func (c controlPlane) TransferLeadership(ctx context.Context, to string) (string, flow.Epoch, error) {
+	before, err := c.fence(ctx)
+	if err != nil {
+		return "", flow.Epoch{}, err
+	}
+	if to != "" && to == c.self {
+		return to, before.Epoch, nil
+	}
+	if err := c.elector.TransferLeadership(ctx, to); err != nil {
+		return "", flow.Epoch{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, termPatience)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		now, err := c.fence(ctx)
+		if leader, led := c.elector.Leader(); err == nil && led && now.Epoch.Compare(before.Epoch) > 0 {
+			return leader, now.Epoch, nil
+		}
+		select {
+		case <-ctx.Done():
+			return "", flow.Epoch{}, fault.E(fault.Unavailable, "the leadership was handed on, and no new term has begun yet; skein admin replicas list shows who leads")
+		case <-ticker.C:
+		}
+	}
+}
+
+// OverruleDoubt lets work be moved although most clusters seem to be lost.
+func (c controlPlane) OverruleDoubt(context.Context) error {
+	return fault.E(fault.Precondition, "the control plane is not in doubt")
+}
