@@ -116,7 +116,7 @@ func TestTimesComeFromTheEvent(t *testing.T) {
 // order of them may break.
 func TestProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionQueued}}
+		r := drawRecorded(t)
 		for range rapid.IntRange(1, 30).Draw(t, "events") {
 			e := flow.Event{
 				Epoch:      flow.Epoch{Era: 1, N: rapid.Uint64Range(1, 3).Draw(t, "n")},
@@ -137,7 +137,34 @@ func TestProperties(t *testing.T) {
 	})
 }
 
+// drawRecorded draws an execution that may be resumed, with a node and an
+// attempt of an earlier epoch, and may be being moved.
+func drawRecorded(t *rapid.T) flow.Recorded {
+	r := flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionQueued, Desired: flow.DesiredRun,
+		Revoking: rapid.SampledFrom([]flow.MoveKind{"", flow.MoveDrain}).Draw(t, "revoking")}}
+	if r.Execution.Resumed = rapid.Bool().Draw(t, "resumed"); r.Execution.Resumed {
+		earlier := flow.Epoch{Era: 1, N: 1}
+		r.Node = &flow.NodeExecution{Epoch: earlier, Phase: flow.NodePhase(rapid.Int32Range(1, 10).Draw(t, "node")), Sequence: 9}
+		r.Task = &flow.TaskExecution{Epoch: earlier, Phase: flow.TaskPhase(rapid.Int32Range(1, 8).Draw(t, "task")), Sequence: 9}
+	}
+	return r
+}
+
+// checkMoved checks what a resumed or a moving execution promises.
+func checkMoved(t *rapid.T, old, next flow.Recorded, e flow.Event) {
+	if next.Execution.Phase == flow.ExecutionAborted && old.Execution.Phase != flow.ExecutionAborted && old.Execution.Revoking != "" {
+		t.Fatalf("an abort that nobody asked for was recorded: %+v", e)
+	}
+	if old.Node != nil && old.Node.Phase == flow.NodeSucceeded && next.Node.Phase != flow.NodeSucceeded {
+		t.Fatalf("a node that succeeded became %s", next.Node.Phase)
+	}
+	if old.Task != nil && old.Task.Phase == flow.TaskSucceeded && next.Task.Phase != flow.TaskSucceeded {
+		t.Fatalf("an attempt that succeeded became %s", next.Task.Phase)
+	}
+}
+
 func check(t *rapid.T, old, next flow.Recorded, e flow.Event, res flow.EventResult) {
+	checkMoved(t, old, next, e)
 	if e.Epoch != epoch && res.Accepted {
 		t.Fatalf("epoch %s was accepted", e.Epoch)
 	}
@@ -150,10 +177,10 @@ func check(t *rapid.T, old, next flow.Recorded, e flow.Event, res flow.EventResu
 	if rank[next.Execution.Phase] < rank[old.Execution.Phase] {
 		t.Fatalf("execution went back from %s to %s", old.Execution.Phase, next.Execution.Phase)
 	}
-	if old.Node != nil && nodeRank(next.Node.Phase) < nodeRank(old.Node.Phase) {
+	if old.Node != nil && old.Node.Epoch == next.Node.Epoch && nodeRank(next.Node.Phase) < nodeRank(old.Node.Phase) {
 		t.Fatalf("node went back from %s to %s", old.Node.Phase, next.Node.Phase)
 	}
-	if old.Task != nil && next.Task.Phase.Rank() < old.Task.Phase.Rank() {
+	if old.Task != nil && old.Task.Epoch == next.Task.Epoch && next.Task.Phase.Rank() < old.Task.Phase.Rank() {
 		t.Fatalf("attempt went back from %s to %s", old.Task.Phase, next.Task.Phase)
 	}
 }
@@ -174,5 +201,51 @@ func TestAReopenedNodeHasNoEnd(t *testing.T) {
 	got, res := Apply(flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionRunning}, Node: closed}, e)
 	if !res.Accepted || got.Node.Phase != flow.NodeRunning || !got.Node.EndedAt.IsZero() || got.Node.Reason != "" {
 		t.Fatalf("recorded %+v, answered %+v", got.Node, res)
+	}
+}
+
+func TestAResumedEpochKeepsWhatStands(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		node   flow.NodePhase
+		to     flow.NodePhase
+		want   flow.NodePhase
+		reason string
+		why    string
+	}{
+		{"what succeeded is not run again", flow.NodeSucceeded, flow.NodeRunning, flow.NodeSucceeded, "does not reopen", "its outputs are used already"},
+		{"what succeeded does not fail later", flow.NodeSucceeded, flow.NodeFailed, flow.NodeSucceeded, "does not reopen", ""},
+		{"what succeeded may be told again", flow.NodeSucceeded, flow.NodeRecovered, flow.NodeSucceeded, "", "the first telling has the outputs"},
+		{"what was skipped stays skipped", flow.NodeSkipped, flow.NodeQueued, flow.NodeSkipped, "does not reopen", "a branch runs one of its cases"},
+		{"what was closed as lost begins anew", flow.NodeAborted, flow.NodeQueued, flow.NodeQueued, "", ""},
+		{"what ran goes on", flow.NodeRunning, flow.NodeQueued, flow.NodeQueued, "", "a fresh life at the higher epoch"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionRunning, Resumed: true},
+				Node: &flow.NodeExecution{Phase: c.node, Epoch: flow.Epoch{Era: 1, N: 1}, Sequence: 9}}
+			got, res := Apply(r, flow.Event{Epoch: epoch, Kind: flow.EventNode, Node: "n0", Phase: int32(c.to), Sequence: 1, OccurredAt: at})
+			if got.Node.Phase != c.want || res.Accepted != (c.reason == "") || !strings.Contains(res.Reason, c.reason) {
+				t.Errorf("node is %s, answered %+v; want %s and %q (%s)", got.Node.Phase, res, c.want, c.reason, c.why)
+			}
+		})
+	}
+}
+
+func TestAnAbortThatNobodyAskedForIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		revoking flow.MoveKind
+		desired  flow.Desired
+		accepted bool
+		why      string
+	}{
+		{flow.MoveDrain, flow.DesiredRun, false, "its workers were stopped for the move"},
+		{flow.MoveDrain, flow.DesiredAbort, true, "somebody asked"},
+		{"", flow.DesiredRun, true, "it is not being moved: the cluster says what happened"},
+	} {
+		r := flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionRunning, Revoking: c.revoking, Desired: c.desired}}
+		got, res := Apply(r, workflowEvent(flow.ExecutionAborted))
+		if res.Accepted != c.accepted || (got.Execution.Phase == flow.ExecutionAborted) != c.accepted {
+			t.Errorf("%+v: recorded %s, answered %+v", c, got.Execution.Phase, res)
+		}
 	}
 }

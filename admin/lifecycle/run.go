@@ -34,6 +34,31 @@ func stands(p flow.NodePhase) bool {
 // such a row closed as lost begins anew; what stands, stands.
 func inherited(x flow.Execution, row, now flow.Epoch) bool { return x.Resumed && row.Less(now) }
 
+// knownNode answers an event that changes nothing about its node: what is known
+// already, what comes too late, and what an earlier epoch has settled.
+func knownNode(r flow.Recorded, e flow.Event, to flow.NodePhase) (res flow.EventResult, known bool) {
+	old := r.Node
+	switch {
+	case old == nil:
+	case e.Epoch == old.Epoch && e.Sequence <= old.Sequence:
+		return accept(), true
+	case e.Epoch == old.Epoch && old.Phase.Terminal():
+		return refuse("node %s is %s already, %s comes too late", e.Node, old.Phase, to), true
+	case e.Epoch == old.Epoch && nodeRank(to) < nodeRank(old.Phase):
+		return refuse("node %s cannot go back from %s to %s", e.Node, old.Phase, to), true
+	}
+	if res := open(r.Execution); !res.Accepted {
+		return res, true
+	}
+	if old == nil || !inherited(r.Execution, old.Epoch, e.Epoch) || !stands(old.Phase) {
+		return flow.EventResult{}, false
+	}
+	if stands(to) {
+		return accept(), true
+	}
+	return refuse("node %s is %s since epoch %s, and a resumed epoch does not reopen it", e.Node, old.Phase, old.Epoch), true
+}
+
 // applyNode records the newest state of one node. Records are whole states, so
 // that coalesced phases need no order between nodes.
 func applyNode(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResult) {
@@ -41,26 +66,10 @@ func applyNode(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResult) 
 	if nodeRank(to) == 0 || e.Node == "" {
 		return r, refuse("node event of phase %s for node %q cannot be recorded", to, e.Node)
 	}
-	old := r.Node
-	if old != nil && e.Epoch == old.Epoch {
-		switch {
-		case e.Sequence <= old.Sequence:
-			return r, accept()
-		case old.Phase.Terminal():
-			return r, refuse("node %s is %s already, %s comes too late", e.Node, old.Phase, to)
-		case nodeRank(to) < nodeRank(old.Phase):
-			return r, refuse("node %s cannot go back from %s to %s", e.Node, old.Phase, to)
-		}
-	}
-	if res := open(r.Execution); !res.Accepted {
+	if res, known := knownNode(r, e, to); known {
 		return r, res
 	}
-	if old != nil && inherited(r.Execution, old.Epoch, e.Epoch) && stands(old.Phase) {
-		if stands(to) {
-			return r, accept()
-		}
-		return r, refuse("node %s is %s since epoch %s, and a resumed epoch does not reopen it", e.Node, old.Phase, old.Epoch)
-	}
+	old := r.Node
 	if proto.Unmarshal(e.Detail, &event.NodeExecutionEvent{}) != nil {
 		return r, refuse("detail of a node event cannot be read")
 	}

@@ -63,11 +63,18 @@ func setExcluded(columns []column) string {
 
 // collect reads all rows by the columns that fields lists for one value.
 func collect[T any](rows pgx.Rows, fields func(*T) []column) ([]T, error) {
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (T, error) {
-		var value T
-		err := row.Scan(places(fields(&value))...)
-		return value, err
-	})
+	defer rows.Close()
+	var value, none T
+	var list []T
+	into := places(fields(&value)) // one target for all rows: how to read a column is found out once
+	for rows.Next() {
+		value = none
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		list = append(list, value)
+	}
+	return list, rows.Err()
 }
 
 func entityColumns(prefix string, id *flow.EntityID) []column {

@@ -23,11 +23,11 @@ var orderWrites = []testWrite{
 		e := w.run("a", sender)
 		var done []flow.ExecutionID
 		return func() (err error) {
-			w.fence, done, err = w.Revoke(w.ctx, w.fence, []flow.Revocation{{Execution: e.ID, Epoch: e.Epoch, Kind: flow.MoveTaint}}, began)
-			return err
-		}, func() {
-			w.equal([]any{len(done), w.get(e.ID).Revision, len(w.due(sender))}, []any{1, e.Revision + 1, 1})
-		}
+				w.fence, done, err = w.Revoke(w.ctx, w.fence, []flow.Revocation{{Execution: e.ID, Epoch: e.Epoch, Kind: flow.MoveTaint}}, began)
+				return err
+			}, func() {
+				w.equal([]any{len(done), w.get(e.ID).Revision, len(w.due(sender))}, []any{1, e.Revision + 1, 1})
+			}
 	}},
 	{"the Ack of a revocation", func(w *world) (func() error, func()) {
 		sender := w.member("east")
@@ -43,11 +43,11 @@ var orderWrites = []testWrite{
 		w.ok(err)
 		var done []flow.ExecutionID
 		return func() (err error) {
-			w.fence, done, err = w.Reap(w.ctx, w.fence, w.takeover("east"), []flow.ExecutionID{e.ID}, began)
-			return err
-		}, func() {
-			w.equal([]any{len(done), w.get(e.ID).Phase, w.ownership("east")}, []any{1, flow.ExecutionAborted, uint64(2)})
-		}
+				w.fence, done, err = w.Reap(w.ctx, w.fence, w.takeover("east"), []flow.ExecutionID{e.ID}, began)
+				return err
+			}, func() {
+				w.equal([]any{len(done), w.get(e.ID).Phase, w.ownership("east")}, []any{1, flow.ExecutionAborted, uint64(2)})
+			}
 	}},
 	{"UpdateCluster", func(w *world) (func() error, func()) {
 		w.cluster("east")
@@ -65,12 +65,12 @@ var orderWrites = []testWrite{
 		w.member("east")
 		var report flow.LossReport
 		return func() (err error) {
-			report, err = w.DeclareLost(w.ctx, "east", false, by("cluster.declare-lost"))
-			return err
-		}, func() {
-			w.equal(report.Cluster.Incarnation, uint64(2))
-			w.audited("cluster/east", 1)
-		}
+				report, err = w.DeclareLost(w.ctx, "east", false, by("cluster.declare-lost"))
+				return err
+			}, func() {
+				w.equal(report.Cluster.Incarnation, uint64(2))
+				w.audited("cluster/east", 1)
+			}
 	}},
 	{"DeclareFound", func(w *world) (func() error, func()) {
 		w.cluster("east")
