@@ -30,11 +30,18 @@ func pendingColumns(p *flow.Pending) []column {
 		column{"CASE WHEN digest = '' THEN requirement END", lazy(&p.Requirement)})
 }
 
+// lastCluster is where the newest epoch was: it was left by the move of that
+// epoch.
+const lastCluster = `CASE WHEN epoch_n = 0 THEN '' ELSE COALESCE((SELECT m.from_cluster FROM moves m WHERE m.name = executions.name
+	AND m.project = executions.project AND m.domain = executions.domain AND m.epoch_era = executions.epoch_era
+	AND m.epoch_n = executions.epoch_n), '') END`
+
 // Pending lists executions that wait for a cluster, oldest first. Requirement is
 // empty where Digest is set: Requirements reads each of them once. From is
 // empty. NotBefore may be over, or not: whoever reads decides.
 func (s *Store) Pending(ctx context.Context, limit int) ([]flow.Pending, error) {
-	return query(ctx, s, "Pending", pendingColumns, "SELECT "+names("", pendingColumns(new(flow.Pending)))+` FROM executions
+	columns := func(p *flow.Pending) []column { return append(pendingColumns(p), column{lastCluster, &p.Last}) }
+	return query(ctx, s, "Pending", columns, "SELECT "+names("", columns(new(flow.Pending)))+` FROM executions
 		WHERE `+isPending+` AND desired = 'run' ORDER BY created_at, name LIMIT $1`, limit)
 }
 

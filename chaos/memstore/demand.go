@@ -12,7 +12,11 @@ func (s *Store) Pending(ctx context.Context, limit int) (list []flow.Pending, er
 	err = s.read(ctx, "Pending", func(t *tables) error {
 		for _, id := range t.order {
 			if r := t.runs[id]; r.e.Cluster == "" && waits(r.e.Phase) && r.e.Desired == flow.DesiredRun {
-				list = append(list, r.pending())
+				p := r.pending()
+				if n := len(r.moves); n > 0 && r.moves[n-1].Epoch == p.Epoch {
+					p.Last = r.moves[n-1].From
+				}
+				list = append(list, p)
 			}
 		}
 		slices.SortStableFunc(list, func(a, b flow.Pending) int {

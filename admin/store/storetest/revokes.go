@@ -130,6 +130,8 @@ func revokeCase(w *world) {
 	w.equal(len(must(w, pending, err)), 0)
 
 	w.ack(sender, e, revoking.Revision)
+	pending, err = w.Pending(w.ctx, 10)
+	w.equal([]any{len(must(w, pending, err)), pending[0].Last, pending[0].Epoch}, []any{1, "east", e.Epoch})
 	got := w.get(e.ID)
 	w.equal([]any{got.Phase, got.Cluster, got.Epoch, got.Moves, got.Revoking}, []any{flow.ExecutionQueued, "", e.Epoch, 0, flow.MoveKind("")})
 	w.equal(w.ownership("east"), uint64(1)) // its owner has agreed
