@@ -25,6 +25,7 @@ type decider struct {
 	classes *classes
 	turns   []turn
 	late    []turn // of tenants for whose oldest execution a cluster is held
+	short   []turn // new work for which no cluster has room
 	moves   int
 
 	placements []flow.Placement
@@ -91,8 +92,7 @@ func (d *decider) try(t *turn) {
 		return
 	}
 	if c.nowhere != "" {
-		d.wait(t, c.nowhere)
-		d.hold(t)
+		d.lacks(t)
 		return
 	}
 	not := -1
@@ -104,16 +104,24 @@ func (d *decider) try(t *turn) {
 	switch {
 	case i >= 0:
 		d.put(t, i, score)
-	case not >= 0 && fits(c, &d.fleet.sites[not]):
+	case not >= 0 && c.base[not] != never && fits(c, &d.fleet.sites[not]):
 		d.wait(t, d.explain(c, not))
 	default:
 		if c.nowhere = c.trail; !fresh {
 			c.nowhere = d.explain(c, -1)
 		}
-		d.wait(t, c.nowhere)
-		d.hold(t)
+		d.lacks(t)
 	}
 	d.done(c)
+}
+
+// lacks lets an execution wait for which no cluster has room.
+func (d *decider) lacks(t *turn) {
+	d.wait(t, t.class.nowhere)
+	d.hold(t)
+	if t.From == "" {
+		d.short = append(d.short, *t)
+	}
 }
 
 // barred says why an execution waits whatever the clusters say.

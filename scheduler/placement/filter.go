@@ -176,12 +176,15 @@ func recent(c *class, s *site, _ time.Time) string {
 	return ""
 }
 
+// tooLarge begins the reason of a cluster that no end of other work helps.
+const tooLarge = "the largest pod fits no node: "
+
 // sized lets through clusters one of whose nodes holds the largest pod.
 func sized(c *class, s *site, _ time.Time) string {
 	node := c.ask.Largest
 	node.Pods = 0 // a node is asked for one pod: that is what Largest is
 	if short := shortage(node, s.LargestNode, node); short != "" {
-		return "the largest pod fits no node: " + short
+		return tooLarge + short
 	}
 	return ""
 }

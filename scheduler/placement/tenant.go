@@ -44,38 +44,43 @@ type spread struct {
 
 // tenants are all that have live or pending work, by name.
 type tenants struct {
-	fleet  *fleet
-	byName map[flow.Tenant]*tenant
-	list   []*tenant
+	fleet    *fleet
+	byName   map[flow.Tenant]*tenant
+	list     []*tenant
+	projects map[string]*project
+}
+
+// add finds a tenant, or begins its record.
+func (t *tenants) add(name flow.Tenant) *tenant {
+	one, ok := t.byName[name]
+	if ok {
+		return one
+	}
+	p, ok := t.projects[name.Project]
+	if !ok {
+		p = &project{spreads: map[string]*spread{}}
+		t.projects[name.Project] = p
+	}
+	one = &tenant{name: name, weight: 1, ran: map[string][]int32{}, groups: map[string]*tally{}, project: p}
+	t.byName[name] = one
+	t.list = append(t.list, one)
+	return one
 }
 
 func newTenants(v View, f *fleet) *tenants {
-	t := &tenants{fleet: f, byName: map[flow.Tenant]*tenant{}}
-	projects := map[string]*project{}
-	add := func(name flow.Tenant) *tenant {
-		one, ok := t.byName[name]
-		if !ok {
-			if projects[name.Project] == nil {
-				projects[name.Project] = &project{spreads: map[string]*spread{}}
-			}
-			one = &tenant{name: name, weight: 1, ran: map[string][]int32{}, groups: map[string]*tally{}, project: projects[name.Project]}
-			t.byName[name] = one
-			t.list = append(t.list, one)
-		}
-		return one
-	}
+	t := &tenants{fleet: f, byName: map[flow.Tenant]*tenant{}, projects: map[string]*project{}}
 	for _, l := range loads(v) {
-		one := add(l.Tenant)
+		one := t.add(l.Tenant)
 		one.loads = append(one.loads, l)
 		one.used, one.count = one.used.Add(l.Reservation), one.count+l.Executions
 		one.project.all += float64(l.Executions)
 		one.runs(f, l.Workflow, l.Cluster)
 	}
 	for _, r := range v.Recent {
-		add(r.Tenant).runs(f, r.Workflow, r.Cluster)
+		t.add(r.Tenant).runs(f, r.Workflow, r.Cluster)
 	}
 	for i := range v.Pending {
-		one := add(v.Pending[i].Execution.Tenant())
+		one := t.add(v.Pending[i].Execution.Tenant())
 		if v.Pending[i].From == "" {
 			one.project.all++
 		}
