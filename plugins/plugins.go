@@ -44,8 +44,10 @@ type Plugin interface {
 // names: a process may end between a Start and the record of it.
 type Sweeper interface {
 	// Sweep stops what runs of an execution that is over. It returns done only
-	// once nothing of it runs any more; until then it is called again.
-	Sweep(ctx context.Context, namespace, execution string, owner types.UID) (done bool, err error)
+	// once nothing of it runs any more; until then it is called again. If it is
+	// to be thorough, it goes by the API server and not by a cache, which may not
+	// know yet of what was made last.
+	Sweep(ctx context.Context, namespace, execution string, owner types.UID, thorough bool) (done bool, err error)
 }
 
 // Ref names one attempt to Observe and Abort.
@@ -61,13 +63,16 @@ type Ref struct {
 // and must not be changed.
 type Task struct {
 	Ref
-	Execution  flow.ExecutionID
-	Epoch      flow.Epoch
-	Workflow   flow.EntityID // workflow of the execution
-	LaunchPlan flow.EntityID
-	Node       string // unique node id
-	Attempt    uint32
-	Overrides  *core.TaskNodeOverrides // may be nil
+	Execution flow.ExecutionID
+	Epoch     flow.Epoch
+	// Incarnation of the cluster, for the label by which its API server refuses
+	// what is of an earlier one.
+	Incarnation uint64
+	Workflow    flow.EntityID // workflow of the execution
+	LaunchPlan  flow.EntityID
+	Node        string // unique node id
+	Attempt     uint32
+	Overrides   *core.TaskNodeOverrides // may be nil
 
 	Inputs         *core.LiteralMap
 	InputsURI      string // of inputs.pb
@@ -81,8 +86,11 @@ type Task struct {
 	Env            []EnvVar // of the execution; appended after the platform's
 	ServiceAccount string
 	Interruptible  bool
-	Owner          metav1.OwnerReference
-	Trace          string // W3C traceparent of the attempt's span
+	// MaxGrace bounds what the attempt gets between being told to stop and being
+	// killed; 0: its own.
+	MaxGrace time.Duration
+	Owner    metav1.OwnerReference
+	Trace    string // W3C traceparent of the attempt's span
 }
 
 // EnvVar is one environment variable of a container.

@@ -28,6 +28,7 @@ import (
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/plugins"
+	"github.com/skein-project/skein/plugins/pod"
 	"github.com/skein-project/skein/propeller/act"
 	"github.com/skein-project/skein/propeller/controller"
 	"github.com/skein-project/skein/propeller/observe"
@@ -52,6 +53,7 @@ type Config struct {
 	UnackedTTL  time.Duration `json:"unackedTTL"`  // of tombstones that were never acked
 	Collect     time.Duration `json:"collect"`     // how often tombstones are looked for
 	Timeout     time.Duration `json:"timeout"`     // of a write that no lease bounds
+	StrictGrace time.Duration `json:"strictGrace"` // most that pods of strict executions get to end in
 	MetricsAddr string        `json:"metricsAddr"` // "0": none
 	Policy      workflow.Policy
 }
@@ -59,7 +61,7 @@ type Config struct {
 // Default is the configuration for one cluster of ordinary size.
 func Default() Config {
 	return Config{Workers: 20, Parallel: 16, QPS: 200, Burst: 400, CRTTL: 24 * time.Hour, UnackedTTL: 7 * 24 * time.Hour,
-		Collect: 10 * time.Minute, Timeout: 30 * time.Second, MetricsAddr: "0", Policy: workflow.DefaultPolicy()}
+		Collect: 10 * time.Minute, Timeout: 30 * time.Second, StrictGrace: 5 * time.Second, MetricsAddr: "0", Policy: workflow.DefaultPolicy()}
 }
 
 // Clients are what a plugin may need of the cluster.
@@ -105,14 +107,17 @@ func New(o Options) (*Propeller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)
 	}
+	if err := pod.Index(context.Background(), mgr.GetFieldIndexer()); err != nil {
+		return nil, fmt.Errorf("index pods: %w", err)
+	}
 	all, fallback := o.Plugins(Clients{Client: mgr.GetClient(), Live: mgr.GetAPIReader()})
 	p := &Propeller{mgr: mgr, plugins: observe.NewPlugins(fallback, all...), wake: make(chan event.GenericEvent, 1024)}
 	r := &controller.Reconciler{
 		Client:   mgr.GetClient(),
 		Observer: observe.New(observe.Options{Plugins: p.plugins, Blobs: o.Blobs, Policy: o.Config.Policy}),
 		Actor: act.New(act.Options{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Plugins: p.plugins, Blobs: o.Blobs, Cluster: o.Cluster,
-			Log: o.Log, Parallel: o.Config.Parallel}),
-		Gate: o.Gate, Log: o.Log, Now: o.Now, Timeout: o.Config.Timeout,
+			Log: o.Log, Parallel: o.Config.Parallel, Late: controller.CountLate}),
+		Gate: o.Gate, Log: o.Log, Now: o.Now, Timeout: o.Config.Timeout, Grace: o.Config.StrictGrace,
 	}
 	if err := r.Setup(mgr, o.Config.Workers, p.wake); err != nil {
 		return nil, fmt.Errorf("set up the controller: %w", err)

@@ -44,7 +44,10 @@ func TestMain(m *testing.M) {
 }
 
 // gate is a lease that a test opens and closes.
-type gate struct{ closed atomic.Bool }
+type gate struct {
+	closed atomic.Bool
+	by     atomic.Pointer[time.Time] // when strict work must have ended; nil: it may run on
+}
 
 func (g *gate) MayStart(flow.ExecutionID, flow.Epoch) (time.Time, string, bool) {
 	if g.closed.Load() {
@@ -52,6 +55,15 @@ func (g *gate) MayStart(flow.ExecutionID, flow.Epoch) (time.Time, string, bool) 
 	}
 	return time.Now().Add(20 * time.Second), "", true
 }
+
+func (g *gate) MustStop(flow.ExecutionID, flow.Epoch) (time.Time, bool) {
+	if by := g.by.Load(); by != nil {
+		return *by, true
+	}
+	return time.Time{}, false
+}
+
+func (g *gate) Incarnation() uint64 { return 7 }
 
 // rig is a cluster without nodes: the test plays the kubelet.
 type rig struct {
@@ -115,7 +127,7 @@ func newRigBefore(t *testing.T, before func(propeller.Blobs) propeller.Blobs) *r
 func (r *rig) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cfg := propeller.Default()
-	cfg.Policy.Aborting = 200 * time.Millisecond
+	cfg.Policy.Aborting, cfg.StrictGrace = 200*time.Millisecond, 2*time.Second
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	if os.Getenv("PROPELLER_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -276,6 +288,10 @@ func fanOut(wide int, retries uint32) *core.CompiledWorkflowClosure {
 // submit creates what a member would create.
 func (r *rig) submit(name string, closure *core.CompiledWorkflowClosure, parallel ...int32) *v1alpha1.FlyteWorkflow {
 	r.t.Helper()
+	return r.create(r.assigned(name, closure, parallel...))
+}
+
+func (r *rig) assigned(name string, closure *core.CompiledWorkflowClosure, parallel ...int32) *v1alpha1.FlyteWorkflow {
 	raw, _ := proto.Marshal(closure)
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
@@ -284,11 +300,15 @@ func (r *rig) submit(name string, closure *core.CompiledWorkflowClosure, paralle
 	inputs, _ := proto.Marshal(&core.LiteralMap{Literals: map[string]*core.Literal{"x": integer(1)}})
 	spec, _ := proto.Marshal(&admin.ExecutionSpec{MaxParallelism: append(parallel, 25)[0], Labels: &admin.Labels{Values: map[string]string{"team": "blue"}}})
 	project, domain, _ := strings.Cut(r.namespace, "-")
-	wf := &v1alpha1.FlyteWorkflow{ObjectMeta: metav1.ObjectMeta{Name: name + "-e1", Namespace: r.namespace},
+	return &v1alpha1.FlyteWorkflow{ObjectMeta: metav1.ObjectMeta{Name: name + "-e1", Namespace: r.namespace},
 		Spec: v1alpha1.FlyteWorkflowSpec{Execution: v1alpha1.ExecutionRef{Project: project, Domain: domain, Name: name},
 			Traceparent: r.trace, Era: 1, Epoch: 1, Incarnation: 1, Revision: 1, Desired: v1alpha1.DesiredRun, Closure: packed.Bytes(), Inputs: inputs,
 			ExecutionSpec: spec, DataPrefix: r.store.Root() + "/meta/" + name, RawPrefix: r.store.Root() + "/raw", CreatedAt: metav1.NowMicro(),
 			Workflow: v1alpha1.EntityRef{Name: "wf"}, LaunchPlan: v1alpha1.EntityRef{Name: "wf"}}}
+}
+
+func (r *rig) create(wf *v1alpha1.FlyteWorkflow) *v1alpha1.FlyteWorkflow {
+	r.t.Helper()
 	if err := r.client.Create(r.t.Context(), wf); err != nil {
 		r.t.Fatal(err)
 	}

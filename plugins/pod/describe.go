@@ -29,6 +29,7 @@ func describePod(pod *corev1.Pod, task plugins.Task, primary string, c Config) {
 		v1alpha1.LabelNode: labelValue(task.Node), v1alpha1.LabelTask: labelValue(task.Template.GetId().GetName()),
 		labelInterruptible: strconv.FormatBool(task.Interruptible), v1alpha1.LabelManaged: "true",
 		v1alpha1.LabelEra: strconv.FormatUint(task.Epoch.Era, 10), v1alpha1.LabelEpoch: strconv.FormatUint(task.Epoch.N, 10),
+		v1alpha1.LabelIncarnation: strconv.FormatUint(task.Incarnation, 10),
 	})
 	pod.Annotations = union(c.Annotations, pod.Annotations, task.Annotations, extra.GetAnnotations(),
 		map[string]string{annotationPrimary: primary})

@@ -27,9 +27,15 @@ func createError(err error) error {
 	return err
 }
 
+// fencePolicy is the admission policy that refuses what is of an earlier
+// incarnation of the cluster.
+const fencePolicy = "ValidatingAdmissionPolicy 'skein-fence'"
+
 func forbidden(err error) error {
 	text := err.Error()
 	switch {
+	case strings.Contains(text, fencePolicy):
+		return err // not the task's fault: another incarnation of the cluster has taken over, or the next step knows it
 	case strings.Contains(text, "exceeded quota"):
 		if never(text) {
 			return &plugins.Failure{Code: "ResourceRequestsExceedLimits", Message: text}

@@ -17,6 +17,7 @@ package pod
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,6 +60,7 @@ func Build(task plugins.Task, c Config, base *corev1.PodTemplate) (*corev1.Pod, 
 		return nil, err
 	}
 	mountStore(pod, c.StoreHostPath)
+	boundGrace(&pod.Spec, task.MaxGrace)
 	describePod(pod, task, t.primary, c)
 	return pod, nil
 }
@@ -73,6 +75,19 @@ func mountStore(pod *corev1.Pod, folder string) {
 	eachContainer(&pod.Spec, func(c *corev1.Container) {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: volumeStore, MountPath: folder})
 	})
+}
+
+// boundGrace holds a pod's grace to the most that its execution allows.
+func boundGrace(spec *corev1.PodSpec, most time.Duration) {
+	if most <= 0 {
+		return
+	}
+	grace := int64(corev1.DefaultTerminationGracePeriodSeconds)
+	if spec.TerminationGracePeriodSeconds != nil {
+		grace = *spec.TerminationGracePeriodSeconds
+	}
+	grace = min(grace, int64(most/time.Second))
+	spec.TerminationGracePeriodSeconds = &grace
 }
 
 // eachContainer calls do for init containers, and then for containers.

@@ -178,6 +178,11 @@ func TestCreateErrors(t *testing.T) {
 	if err := createError(forbid("exceeded quota: q, requested: requests.cpu=2, used: requests.cpu=3, limited: requests.cpu=4")); !fault.Is(err, fault.Exhausted) {
 		t.Errorf("quota in use: %v", err)
 	}
+	var f *plugins.Failure
+	fenced := "ValidatingAdmissionPolicy 'skein-fence' with binding 'skein-fence' denied request: this cluster is at incarnation 2"
+	if err := createError(forbid(fenced)); err == nil || errors.As(err, &f) {
+		t.Errorf("refused as of an earlier incarnation, which is not the task's failure: %v", err)
+	}
 	if err := createError(apierrors.NewServiceUnavailable("x")); fault.Of(err) != fault.Internal || err == nil {
 		t.Errorf("unavailable: %v", err)
 	}

@@ -14,13 +14,36 @@ import (
 	"github.com/skein-project/skein/plugins"
 )
 
+// ownerIndex finds the pods of a FlyteWorkflow in the cache.
+const ownerIndex = "skein.dev/owner"
+
+// Index tells the cache to keep what Sweep looks up. It is called once, before
+// the cache is started.
+func Index(ctx context.Context, indexer client.FieldIndexer) error {
+	return indexer.IndexField(ctx, &corev1.Pod{}, ownerIndex, ownerOf)
+}
+
+func ownerOf(o client.Object) []string {
+	if by := metav1.GetControllerOf(o); by != nil {
+		return []string{string(by.UID)}
+	}
+	return nil
+}
+
 // Sweep aborts each pod that the owner controls and of which something runs.
-func (r *Runner) Sweep(ctx context.Context, namespace, execution string, owner types.UID) (bool, error) {
-	var pods corev1.PodList
-	err := r.Client.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelExecution: labelValue(execution)},
+func (r *Runner) Sweep(ctx context.Context, namespace, execution string, owner types.UID, thorough bool) (bool, error) {
+	done, err := r.sweep(ctx, r.Client, owner, client.InNamespace(namespace), client.MatchingFields{ownerIndex: string(owner)},
 		client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return false, fmt.Errorf("list pods of %s: %w", execution, err)
+	if err != nil || !done || !thorough {
+		return done, err
+	}
+	return r.sweep(ctx, r.Live, owner, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelExecution: labelValue(execution)})
+}
+
+func (r *Runner) sweep(ctx context.Context, from client.Reader, owner types.UID, which ...client.ListOption) (bool, error) {
+	var pods corev1.PodList
+	if err := from.List(ctx, &pods, which...); err != nil {
+		return false, fmt.Errorf("list the pods of an execution: %w", err)
 	}
 	done := true
 	for i := range pods.Items {

@@ -32,9 +32,9 @@ func TestSweepStopsOnlyTheOwnersRunningPods(t *testing.T) {
 	half.Name, half.Spec.Containers = "half", append(half.Spec.Containers, corev1.Container{Name: "beside"})
 	half.Status.ContainerStatuses = append(half.Status.ContainerStatuses, corev1.ContainerStatus{Name: "beside"})
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(pod("a", corev1.PodRunning), pod("b", corev1.PodPending),
-		pod("done", corev1.PodSucceeded), pod("failed", corev1.PodFailed), other, ended, half).Build()
+		pod("done", corev1.PodSucceeded), pod("failed", corev1.PodFailed), other, ended, half).WithIndex(&corev1.Pod{}, ownerIndex, ownerOf).Build()
 	p := NewRunner(Options{Client: c, Live: c})
-	done, err := p.Sweep(t.Context(), "ns", "ex", "u-0")
+	done, err := p.Sweep(t.Context(), "ns", "ex", "u-0", false)
 	if err != nil || !done {
 		t.Fatalf("%v %v", done, err)
 	}

@@ -48,6 +48,9 @@ type Options struct {
 	Cluster  string // name of the cluster, for spans
 	Log      *slog.Logger
 	Parallel int // actions of one step that are done at once; 0: 16
+	// Late is told of each start that came back after the lease had ended: whether
+	// something was made, or that nobody knows. May be nil.
+	Late func(made bool)
 }
 
 // Actor performs steps.
@@ -106,7 +109,7 @@ var ErrStopping = errors.New("what no status names is being stopped")
 // sweep stops what an earlier process, or a step whose status was not written,
 // has started and nobody knows of.
 func (t *turn) sweep(ctx context.Context) error {
-	done, err := t.Plugins.Sweep(ctx, t.wf.Namespace, t.wf.Spec.Execution.Name, t.wf.UID)
+	done, err := t.Plugins.Sweep(ctx, t.wf.Namespace, t.wf.Spec.Execution.Name, t.wf.UID, true)
 	if err == nil && !done {
 		err = ErrStopping
 	}

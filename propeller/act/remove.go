@@ -13,6 +13,13 @@ import (
 	"github.com/skein-project/skein/plugins"
 )
 
+// Strays stops what still runs of an execution that has ended: what a process
+// left that died between recording an end and stopping what lingered, and what
+// an API server made late. It reports whether nothing does.
+func (a *Actor) Strays(ctx context.Context, wf *v1alpha1.FlyteWorkflow) (bool, error) {
+	return a.Plugins.Sweep(ctx, wf.Namespace, wf.Spec.Execution.Name, wf.UID, false)
+}
+
 // Remove deletes all that plugins made for an object, and then lets the object
 // go. It is called again until there is nothing left: nobody else collects
 // garbage. It reports whether the object may go.
@@ -50,7 +57,7 @@ func (a *Actor) Remove(ctx context.Context, wf *v1alpha1.FlyteWorkflow) (bool, e
 	if err := g.Wait(); err != nil {
 		return false, fmt.Errorf("delete what was made: %w", err)
 	}
-	swept, err := a.Plugins.Sweep(ctx, wf.Namespace, wf.Spec.Execution.Name, wf.UID)
+	swept, err := a.Plugins.Sweep(ctx, wf.Namespace, wf.Spec.Execution.Name, wf.UID, true)
 	if err != nil || !swept || left.Load() > 0 {
 		return false, err
 	}

@@ -2,9 +2,11 @@ package act
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -60,11 +62,26 @@ func (t *turn) start(ctx context.Context, s workflow.Start) (workflow.Result, er
 	}
 	task := t.task(s, values)
 	task.Trace = t.spans.started(ctx, t.Cluster, t.wf, s)
-	if err := plugin.Start(ctx, task); err != nil {
+	err = plugin.Start(ctx, task)
+	t.late(err)
+	if err != nil {
 		return r, fmt.Errorf("start attempt %s: %w", s.Object, err)
 	}
 	r.Done = true
 	return r, nil
+}
+
+// late counts a start whose answer came after the lease's end. A process that
+// was stopped meanwhile may have had one request under way in each worker; if
+// such a request failed by its deadline, it may have been carried out.
+func (t *turn) late(err error) {
+	until := t.w.Terms.Until
+	if t.Late == nil || until.IsZero() || !time.Now().After(until) {
+		return
+	}
+	if err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Late(err == nil)
+	}
 }
 
 // taskFile writes the task's template beside its inputs, if its arguments ask
@@ -91,6 +108,7 @@ func (t *turn) task(s workflow.Start, values *core.LiteralMap) plugins.Task {
 	task := plugins.Task{
 		Ref:       plugins.Ref{Namespace: t.wf.Namespace, Name: s.Object, TaskType: s.Spec.Task.GetType(), Template: s.Spec.Task},
 		Execution: t.w.View.Execution, Epoch: t.w.View.Epoch,
+		Incarnation: max(t.w.Terms.Incarnation, uint64(t.wf.Spec.Incarnation)), MaxGrace: t.w.Terms.MaxGrace,
 		Workflow: entity(t.wf.Spec.Workflow), LaunchPlan: entity(t.wf.Spec.LaunchPlan),
 		Node: s.Node, Attempt: uint32(s.Number), Overrides: s.Spec.Spec.GetTaskNode().GetOverrides(),
 		Inputs: values, InputsURI: s.Inputs.URI, OutputPrefix: s.OutputPrefix, RawPrefix: s.RawPrefix,

@@ -29,21 +29,6 @@ import (
 	"github.com/skein-project/skein/propeller/workflow"
 )
 
-// Gate says whether an execution may start something new.
-type Gate interface {
-	// MayStart is asked before each step. If ok, it holds until then (zero:
-	// for ever); else reason says why not.
-	MayStart(id flow.ExecutionID, epoch flow.Epoch) (until time.Time, reason string, ok bool)
-}
-
-// Open is a Gate that always lets pass: a cluster without a control plane.
-type Open struct{}
-
-// MayStart says yes, for ever.
-func (Open) MayStart(flow.ExecutionID, flow.Epoch) (time.Time, string, bool) {
-	return time.Time{}, "", true
-}
-
 // Reconciler drives FlyteWorkflows.
 type Reconciler struct {
 	Client   client.Client
@@ -53,6 +38,9 @@ type Reconciler struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Timeout  time.Duration // of a write that no lease bounds
+	// Grace is what pods of strict executions get between being told to stop and
+	// being killed.
+	Grace time.Duration
 
 	workers int
 	lane    lane
@@ -79,10 +67,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	begun := time.Now()
 	defer func() { r.lane.leave(wf.UID, time.Since(begun)) }()
-	until, reason, may := r.Gate.MayStart(executionID(wf), flow.Epoch{Era: uint64(wf.Spec.Era), N: uint64(wf.Spec.Epoch)})
-	ctx, cancel := r.bound(ctx, until, may)
+	p := r.ask(wf)
+	ctx, cancel := r.bound(ctx, p.until, p.may)
 	defer cancel()
-	world, err := r.Observer.World(ctx, wf, may, r.Now())
+	world, err := r.Observer.World(ctx, wf, p.may, r.Now())
+	p.onto(&world)
 	step, err := decide(world, err)
 	if err != nil {
 		return result(err)
@@ -94,8 +83,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	r.wrote(wf.UID, seq)
 	count(step, time.Since(begun), err)
-	if step.Held > 0 && !may {
-		r.Log.DebugContext(ctx, "nothing is started", "execution", executionID(wf).String(), "reason", reason)
+	if step.Held > 0 && !p.may {
+		r.Log.DebugContext(ctx, "nothing is started", "execution", executionID(wf).String(), "reason", p.reason)
 	}
 	if err != nil {
 		return result(err)
@@ -119,11 +108,14 @@ func decide(w observe.World, err error) (workflow.Step, error) {
 func (r *Reconciler) over(ctx context.Context, wf *v1alpha1.FlyteWorkflow) (ctrl.Result, error) {
 	r.Observer.Forget(wf.UID)
 	r.lane.forget(wf.UID)
-	if wf.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil
-	}
 	ctx, cancel := r.bound(ctx, time.Time{}, false)
 	defer cancel()
+	if wf.DeletionTimestamp.IsZero() {
+		if done, err := r.Actor.Strays(ctx, wf); err != nil || !done {
+			return ctrl.Result{RequeueAfter: 2 * time.Second}, err
+		}
+		return ctrl.Result{}, nil
+	}
 	gone, err := r.Actor.Remove(ctx, wf)
 	if err != nil {
 		return result(err)

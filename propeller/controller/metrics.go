@@ -19,6 +19,9 @@ var (
 		Name: "skein_propeller_actions_total", Help: "Actions that were tried, by kind."}, []string{"kind"})
 	executions = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "skein_propeller_executions_ended_total", Help: "Executions that ended, by phase."}, []string{"phase"})
+	late = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "skein_propeller_late_acts_total", Help: "Starts whose answer came after the lease had ended: something was made, or nobody knows."},
+		[]string{"outcome"})
 	collected = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "skein_propeller_collected_total", Help: "Tombstones that were deleted."})
 )
@@ -26,7 +29,16 @@ var (
 // The registry of controller-runtime is the process's; a second propeller in
 // one process, as in tests, shares these.
 func init() { //nolint:gochecknoinits // a registry that is global by itself
-	metrics.Registry.MustRegister(steps, stepSeconds, actions, executions, collected)
+	metrics.Registry.MustRegister(steps, stepSeconds, actions, executions, collected, late)
+}
+
+// CountLate counts a start that came back after the lease had ended.
+func CountLate(made bool) {
+	outcome := "unknown"
+	if made {
+		outcome = "made"
+	}
+	late.WithLabelValues(outcome).Inc()
 }
 
 func count(s workflow.Step, took time.Duration, err error) {

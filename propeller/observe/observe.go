@@ -56,8 +56,17 @@ type Observer struct {
 
 // World is one execution as it is now.
 type World struct {
-	View workflow.View
-	Spec *admin.ExecutionSpec // never nil; shared, read only
+	View  workflow.View
+	Spec  *admin.ExecutionSpec // never nil; shared, read only
+	Terms Terms
+}
+
+// Terms are the gate's word on what a step starts. Whoever performs the step
+// sets them.
+type Terms struct {
+	Until       time.Time     // end of the lease; zero: no lease bounds the step
+	Incarnation uint64        // of the cluster
+	MaxGrace    time.Duration // of what is started; 0: its own
 }
 
 // facts are what never changes of a FlyteWorkflow.

@@ -37,11 +37,11 @@ func NewPlugins(fallback plugins.Plugin, all ...plugins.Plugin) Plugins {
 }
 
 // Sweep has every plugin that can stop what is left of an execution, and
-// reports whether nothing of it runs any more.
-func (p Plugins) Sweep(ctx context.Context, namespace, execution string, owner types.UID) (bool, error) {
+// reports whether nothing of it runs any more; see plugins.Sweeper.
+func (p Plugins) Sweep(ctx context.Context, namespace, execution string, owner types.UID, thorough bool) (bool, error) {
 	done := true
 	for _, s := range p.sweepers {
-		gone, err := s.Sweep(ctx, namespace, execution, owner)
+		gone, err := s.Sweep(ctx, namespace, execution, owner, thorough)
 		if err != nil {
 			return false, err
 		}

@@ -56,6 +56,7 @@ func NewPropeller(ctx context.Context, cfg config.Propeller, log *slog.Logger, r
 	p, gate := &Propeller{cfg: cfg}, &gate{}
 	c := propeller.Default()
 	c.Workers, c.QPS, c.Burst, c.CRTTL = cfg.Workers, float32(cfg.QPS), cfg.Burst, cfg.Retention.Duration
+	c.StrictGrace = cfg.StrictGrace.Duration
 	p.engine, err = propeller.New(propeller.Options{
 		Config: c, RESTConfig: kube, Cluster: cfg.Cluster, Blobs: blob.Within(patience(cfg.ObjectStore), blobs), Gate: gate, Log: log, Plugins: builtins(cfg),
 	})

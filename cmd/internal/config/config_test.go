@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -87,6 +88,16 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	for _, key := range []string{"instance", "state", "ca", "objectStore.root", "hubs"} {
 		if err == nil || !strings.Contains(err.Error(), key+":") {
 			t.Errorf("%s is not named in %v", key, err)
+		}
+	}
+}
+
+func TestAGraceThatOutlivesALease(t *testing.T) {
+	for grace, ok := range map[string]bool{"0s": false, "1s": true, "5s": true, lowestLease.String(): false} {
+		p := DefaultPropeller()
+		err := Load(&p, Source{Prefix: PropellerPrefix, Environ: []string{"SKEIN_PROPELLER_STRICT_GRACE=" + grace}})
+		if named := strings.Contains(fmt.Sprint(err), "strictGrace: must be from 1s"); named == ok {
+			t.Errorf("a grace of %s: %v", grace, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // PropellerPrefix begins every environment variable that skein-propeller reads.
@@ -22,11 +23,16 @@ type Propeller struct {
 	Workers     int       `json:"workers"` // workflows reconciled at once
 	QPS         float64   `json:"qps"`     // of requests to the Kubernetes API
 	Burst       int       `json:"burst"`
-	Retention   Duration  `json:"retention"` // how long an ended FlyteWorkflow stays as a tombstone
+	Retention   Duration  `json:"retention"`   // how long an ended FlyteWorkflow stays as a tombstone
+	StrictGrace Duration  `json:"strictGrace"` // most that a pod of a strict execution gets to end in
 	Tasks       Tasks     `json:"tasks"`
 	Pods        Pods      `json:"pods"`
 	Telemetry   Telemetry `json:"telemetry"`
 }
+
+// mostGrace keeps the grace of a stop inside the lowest lease that a replica
+// takes; a grant is renewed after a sixth of it.
+const mostGrace = lowestLease*5/6 - time.Second
 
 // DefaultPropeller is the configuration before file, environment and flags.
 func DefaultPropeller() Propeller {
@@ -36,6 +42,7 @@ func DefaultPropeller() Propeller {
 		QPS:         400,
 		Burst:       800,
 		Retention:   Seconds(24 * 3600),
+		StrictGrace: Seconds(5),
 		Tasks:       DefaultAdmin().Tasks,
 		ObjectStore: DefaultAdmin().ObjectStore,
 		Pods:        defaultPods(),
@@ -72,6 +79,9 @@ func (p *Propeller) Validate() error {
 	}
 	if p.Retention.Duration <= 0 {
 		c.add("retention: must be above 0, got %s", p.Retention)
+	}
+	if g := p.StrictGrace.Duration; g < time.Second || g > mostGrace {
+		c.add("strictGrace: must be from 1s to %s (with a second for the stop to be heard of, it ends inside every lease above %s), got %s", mostGrace, mostGrace+time.Second, p.StrictGrace)
 	}
 	p.Pods.check(c)
 	c.telemetry(p.Telemetry)
