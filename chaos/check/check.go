@@ -45,7 +45,6 @@ type Checker struct {
 	lives      map[flow.ExecutionID]*life
 	order      []flow.ExecutionID
 	held       map[string]map[flow.ExecutionID]flow.Resources // by cluster
-	lost       map[string]bool                                // clusters that were declared lost at some time
 	applied    map[applied]uint64
 	violations []Violation
 	Seen       Counts
@@ -87,7 +86,7 @@ type taskKey struct {
 // New makes a checker.
 func New(o Options) *Checker {
 	return &Checker{o: o, lives: map[flow.ExecutionID]*life{}, held: map[string]map[flow.ExecutionID]flow.Resources{},
-		lost: map[string]bool{}, applied: map[applied]uint64{}}
+		applied: map[applied]uint64{}}
 }
 
 // Violations lists what was broken so far.
@@ -118,10 +117,6 @@ func (c *Checker) Accepted(id flow.ExecutionID) {
 
 // Aborted says that whoever asked for an abort was told that it is recorded.
 func (c *Checker) Aborted(id flow.ExecutionID) { c.life(id).aborted = true }
-
-// Lost says that an operator has declared a cluster lost: from now on its
-// members may be entitled to what is placed elsewhere, by the operator's word.
-func (c *Checker) Lost(cluster string) { c.lost[cluster] = true }
 
 // Applied says that a cluster has durably applied a revision of an assignment.
 func (c *Checker) Applied(cluster string, id flow.ExecutionID, epoch flow.Epoch, revision uint64) {

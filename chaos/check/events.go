@@ -92,7 +92,13 @@ func (c *Checker) Acked(cluster string, id flow.ExecutionID, epoch flow.Epoch, a
 // start it.
 func (c *Checker) Entitled(cluster string, id flow.ExecutionID, epoch flow.Epoch) {
 	row := c.life(id).row
-	if row.Cluster == cluster && row.Epoch == epoch || row.Failover.Pinned() || c.lost[cluster] {
+	switch {
+	case row.Failover.Pinned():
+		return
+	case row.Cluster == cluster && row.Epoch == epoch && row.Phase.Terminal():
+		c.Fail("I29", "%s may start work of %s at epoch %s, which has ended there as %s", cluster, id, epoch, row.Phase)
+		return
+	case row.Cluster == cluster && row.Epoch == epoch:
 		return
 	}
 	c.Fail("I23", "%s may start work of %s at epoch %s, which the database places on %q at %s (%s)",

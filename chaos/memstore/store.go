@@ -197,6 +197,17 @@ func (s *Store) Row(id flow.ExecutionID) (flow.Execution, bool) {
 	return r.e, true
 }
 
+// Cluster shows one cluster's row, past all faults; its zero value if there is
+// none.
+func (s *Store) Cluster(name string) flow.Cluster {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.t.clusters[name]; c != nil {
+		return *c
+	}
+	return flow.Cluster{}
+}
+
 // Look shows the rows themselves, past all faults: for checkers.
 func (s *Store) Look() Facts {
 	s.mu.Lock()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/mutant"
+	"github.com/skein-project/skein/federation/session"
 )
 
 // place is one placement of an execution: what an object is named by.
@@ -31,6 +32,9 @@ type cluster struct {
 	seenAt  time.Duration
 	failing float64 // of requests to the API server
 	slow    time.Duration
+	cuts    []func() // that heal its roads before their time
+
+	judgedAt, leasedAt time.Duration // when a member last got verdicts, or a lease was recorded
 }
 
 // request is one call of the API server. The server may carry out what its
@@ -93,12 +97,28 @@ func (c *cluster) buried(o *object) {
 	if mutant.On("tombstone-dropped-early") {
 		keep = 0
 	}
-	c.w.sim.after(keep, func() {
-		if c.rows[o.place] == o {
-			delete(c.rows, o.place)
-			c.order = slices.DeleteFunc(c.order, func(x *object) bool { return x == o })
-		}
-	})
+	c.w.sim.after(keep, func() { c.remove(o) })
+}
+
+func (c *cluster) remove(o *object) {
+	if c.rows[o.place] == o {
+		delete(c.rows, o.place)
+		c.order = slices.DeleteFunc(c.order, func(x *object) bool { return x == o })
+	}
+}
+
+// drop deletes an object under everybody, with its pods.
+func (c *cluster) drop(o *object) {
+	if o.ended() && o.marked {
+		return // a tombstone: only its time removes it
+	}
+	c.stop(o)
+	c.remove(o)
+	for _, m := range c.members {
+		m.post(c.w.sim.between(time.Millisecond, 20*time.Millisecond), func() {
+			m.step(session.Vanished{Execution: o.id, Epoch: o.epoch, Ended: o.ended()})
+		})
+	}
 }
 
 func (c *cluster) report() flow.ClusterReport {

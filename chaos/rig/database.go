@@ -19,9 +19,6 @@ type weather struct {
 
 // fate is the oracle behind every call of the database.
 func (w *World) fate(op string) memstore.Fate {
-	if w.looking {
-		return memstore.Fine
-	}
 	x := &w.weather
 	if x.away {
 		return memstore.Refused

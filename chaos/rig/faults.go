@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"slices"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
@@ -38,7 +39,7 @@ func (w *World) faults() []func() {
 		w.killMember, w.stopMember, w.stopMember, w.killReplica, w.killReplica, w.stopReplica, w.stopReplica,
 		w.deposeLeader, w.deposeLeader, w.killLeaders,
 		w.databaseAway, w.databaseStorm, w.databaseStorm, w.databaseCut,
-		w.stepWall, w.badServer,
+		w.stepWall, w.badServer, w.stall, w.stall, w.fade, w.fade, w.lose, w.lose, w.wipe,
 	}
 }
 
@@ -60,15 +61,28 @@ func (w *World) until(d time.Duration, heal func()) {
 	w.sim.after(d, heal)
 }
 
-func (w *World) cut(pairs [][2]site, d time.Duration) {
+// cut blocks ways for a while, and gives what heals them before.
+func (w *World) cut(pairs [][2]site, d time.Duration) func() {
 	for _, p := range pairs {
 		w.net.block(p[0], p[1])
 	}
-	w.until(d, func() {
+	healed := false
+	heal := func() {
+		if healed {
+			return
+		}
+		healed = true
 		for _, p := range pairs {
 			w.net.heal(p[0], p[1])
 		}
-	})
+	}
+	w.until(d, heal)
+	return heal
+}
+
+// sever cuts a cluster's roads.
+func (w *World) sever(c *cluster, up, down bool, d time.Duration) {
+	c.cuts = append(c.cuts, w.cut(w.roads(c, up, down), d))
 }
 
 // roads are the pairs between a cluster's members and all replicas.
@@ -89,13 +103,74 @@ func (w *World) roads(c *cluster, up, down bool) (pairs [][2]site) {
 func (w *World) cutCluster() {
 	c, d := pick(w.sim, w.clusters), w.some()
 	w.logf("fault: %s is cut off for %s", c.name, d)
-	w.cut(w.roads(c, true, true), d)
+	w.sever(c, true, true, d)
 }
 
 func (w *World) cutOneWay() {
 	c, d, up := pick(w.sim, w.clusters), w.some(), w.sim.chance(0.5)
 	w.logf("fault: %s is cut off one way (up: %t) for %s", c.name, up, d)
-	w.cut(w.roads(c, up, !up), d)
+	w.sever(c, up, !up, d)
+}
+
+// stall holds up what goes down to one member, for less than it bears silence:
+// it comes late, and all at once.
+func (w *World) stall() {
+	m, d := pick(w.sim, w.members()), w.sim.between(500*time.Millisecond, 2900*time.Millisecond)
+	w.logf("fault: nothing comes down to %s for %s", m.name, d)
+	for _, r := range w.replicas {
+		w.cut([][2]site{{r.site, m.site}}, d)
+	}
+}
+
+// fade makes a cluster's links slower and slower, and then cuts them: its last
+// lease has come late.
+func (w *World) fade() {
+	c, by := pick(w.sim, w.clusters), w.sim.between(time.Second, 2900*time.Millisecond)
+	w.logf("fault: the links of %s become slower by %s, and break", c.name, by)
+	for _, m := range c.members {
+		w.net.slow[m.site] += by
+		w.until(w.sim.between(8*time.Second, 9*time.Second), func() { w.net.slow[m.site] -= by })
+	}
+	w.sim.after(w.sim.between(4*time.Second, 8*time.Second), func() {
+		if w.sim.now < w.cfg.Busy {
+			w.sever(c, true, true, w.sim.between(15*time.Second, 30*time.Second))
+		}
+	})
+}
+
+// lose lets an operator declare a cluster lost, and found again after a while.
+func (w *World) lose() {
+	c, d := pick(w.sim, w.clusters), w.some()
+	if w.lost() {
+		return // one at a time
+	}
+	report, err := w.db.DeclareLost(w.ctx, c.name, w.sim.chance(0.5), flow.Audit{Actor: "operator", Action: "cluster.declare-lost"})
+	w.logf("operator: %s is declared lost: %d may move, %d are pinned, %d were being aborted: %v", c.name, report.Movable, report.Pinned, report.Aborting, err)
+	w.until(d, func() { w.find(c) })
+}
+
+func (w *World) find(c *cluster) {
+	if !w.db.Cluster(c.name).Lost {
+		return
+	}
+	_, err := w.db.DeclareFound(w.ctx, c.name, flow.Audit{Actor: "operator", Action: "cluster.declare-found"})
+	w.logf("operator: %s is declared found: %v", c.name, err)
+}
+
+// lost reports whether some cluster is declared lost.
+func (w *World) lost() bool {
+	return slices.ContainsFunc(w.clusters, func(c *cluster) bool { return w.db.Cluster(c.name).Lost })
+}
+
+// wipe lets a data plane lose some of its objects.
+func (w *World) wipe() {
+	c := pick(w.sim, w.clusters)
+	for _, o := range c.objects() {
+		if w.sim.chance(0.5) {
+			w.logf("fault: %s loses its object of %s", c.name, o.place)
+			c.drop(o)
+		}
+	}
 }
 
 func (w *World) cutLink() {
@@ -229,10 +304,7 @@ func (w *World) heal() {
 	w.land()
 	for _, c := range w.clusters {
 		c.failing, c.slow = 0, 0
-		row, err := w.db.GetCluster(w.ctx, c.name)
-		if err == nil && row.Lost {
-			_, _ = w.db.DeclareFound(w.ctx, c.name, flow.Audit{})
-		}
+		w.find(c)
 	}
 	for _, r := range w.replicas {
 		r.start()

@@ -92,7 +92,13 @@ func (l *ledger) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (fl
 }
 
 func (l *ledger) RecordLeases(ctx context.Context, f flow.Fence, r []flow.LeaseRequest, d time.Duration, at time.Time) (flow.Fence, []flow.Lease, error) {
-	return write(l, f, func() (flow.Fence, []flow.Lease, error) { return l.db.RecordLeases(ctx, f, r, d, at) })
+	return write(l, f, func() (flow.Fence, []flow.Lease, error) {
+		next, leases, err := l.db.RecordLeases(ctx, f, r, d, at)
+		for _, x := range leases {
+			l.w.clusterOf(x.Member).leasedAt = l.w.sim.now
+		}
+		return next, leases, err
+	})
 }
 
 func (l *ledger) Reap(ctx context.Context, f flow.Fence, t flow.Takeover, ids []flow.ExecutionID, at time.Time) (flow.Fence, []flow.ExecutionID, error) {

@@ -148,6 +148,22 @@ func (m *member) step(in session.MemberInput) {
 	m.state, out = m.state.Step(m.now(), in)
 	for _, o := range out {
 		m.carry(o)
+		switch o.(type) {
+		case session.Obey, session.Opened:
+			m.claims()
+		}
+	}
+}
+
+// claims tells the checker all that this member may start now.
+func (m *member) claims() {
+	for _, o := range m.cluster.objects() {
+		if o.ended() || o.desired != flow.DesiredRun {
+			continue
+		}
+		if _, why := m.state.MayStart(m.now(), o.id, o.epoch); why == "" {
+			m.w.entitled(m, o)
+		}
 	}
 }
 

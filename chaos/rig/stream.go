@@ -215,7 +215,11 @@ func (s *stream) reads() {
 	case s.judge:
 		s.judge, s.reading = false, true
 		var v flow.Verdicts
-		r.call(r.site, func() (err error) { v, err = w.db.Verdicts(w.ctx, s.sender, s.judging); return err }, func(err error) {
+		r.call(r.site, func() (err error) {
+			v, err = w.db.Verdicts(w.ctx, s.sender, s.judging)
+			w.clusterOf(s.member).judgedAt = w.sim.now
+			return err
+		}, func(err error) {
 			s.reading = false
 			if err != nil {
 				s.step(session.Ended{Reason: err.Error()})
@@ -255,7 +259,7 @@ func (s *stream) ingests(try int) {
 	}, func(err error) {
 		s.storing = false
 		switch {
-		case err == nil:
+		case err == nil, mutant.On("ack-before-commit"):
 			s.batches = s.batches[1:]
 			if !mutant.On("ack-before-commit") {
 				s.step(session.Ingested{Batch: in.Batch, Results: results})

@@ -136,15 +136,12 @@ func (g *reign) begin() {
 		if seen, err = g.term.Observe(g.ctx); err != nil || seen == nil {
 			return
 		}
-		// What happens between deciding and acting is what acting guards against.
-		d := time.Duration(0)
-		if w.sim.chance(0.05) {
-			d = w.sim.between(0, 3*time.Second)
+		for _, d := range w.hesitate(seen) {
+			if !me.yield(pause{d: d()}) || g.over {
+				return
+			}
+			w.current = me
 		}
-		if !me.yield(pause{d: d}) || g.over {
-			return
-		}
-		w.current = me
 		_, err = g.term.Act(g.ctx, seen)
 	})
 	g.cycle = self

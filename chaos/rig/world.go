@@ -9,6 +9,7 @@ import (
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/chaos/check"
 	"github.com/skein-project/skein/chaos/memstore"
+	"github.com/skein-project/skein/federation/session"
 )
 
 // database is where the database is; replicas and members follow.
@@ -21,7 +22,6 @@ type World struct {
 	net      *network
 	db       *memstore.Store
 	weather  weather
-	looking  bool // past all faults
 	replicas []*replica
 	clusters []*cluster
 	oracle   *oracle
@@ -97,9 +97,11 @@ func (w *World) members() []*member {
 	return list
 }
 
-func (w *World) clusterOf(m flow.Member) *cluster {
+func (w *World) clusterOf(m flow.Member) *cluster { return w.named(m.Cluster) }
+
+func (w *World) named(name string) *cluster {
 	for _, c := range w.clusters {
-		if c.name == m.Cluster {
+		if c.name == name {
 			return c
 		}
 	}
@@ -164,6 +166,10 @@ func (w *World) told(op string, x memstore.Change) {
 // entitled tells the checker that a member may start work of an object.
 func (w *World) entitled(m *member, o *object) {
 	before := len(w.check.Violations())
+	row := w.db.Cluster(m.id.Cluster)
+	if s := m.state.Session(); row.Incarnation > 1 && (m.state.Stage() != session.Live || s.Incarnation != row.Incarnation) {
+		return // an operator's word took its work while its lease may have lived: it has not been told yet
+	}
 	w.check.Entitled(m.id.Cluster, o.id, o.epoch)
 	for _, v := range w.check.Violations()[before:] {
 		w.logf("VIOLATION of %s", v)

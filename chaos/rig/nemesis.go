@@ -1,0 +1,75 @@
+package rig
+
+import (
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler"
+)
+
+// What happens between deciding and acting is what acting guards against. So
+// the word is given back there, mostly for an instant; and where a decision
+// takes work from a cluster, that cluster often comes back just then.
+
+// hesitate gives the pauses between a term's observing and its acting.
+func (w *World) hesitate(seen *scheduler.Seen) []func() time.Duration {
+	if c := w.victim(seen); c != nil && w.sim.chance(0.6) {
+		return w.comeback(c)
+	}
+	d := time.Duration(0)
+	if w.sim.chance(0.05) {
+		d = w.sim.between(0, 3*time.Second)
+	}
+	return []func() time.Duration{func() time.Duration { return d }}
+}
+
+// victim is a cluster from which something is to be taken by force.
+func (w *World) victim(seen *scheduler.Seen) *cluster {
+	if w.cfg.Kind != Faults {
+		return nil
+	}
+	for _, p := range seen.Plan.Placements {
+		if p.From != "" {
+			return w.named(p.From)
+		}
+	}
+	for _, c := range seen.Sight.Clusters {
+		if c.Health == flow.HealthLapsed && seen.Doubt == "" && !seen.Sight.Held[c.Name] && w.aborting(c.Name) {
+			return w.named(c.Name)
+		}
+	}
+	return nil
+}
+
+// aborting reports whether a cluster holds something that is to be aborted.
+func (w *World) aborting(name string) bool {
+	for _, id := range w.clients.launched {
+		row, _ := w.db.Row(id)
+		if row.Cluster == name && row.Phase == flow.ExecutionAborting {
+			return true
+		}
+	}
+	return false
+}
+
+// comeback lets a cluster that is about to lose work reach the control plane
+// again, and holds the leader until its members were judged, or leased.
+func (w *World) comeback(c *cluster) (pauses []func() time.Duration) {
+	const step = 2 * time.Millisecond
+	w.logf("nemesis: %s comes back while its work is being taken", c.name)
+	for _, heal := range c.cuts {
+		heal()
+	}
+	c.cuts = nil
+	since, leased, done := w.sim.now, w.sim.chance(0.5), false
+	for range 4000 {
+		pauses = append(pauses, func() time.Duration {
+			if done || leased && c.leasedAt > since || !leased && c.judgedAt > since {
+				done = true
+				return 0
+			}
+			return step
+		})
+	}
+	return pauses
+}
