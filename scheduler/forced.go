@@ -51,7 +51,7 @@ type leavers struct {
 func (t *Term) sort(free map[string]flow.MoveKind, held []flow.Placed, s snapshot.Sight) leavers {
 	l := leavers{kinds: free, aborted: map[string][]flow.ExecutionID{}}
 	for _, name := range names(free) {
-		l.guards = append(l.guards, flow.Takeover{Cluster: name, Marks: s.Marks[name]})
+		l.guards = append(l.guards, flow.Takeover{Cluster: name, Marks: s.Marks[name], Lost: free[name] == flow.MoveLost})
 	}
 	for _, p := range held {
 		switch {

@@ -47,7 +47,34 @@ func untouched(ctx context.Context, tx pgx.Tx, takeovers []flow.Takeover) (map[s
 			free[mark.Cluster] = false
 		}
 	}
-	return free, err
+	if err != nil {
+		return nil, err
+	}
+	return free, stillLost(ctx, tx, takeovers, free)
+}
+
+// stillLost keeps what was to be taken on an operator's word from a cluster that
+// was declared found meanwhile: its members may hold leases from before the loss,
+// and have had verdicts since that let them go on.
+func stillLost(ctx context.Context, tx pgx.Tx, takeovers []flow.Takeover, free map[string]bool) error {
+	var claimed []string
+	for _, t := range takeovers {
+		if t.Lost {
+			claimed = append(claimed, t.Cluster)
+		}
+	}
+	if len(claimed) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, "SELECT name FROM clusters WHERE name = ANY($1::TEXT[]) AND lost", claimed)
+	if err != nil {
+		return err
+	}
+	lost, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	for _, name := range claimed {
+		free[name] = free[name] && slices.Contains(lost, name)
+	}
+	return err
 }
 
 // departure is an execution's leaving of a cluster at an epoch.

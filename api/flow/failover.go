@@ -87,6 +87,10 @@ type LeaseMark struct {
 type Takeover struct {
 	Cluster string
 	Marks   []LeaseMark
+	// Lost says that only an operator's word frees the cluster's work: nothing is
+	// taken if the cluster was declared found meanwhile, since a lease from before
+	// the loss may live.
+	Lost bool
 }
 
 // Recovery is what earlier epochs of an execution left behind for the next one.

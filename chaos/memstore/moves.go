@@ -106,6 +106,9 @@ func (t *tables) unchanged(take flow.Takeover) bool {
 	if mutant.On("re-place-without-reading-the-lease-row") {
 		return true
 	}
+	if c := t.clusters[take.Cluster]; take.Lost && (c == nil || !c.Lost) {
+		return false // it was declared found meanwhile: leases from before the loss may live
+	}
 	marks := map[flow.Member]flow.LeaseMark{}
 	for _, m := range take.Marks {
 		marks[m.Member] = m

@@ -50,6 +50,23 @@ var lostCases = []testCase{
 		w.equal(session.Incarnation, uint64(3))
 		w.equal(w.judge(session.Sender, flow.Held{Execution: e.ID, Epoch: e.Epoch}).List[0].Order, flow.OrderKeep) // it was not placed elsewhere
 	}},
+	{"what was to be taken from a lost cluster stays if the cluster was declared found meanwhile", func(w *world) {
+		sender := w.member("east")
+		e, aborting := w.run("a", sender), w.run("b", sender)
+		w.registered("west")
+		w.lose("east", false)
+		guard := w.takeover("east")
+		guard.Lost = true
+		_, err := w.DeclareFound(w.ctx, "east", by("cluster.declare-found"))
+		w.ok(err)
+		_, err = w.AbortExecution(w.ctx, aborting.ID, "why", "who", began)
+		w.ok(err)
+		w.equal(len(w.commit(flow.Batch{Placements: []flow.Placement{forced(e, "west", flow.MoveLost)}, Takeovers: []flow.Takeover{guard}})), 0)
+		next, reaped, err := w.Reap(w.ctx, w.fence, guard, []flow.ExecutionID{aborting.ID}, began)
+		w.fence = must(w, next, err)
+		w.equal(len(reaped), 0)
+		w.equal([]any{w.get(e.ID).Cluster, w.get(aborting.ID).Phase}, []any{"east", flow.ExecutionAborting})
+	}},
 	{"a leader that has not heard of the loss does not undo it", func(w *world) {
 		w.cluster("east")
 		w.lose("east", false)
