@@ -111,6 +111,8 @@ func firsts(events []flow.Event) int {
 func (i *Ingester) note(ctx context.Context, from flow.Sender, e flow.Event, r flow.EventResult) {
 	if r.Accepted {
 		i.events.WithLabelValues(kind(e.Kind), "recorded").Inc()
+		i.log.DebugContext(ctx, "event recorded", "execution", e.Execution.String(), "cluster", from.Cluster,
+			"epoch", e.Epoch.String(), "node", e.Node, "attempt", e.Attempt, "kind", int(e.Kind), "phase", e.Phase)
 		return
 	}
 	i.events.WithLabelValues(kind(e.Kind), "refused").Inc()

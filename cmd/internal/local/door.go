@@ -105,7 +105,7 @@ func (f *Federation) environment() []string {
 	if f.opts.Traces != "" {
 		env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+f.opts.Traces, "OTEL_BSP_SCHEDULE_DELAY=200")
 	}
-	return env
+	return append(env, f.opts.Env...)
 }
 
 func (f *Federation) log(name string) string {

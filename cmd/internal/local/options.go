@@ -77,6 +77,10 @@ type Options struct {
 	// REPLICA/database, REPLICA/peer-REPLICA, and raft/REPLICA (of all others).
 	Link func(name, address string) (string, error)
 
+	// Env is added to the environment of every process, such as
+	// SKEIN_ADMIN_TELEMETRY_LEVEL=debug.
+	Env []string
+
 	// APIServerArgs are appended to the flags of every kube-apiserver.
 	APIServerArgs []string
 }

@@ -1,0 +1,127 @@
+package script
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	lookEvery   = 200 * time.Millisecond
+	patience    = time.Minute     // of a wait that names none
+	settleTime  = 3 * time.Minute // from healing until everything has ended
+	defaultPace = 100 * time.Millisecond
+)
+
+// run is one scenario under way.
+type run struct {
+	World
+	scenario Scenario
+	users    errgroup.Group
+
+	mu       sync.Mutex
+	launched int // of all launches begun
+	promised []string
+	refused  []error
+	marked   time.Time
+	gap      time.Duration
+	failed   []string
+}
+
+// Run plays a scenario and judges it. An error means that it could not be
+// played; what did not hold is in the figures.
+func Run(ctx context.Context, s Scenario, w World) (Figures, error) {
+	began := time.Now()
+	if w.Progress == nil {
+		w.Progress = func(string) {}
+	}
+	r := &run{World: w, scenario: s}
+	for _, step := range s.Steps {
+		w.Progress(fmt.Sprintf("%s:%d: %s", s.Name, step.Line, step))
+		if err := verbs[step.Verb].do(ctx, r, step); err != nil {
+			r.failed = append(r.failed, fmt.Sprintf("line %d: %s: %v", step.Line, step, err))
+			break // what follows was meant for another state
+		}
+	}
+	f, err := r.judge(ctx)
+	f.Scenario, f.Seconds, f.Gap = s.Name, time.Since(began).Round(time.Millisecond).Seconds(), r.gap
+	f.Failed = append(r.failed, f.Failed...)
+	return f, err
+}
+
+// judge heals everything, waits until all has ended, and looks.
+func (r *run) judge(ctx context.Context) (Figures, error) {
+	if err := r.Links.Heal("*/*"); err != nil {
+		return Figures{}, fmt.Errorf("heal: %w", err)
+	}
+	if err := r.Processes.Recover(ctx); err != nil {
+		return Figures{}, fmt.Errorf("recover: %w", err)
+	}
+	_ = r.users.Wait() // what was refused is in r.refused
+	for _, err := range r.refused {
+		r.failed = append(r.failed, "a launch was refused: "+err.Error())
+	}
+	_ = r.await(ctx, settleTime, func(seen []Seen) bool { return ended(seen) >= len(r.promised) }) // Verdict says what has not
+	seen, err := r.Fleet.Executions(ctx, r.prefix())
+	if err != nil {
+		return Figures{}, err
+	}
+	accepted, err := r.Fleet.Accepted(ctx)
+	if err != nil {
+		return Figures{}, err
+	}
+	accepted = slices.DeleteFunc(accepted, func(a Accepted) bool { return !strings.HasPrefix(a.Execution, r.prefix()) })
+	return Verdict(r.promised, seen, accepted), nil
+}
+
+func (r *run) prefix() string { return r.scenario.Name + "-" }
+
+func ended(seen []Seen) int {
+	n := 0
+	for _, s := range seen {
+		if s.Phase.Terminal() {
+			n++
+		}
+	}
+	return n
+}
+
+// await looks until a condition on the scenario's executions holds. The control
+// plane may be out of reach for a while: that is part of the scenario.
+func (r *run) await(ctx context.Context, within time.Duration, ok func([]Seen) bool) error {
+	var last error
+	return until(ctx, within, func() (bool, error) {
+		seen, err := r.Fleet.Executions(ctx, r.prefix())
+		if last = err; err != nil {
+			return false, last
+		}
+		return ok(seen), nil
+	})
+}
+
+// until looks every lookEvery; it gives the newest error if the time runs out.
+func until(ctx context.Context, within time.Duration, ok func() (bool, error)) error {
+	deadline := time.Now().Add(within)
+	for {
+		done, err := ok()
+		switch {
+		case done:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case time.Now().After(deadline) && err != nil:
+			return fmt.Errorf("not within %s: %w", within, err)
+		case time.Now().After(deadline):
+			return fmt.Errorf("not within %s", within)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookEvery):
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package script
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+)
+
+// Figures are what a scenario came to.
+type Figures struct {
+	Scenario   string        `json:"scenario"`
+	Executions int           `json:"executions"`
+	Ended      int           `json:"ended"`
+	Moves      int           `json:"moves"`
+	Events     int           `json:"events"`
+	Lost       int           `json:"lost"`     // accepted, and not ended or unknown
+	Overlaps   int           `json:"overlaps"` // accepted work of two epochs interleaved
+	Doubled    int           `json:"doubled"`  // executions with two ends
+	Stale      int           `json:"stale"`    // events accepted of what had not placed them
+	Rerun      int           `json:"rerun"`    // nodes that had succeeded and ran again
+	Seconds    float64       `json:"seconds"`
+	Gap        time.Duration `json:"-"` // the longest pause between first placements, if it was measured
+	Failed     []string      `json:"failed,omitempty"`
+}
+
+// OK reports whether all promises held and all steps did what they say.
+func (f Figures) OK() bool {
+	return f.Lost+f.Overlaps+f.Doubled+f.Stale+f.Rerun == 0 && len(f.Failed) == 0
+}
+
+// String is one machine-readable line.
+func (f Figures) String() string {
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return fmt.Sprintf("CHAOS %q cannot be printed: %v", f.Scenario, err)
+	}
+	return "CHAOS " + string(raw)
+}
+
+// Verdict judges what was seen of the executions that their users were promised.
+// Restarted executions may run a node again; resumed ones may not.
+func Verdict(promised []string, seen []Seen, accepted []Accepted) Figures {
+	f := Figures{Executions: len(promised), Events: len(accepted)}
+	rows := map[string]Seen{}
+	for _, s := range seen {
+		rows[s.Name] = s
+		f.Moves += len(s.Moves)
+	}
+	for _, name := range promised {
+		switch row, known := rows[name]; {
+		case !known:
+			f.lose("%s was promised and is not known", name)
+		case !row.Phase.Terminal():
+			f.lose("%s was promised and is %s on %q at epoch %s", name, row.Phase, row.Cluster, row.Epoch)
+		default:
+			f.Ended++
+		}
+	}
+	of := map[string][]Accepted{}
+	for _, a := range accepted {
+		of[a.Execution] = append(of[a.Execution], a)
+	}
+	for name, events := range of {
+		f.judge(name, rows[name], events)
+	}
+	slices.Sort(f.Failed)
+	return f
+}
+
+func (f *Figures) lose(format string, args ...any) {
+	f.Lost++
+	f.fail(format, args...)
+}
+
+// fail keeps the first of many.
+func (f *Figures) fail(format string, args ...any) {
+	if len(f.Failed) < 20 {
+		f.Failed = append(f.Failed, fmt.Sprintf(format, args...))
+	}
+}
+
+// judge looks at the accepted events of one execution, in their order.
+func (f *Figures) judge(name string, row Seen, events []Accepted) {
+	slices.SortStableFunc(events, func(a, b Accepted) int { return a.At.Compare(b.At) })
+	var highest flow.Epoch
+	owner := map[flow.Epoch]string{}
+	succeeded := map[string]flow.Epoch{}
+	ends := map[int32]bool{}
+	for _, e := range events {
+		if e.Epoch.Less(highest) {
+			f.Overlaps++
+			f.fail("%s: work of epoch %s was accepted at %s, after work of epoch %s", name, e.Epoch, e.At.Format(time.TimeOnly), highest)
+		}
+		highest = maxEpoch(highest, e.Epoch)
+		if had, known := owner[e.Epoch]; known && had != e.Cluster {
+			f.Overlaps++
+			f.fail("%s: epoch %s was accepted from %s and from %s", name, e.Epoch, had, e.Cluster)
+		}
+		owner[e.Epoch] = e.Cluster
+		if e.Epoch.N > row.Epoch.N && e.Epoch.Era >= row.Epoch.Era {
+			f.Stale++
+			f.fail("%s: an event of epoch %s was accepted, which was never placed", name, e.Epoch)
+		}
+		if at, done := succeeded[e.Node]; done && at.Less(e.Epoch) && e.Kind == flow.EventTask {
+			f.Rerun++
+			f.fail("%s: node %s ran again at epoch %s, after it had succeeded at %s", name, e.Node, e.Epoch, at)
+		}
+		if e.Kind == flow.EventNode && flow.NodePhase(e.Phase) == flow.NodeSucceeded {
+			succeeded[e.Node] = e.Epoch
+		}
+		if e.Kind == flow.EventWorkflow && flow.ExecutionPhase(e.Phase).Terminal() {
+			ends[e.Phase] = true
+		}
+	}
+	if len(ends) > 1 {
+		f.Doubled++
+		f.fail("%s: %d different ends were accepted", name, len(ends))
+	}
+}
+
+func maxEpoch(a, b flow.Epoch) flow.Epoch {
+	if a.Less(b) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,85 @@
+package script
+
+import (
+	"context"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/chaos/inject"
+)
+
+// World is what a scenario happens to. Fields are needed unless they say
+// otherwise.
+type World struct {
+	Links     *inject.Links
+	Processes Processes
+	Users     Users
+	Fleet     Fleet
+	// Skein runs the command line and gives its output.
+	Skein func(ctx context.Context, args ...string) (string, error)
+	// Progress is told each step as it begins; nil: nobody is.
+	Progress func(string)
+}
+
+// Processes are real ones, by name: "admin-1", "leader", "database", and
+// "CLUSTER/propeller", "CLUSTER/node", "CLUSTER/api", "CLUSTER/etcd".
+type Processes interface {
+	// Kill ends one by SIGKILL. What is dead stays so.
+	Kill(ctx context.Context, name string) error
+	// Start starts one again, and waits until it is ready.
+	Start(ctx context.Context, name string) error
+	// Stop pauses one by SIGSTOP; Continue ends that.
+	Stop(ctx context.Context, name string) error
+	Continue(ctx context.Context, name string) error
+	// Recover continues and starts everything.
+	Recover(ctx context.Context) error
+}
+
+// Launch is one execution that is to be made.
+type Launch struct {
+	Name        string
+	Seconds     int               // how long each of its tasks runs
+	Label       string            // execution cluster label
+	Annotations map[string]string // "skein.dev/…"
+}
+
+// Users make executions, as Flyte's clients do.
+type Users interface {
+	// Launch tries until it knows that the execution exists; an error means that
+	// nobody promised it.
+	Launch(ctx context.Context, l Launch) error
+	// Abort asks for an abort until it is recorded, or the execution has ended.
+	Abort(ctx context.Context, name string) error
+}
+
+// Seen is what is known of one execution from outside.
+type Seen struct {
+	Name    string
+	Phase   flow.ExecutionPhase
+	Cluster string
+	Epoch   flow.Epoch
+	Moves   []flow.Move
+	Placed  []time.Time // of each epoch, oldest first
+}
+
+// Accepted is one event that the control plane has recorded.
+type Accepted struct {
+	At        time.Time
+	Execution string
+	Cluster   string
+	Epoch     flow.Epoch
+	Node      string
+	Attempt   uint32
+	Kind      flow.EventKind
+	Phase     int32
+}
+
+// Fleet is what operators see.
+type Fleet interface {
+	Executions(ctx context.Context, prefix string) ([]Seen, error)
+	Health(ctx context.Context, cluster string) (flow.Health, error)
+	// Doubt is why no work is moved; empty: it is.
+	Doubt(ctx context.Context) (string, error)
+	// Accepted lists the events recorded since the federation began, in order.
+	Accepted(ctx context.Context) ([]Accepted, error)
+}

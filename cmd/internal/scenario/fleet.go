@@ -1,0 +1,132 @@
+package scenario
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/admin"
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+	"github.com/skein-project/skein/chaos/script"
+)
+
+// fleet is script.Fleet.
+type fleet struct{ *World }
+
+const pageSize = 500
+
+// Executions lists what exists, with where it was.
+func (f fleet) Executions(ctx context.Context, prefix string) ([]script.Seen, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var out []script.Seen
+	for token := ""; ; {
+		page, err := f.admin.ListExecutions(ctx, &admin.ResourceListRequest{Limit: pageSize, Token: token,
+			Id: &admin.NamedEntityIdentifier{Project: project, Domain: domain}})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.GetExecutions() {
+			if name := e.GetId().GetName(); strings.HasPrefix(name, prefix) {
+				seen, err := f.explain(ctx, name, flow.ExecutionPhase(e.GetClosure().GetPhase()))
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, seen)
+			}
+		}
+		if token = page.GetToken(); token == "" {
+			return out, nil
+		}
+	}
+}
+
+func (f fleet) explain(ctx context.Context, name string, phase flow.ExecutionPhase) (script.Seen, error) {
+	answer, err := f.placements.Explain(ctx, &skeinv1.ExplainRequest{
+		Execution: &skeinv1.ExecutionRef{Project: project, Domain: domain, Name: name}})
+	if err != nil {
+		return script.Seen{}, err
+	}
+	seen := script.Seen{Name: name, Phase: phase, Cluster: answer.GetCluster(),
+		Epoch: flow.Epoch{Era: answer.GetEpoch().GetEra(), N: answer.GetEpoch().GetN()}}
+	for _, m := range answer.GetMoves() {
+		seen.Moves = append(seen.Moves, flow.Move{From: m.GetFrom(), Kind: flow.MoveKind(m.GetKind()), At: m.GetAt().AsTime(),
+			Epoch: flow.Epoch{Era: m.GetEpoch().GetEra(), N: m.GetEpoch().GetN()}})
+	}
+	for _, d := range answer.GetDecisions() {
+		if d.GetCluster() != "" {
+			seen.Placed = append(seen.Placed, d.GetAt().AsTime())
+		}
+	}
+	slices.SortFunc(seen.Placed, time.Time.Compare)
+	return seen, nil
+}
+
+// Health is what operators are told.
+func (f fleet) Health(ctx context.Context, cluster string) (flow.Health, error) {
+	answer, err := f.clusters.GetCluster(ctx, &skeinv1.GetClusterRequest{Name: cluster})
+	return flow.Health(answer.GetCluster().GetHealth()), err
+}
+
+// Doubt is why no work is moved.
+func (f fleet) Doubt(ctx context.Context) (string, error) {
+	answer, err := f.control.GetControlPlane(ctx, &skeinv1.GetControlPlaneRequest{})
+	if status.Code(err) == codes.Unimplemented {
+		return "", fmt.Errorf("this control plane cannot be asked: %w", err)
+	}
+	return answer.GetDoubt(), err
+}
+
+// recorded is the replica's log line of one event.
+type recorded struct {
+	Time      time.Time `json:"time"`
+	Message   string    `json:"msg"`
+	Execution string    `json:"execution"`
+	Cluster   string    `json:"cluster"`
+	Epoch     string    `json:"epoch"`
+	Node      string    `json:"node"`
+	Attempt   uint32    `json:"attempt"`
+	Kind      int32     `json:"kind"`
+	Phase     int32     `json:"phase"`
+}
+
+// Accepted reads the logs of all replicas. A line that a kill has cut is left
+// out: at most one event of a replica, which was committed and not told.
+func (f fleet) Accepted(context.Context) ([]script.Accepted, error) {
+	var out []script.Accepted
+	for _, r := range f.federation.Replicas {
+		raw, err := os.ReadFile(r.LogPath())
+		if err != nil {
+			return nil, err
+		}
+		lines := bufio.NewScanner(bytes.NewReader(raw))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var line recorded
+			if !bytes.Contains(lines.Bytes(), []byte(`"event recorded"`)) || json.Unmarshal(lines.Bytes(), &line) != nil {
+				continue
+			}
+			a := script.Accepted{At: line.Time, Execution: line.Execution[strings.LastIndexByte(line.Execution, ':')+1:], Cluster: line.Cluster,
+				Node: line.Node, Attempt: line.Attempt, Kind: flow.EventKind(line.Kind), Phase: line.Phase}
+			if _, err := fmt.Sscanf(line.Epoch, "%d.%d", &a.Epoch.Era, &a.Epoch.N); err != nil {
+				return nil, fmt.Errorf("epoch %q in %s: %w", line.Epoch, r.LogPath(), err)
+			}
+			out = append(out, a)
+		}
+		if err := lines.Err(); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(out, func(a, b script.Accepted) int { return a.At.Compare(b.At) })
+	return out, nil
+}

@@ -1,0 +1,132 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/deploy/local/proc"
+)
+
+// leaderTime bounds the search for a leader.
+const leaderTime = 30 * time.Second
+
+// processes is script.Processes.
+type processes struct{ *World }
+
+// find gives the process of a name.
+func (p processes) find(ctx context.Context, name string) (*proc.Process, error) {
+	switch name {
+	case "database":
+		return p.federation.Database.Process, nil
+	case "leader":
+		return p.leader(ctx)
+	}
+	for _, r := range p.federation.Replicas {
+		if r.Name == name {
+			return r.Process, nil
+		}
+	}
+	cluster, part, _ := strings.Cut(name, "/")
+	for _, c := range p.federation.Planes {
+		if c.Name != cluster {
+			continue
+		}
+		switch part {
+		case "propeller":
+			return c.Propeller, nil
+		case "node":
+			return c.Node, nil
+		case "api":
+			return c.Server.APIServer, nil
+		case "etcd":
+			return c.Server.Etcd, nil
+		}
+	}
+	return nil, fault.E(fault.Invalid, "there is no process %q", name)
+}
+
+func (p processes) leader(ctx context.Context) (*proc.Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaderTime)
+	defer cancel()
+	for {
+		if r := p.federation.Leader(ctx); r != nil {
+			return r.Process, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("no replica leads: %w", ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Kill ends a process by SIGKILL.
+func (p processes) Kill(ctx context.Context, name string) error {
+	process, err := p.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return process.Kill9()
+}
+
+// Start starts a process again. "leader" is whichever replica is dead.
+func (p processes) Start(ctx context.Context, name string) error {
+	if name == "leader" {
+		return p.Recover(ctx)
+	}
+	process, err := p.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return process.Restart(ctx)
+}
+
+// Stop pauses a process.
+func (p processes) Stop(ctx context.Context, name string) error {
+	return p.signal(ctx, name, syscall.SIGSTOP)
+}
+
+// Continue lets a paused process go on; "leader" lets all go on.
+func (p processes) Continue(ctx context.Context, name string) error {
+	if name == "leader" {
+		return p.Recover(ctx)
+	}
+	return p.signal(ctx, name, syscall.SIGCONT)
+}
+
+func (p processes) signal(ctx context.Context, name string, s syscall.Signal) error {
+	process, err := p.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return process.Signal(s)
+}
+
+// Recover lets everything go on, and starts what is dead: what others need
+// first.
+func (p processes) Recover(ctx context.Context) error {
+	list := []*proc.Process{p.federation.Database.Process}
+	for _, c := range p.federation.Planes {
+		list = append(list, c.Server.Etcd, c.Server.APIServer)
+	}
+	for _, r := range p.federation.Replicas {
+		list = append(list, r.Process)
+	}
+	for _, c := range p.federation.Planes {
+		list = append(list, c.Node, c.Propeller)
+	}
+	var errs []error
+	for _, process := range list {
+		if process.Alive() {
+			errs = append(errs, process.Signal(syscall.SIGCONT))
+			continue
+		}
+		errs = append(errs, process.Restart(ctx))
+	}
+	return errors.Join(errs...)
+}

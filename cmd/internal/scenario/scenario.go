@@ -1,0 +1,110 @@
+// Package scenario plays chaos/script's scenarios on a federation of real
+// processes on this machine.
+//
+// It fills the script's ports: processes by deploy/local, links by
+// chaos/inject, users and operators by the same APIs that everybody calls. It
+// judges nothing; what was accepted it reads from the replicas' own logs, which
+// tell each recorded event after its commit. Invariant: what it started has
+// ended when Close returns.
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/skein-project/skein/api/flyteidl/service"
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
+	"github.com/skein-project/skein/chaos/inject"
+	"github.com/skein-project/skein/chaos/script"
+	"github.com/skein-project/skein/cmd/internal/local"
+)
+
+const project, domain = "flytesnacks", "development"
+
+// World is a running federation that scenarios can happen to.
+type World struct {
+	federation *local.Federation
+	links      *inject.Links
+	bin        string
+	flyte      *grpc.ClientConn
+	admin      service.AdminServiceClient
+	clusters   skeinv1.ClusterServiceClient
+	placements skeinv1.PlacementServiceClient
+	control    skeinv1.ControlPlaneServiceClient
+	skein      *grpc.ClientConn
+}
+
+// Start starts a federation as a scenario wants it. State is its folder, bin
+// that of the programs.
+func Start(ctx context.Context, s script.Setup, state, bin string, progress func(string)) (*World, error) {
+	w := &World{links: inject.New(), bin: bin}
+	var clusters []local.Cluster
+	for i := range s.Clusters {
+		name := fmt.Sprintf("c%d", i+1)
+		clusters = append(clusters, local.Cluster{Name: name, Labels: map[string]string{"name": name}})
+	}
+	var err error
+	w.federation, err = local.Start(ctx, local.Options{
+		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, NoSync: false,
+		Progress: progress, Link: w.links.Through,
+		Env: []string{"SKEIN_ADMIN_TELEMETRY_LEVEL=debug", "SKEIN_ADMIN_TELEMETRY_FORMAT=json"},
+	})
+	if err != nil {
+		w.links.Close()
+		return nil, err
+	}
+	if err := w.connect(ctx); err != nil {
+		_ = w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *World) connect(ctx context.Context) error {
+	config, err := w.federation.Client()
+	if err != nil {
+		return err
+	}
+	if w.flyte, err = config.DialFlyte(); err != nil {
+		return err
+	}
+	if w.skein, err = config.DialSkein(); err != nil {
+		return err
+	}
+	w.admin = service.NewAdminServiceClient(w.flyte)
+	w.clusters, w.placements = skeinv1.NewClusterServiceClient(w.skein), skeinv1.NewPlacementServiceClient(w.skein)
+	w.control = skeinv1.NewControlPlaneServiceClient(w.skein)
+	return w.register(ctx)
+}
+
+// Ports are what a script needs of the world.
+func (w *World) Ports(progress func(string)) script.World {
+	return script.World{Links: w.links, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Skein: w.command, Progress: progress}
+}
+
+// command runs the command line as an operator.
+func (w *World) command(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, filepath.Join(w.bin, "skein"), args...)
+	c.Env = append(c.Environ(), "SKEIN_CONFIG="+w.federation.Config)
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
+// Close stops everything.
+func (w *World) Close() error {
+	for _, c := range []*grpc.ClientConn{w.flyte, w.skein} {
+		if c != nil {
+			c.Close()
+		}
+	}
+	err := w.federation.Stop()
+	w.links.Close()
+	return err
+}

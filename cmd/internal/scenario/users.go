@@ -1,0 +1,120 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/skein-project/skein/api/flyteidl/admin"
+	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/chaos/script"
+	"github.com/skein-project/skein/cmd/internal/manifest"
+)
+
+const (
+	plan     = "chaos.chain"
+	version  = "v1"
+	callTime = 5 * time.Second
+	tryFor   = 3 * time.Minute
+	tryAgain = 100 * time.Millisecond
+	// delay is the annotation by which a simulated node lets a pod run.
+	delay = "simulated.skein.dev/delay"
+)
+
+// workflow is three tasks one after the other: a move falls between them, or
+// into one.
+const workflow = `
+tasks:
+  - name: chaos.step
+    image: sh
+    command: [sh, -c, "true"]
+workflow:
+  name: chaos.chain
+  nodes:
+    - {id: first, task: chaos.step}
+    - {id: second, task: chaos.step, after: [first]}
+    - {id: third, task: chaos.step, after: [second]}
+`
+
+func (w *World) register(ctx context.Context) error {
+	m, _, err := manifest.Parse([]byte(workflow))
+	if err != nil {
+		return err
+	}
+	q, err := m.Build(manifest.Target{Project: project, Domain: domain, Version: version})
+	if err != nil {
+		return err
+	}
+	for _, t := range q.Tasks {
+		if _, err := w.admin.CreateTask(ctx, t); err != nil {
+			return err
+		}
+	}
+	if _, err := w.admin.CreateWorkflow(ctx, q.Workflow); err != nil {
+		return err
+	}
+	_, err = w.admin.CreateLaunchPlan(ctx, q.LaunchPlan)
+	return err
+}
+
+// users is script.Users.
+type users struct{ *World }
+
+// Launch tries until it knows what became of the execution.
+func (u users) Launch(ctx context.Context, l script.Launch) error {
+	annotations := map[string]string{delay: fmt.Sprintf("%ds", l.Seconds)}
+	for k, v := range l.Annotations {
+		annotations[k] = v
+	}
+	spec := &admin.ExecutionSpec{Metadata: &admin.ExecutionMetadata{}, Annotations: &admin.Annotations{Values: annotations},
+		LaunchPlan: &core.Identifier{ResourceType: core.ResourceType_LAUNCH_PLAN, Project: project, Domain: domain, Name: plan, Version: version}}
+	if l.Label != "" {
+		spec.ExecutionClusterLabel = &admin.ExecutionClusterLabel{Value: l.Label}
+	}
+	return again(ctx, func(ctx context.Context) error {
+		_, err := u.admin.CreateExecution(ctx, &admin.ExecutionCreateRequest{Project: project, Domain: domain, Name: l.Name, Spec: spec})
+		if status.Code(err) == codes.AlreadyExists {
+			return nil // by an earlier try
+		}
+		return err
+	})
+}
+
+// Abort tries until the abort is recorded, or the execution has ended.
+func (u users) Abort(ctx context.Context, name string) error {
+	return again(ctx, func(ctx context.Context) error {
+		_, err := u.admin.TerminateExecution(ctx, &admin.ExecutionTerminateRequest{Cause: "chaos",
+			Id: &core.WorkflowExecutionIdentifier{Project: project, Domain: domain, Name: name}})
+		if status.Code(err) == codes.FailedPrecondition {
+			return nil
+		}
+		return err
+	})
+}
+
+// again repeats a call while its outcome is open.
+func again(ctx context.Context, call func(context.Context) error) error {
+	deadline := time.Now().Add(tryFor)
+	for {
+		once, cancel := context.WithTimeout(ctx, callTime)
+		err := call(once)
+		cancel()
+		switch status.Code(err) {
+		case codes.OK:
+			return nil
+		case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Aborted:
+		default:
+			return err
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(tryAgain):
+		}
+	}
+}
