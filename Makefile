@@ -10,7 +10,7 @@ GOFLAGS_TEST ?= -shuffle=on -timeout 30m
 demo_flags = $(if $(NODES),--nodes $(NODES)) $(if $(OBJECT_STORE),--object-store $(OBJECT_STORE))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-flytekit test race bench mutants lint generate verify clean
+.PHONY: help build demo demo-flytekit test race chaos bench mutants lint generate verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ test: ## run every test, on real API servers, a real database and the real flyte
 
 race: ## run the tests of the concurrent packages under the race detector
 	@go run ./deploy/local/with -- go test -race $(GOFLAGS_TEST) ./scheduler/... ./federation/... ./admin/ingest ./deploy/local/proc ./deploy/local/forward ./deploy/local/processnode/...
+
+chaos: build ## play the chaos scenarios on real processes (minutes); ends with a line of figures
+	@go run ./cmd/internal/scenario/play -bin $(BIN) $${SCENARIOS:-chaos/testdata/*.txt}
 
 bench: build ## measure launches and workflows beside their raw limits (docs/benchmarks.md)
 	@go run ./cmd/internal/bench -bin $(BIN)

@@ -31,6 +31,16 @@ func (f Figures) OK() bool {
 	return f.Lost+f.Overlaps+f.Doubled+f.Stale+f.Rerun == 0 && len(f.Failed) == 0
 }
 
+// Add adds another scenario's figures up.
+func (f *Figures) Add(o Figures) {
+	f.Executions, f.Ended, f.Moves, f.Events = f.Executions+o.Executions, f.Ended+o.Ended, f.Moves+o.Moves, f.Events+o.Events
+	f.Lost, f.Overlaps, f.Doubled = f.Lost+o.Lost, f.Overlaps+o.Overlaps, f.Doubled+o.Doubled
+	f.Stale, f.Rerun, f.Gap = f.Stale+o.Stale, f.Rerun+o.Rerun, max(f.Gap, o.Gap)
+	for _, why := range o.Failed {
+		f.fail("%s: %s", o.Scenario, why)
+	}
+}
+
 // String is one machine-readable line.
 func (f Figures) String() string {
 	raw, err := json.Marshal(f)

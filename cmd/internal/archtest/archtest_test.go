@@ -41,6 +41,7 @@ func TestEveryRuleBites(t *testing.T) {
 		{"the CLI reaches raft", []*pkg{
 			{dir: "cmd/skein", imports: []string{module + "scheduler/election"}},
 			{dir: "scheduler/election", imports: []string{"github.com/hashicorp/raft"}}}, "cmd/skein reaches github.com/hashicorp/raft"},
+		{"a program reaches what breaks federations", []*pkg{{dir: "cmd/internal/assemble", imports: []string{module + "chaos/inject"}}}, "is in no program"},
 		{"admin imports the object store", []*pkg{{dir: "admin/service", imports: []string{module + "plugins/blob"}}}, "through a port"},
 		{"a second package opens the database", []*pkg{{dir: "admin/ingest", imports: []string{"github.com/jackc/pgx/v5"}}}, "only [admin/store"},
 		{"upstream's own packages are linked", []*pkg{{dir: "admin/service", imports: []string{"github.com/flyteorg/flyte/flyteidl"}}}, "flyteorg"},

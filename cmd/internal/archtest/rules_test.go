@@ -18,7 +18,7 @@ var mayImport = map[string][]string{
 	"propeller":  {"api", "plugins"},
 	"deploy":     {"api"},
 	"chaos":      {"api", "admin", "scheduler", "federation", "propeller", "plugins", "deploy"},
-	"cmd":        {"api", "admin", "scheduler", "federation", "propeller", "plugins", "deploy"},
+	"cmd":        {"api", "admin", "scheduler", "federation", "propeller", "plugins", "deploy", "chaos"},
 }
 
 // pure packages decide; they do no I/O, keep no time and speak to nobody, and
@@ -39,6 +39,8 @@ var bans = []struct{ under, imports, why, except string }{
 	{"cmd/skein", "github.com/hashicorp/raft", "the CLI reads what was stored; it takes no part in elections", ""},
 	{"cmd/skein", "github.com/jackc/pgx/v5", "the CLI speaks to the API, never to the database", "deploy/local/database"},
 	{"cmd/skein", "sigs.k8s.io/controller-runtime", "the CLI reconciles nothing", ""},
+	{"cmd/skein", module + "chaos", "what breaks federations is in no program", ""},
+	{"cmd/internal/assemble", module + "chaos", "what breaks federations is in no program", ""},
 	{"admin", module + "plugins", "object stores reach admin through a port that assemble fills", ""},
 	{"deploy", "sigs.k8s.io/controller-runtime", "deploy/local starts parts and takes no part in them", ""},
 }
