@@ -30,7 +30,8 @@ func (c controlPlane) Describe(context.Context) (service.ControlPlaneState, erro
 	if !leads {
 		epoch = c.elector.Highest().Epoch
 	}
-	return service.ControlPlaneState{ID: c.id, Replicas: replicas, Epoch: epoch}, err
+	doubt, _ := c.scheduler.Doubt() // of no term there is none
+	return service.ControlPlaneState{ID: c.id, Replicas: replicas, Epoch: epoch, Doubt: doubt}, err
 }
 
 // AddReplica lets a replica vote.
@@ -81,5 +82,12 @@ func (c controlPlane) TransferLeadership(ctx context.Context, to string) (string
 
 // OverruleDoubt lets work be moved although most clusters seem to be lost.
 func (c controlPlane) OverruleDoubt(context.Context) error {
-	return fault.E(fault.Precondition, "the control plane is not in doubt")
+	doubt, err := c.scheduler.Doubt()
+	if err != nil {
+		return err
+	}
+	if doubt == "" {
+		return fault.E(fault.Precondition, "the control plane is not in doubt: nothing keeps it from moving work")
+	}
+	return c.scheduler.OverruleDoubt()
 }

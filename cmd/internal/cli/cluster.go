@@ -19,10 +19,11 @@ import (
 
 func clusterCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "cluster", Short: "Register and look at clusters", Example: "  skein cluster list", Args: none,
+		Use: "cluster", Short: "Register, look after and take leave of clusters", Example: "  skein cluster list", Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(clusterRegister(s), clusterList(s), clusterDescribe(s))
+	cmd.AddCommand(clusterRegister(s), clusterList(s), clusterDescribe(s), clusterLabel(s), clusterTaint(s), clusterCordon(s, true),
+		clusterCordon(s, false), clusterDrain(s), clusterRemove(s), memberRevoke(s, true), memberRevoke(s, false), clusterLost(s), clusterFound(s))
 	return cmd
 }
 
@@ -135,15 +136,26 @@ func clusterList(s *session) *cobra.Command {
 func clusterTable(w io.Writer, clusters []*skeinv1.Cluster) error {
 	var lines [][]string
 	for _, c := range clusters {
-		lines = append(lines, []string{c.GetName(), c.GetHealth(), age(c.GetHealthSince()), labels(c.GetLabels()), taintList(c.GetTaints()),
+		lines = append(lines, []string{c.GetName(), condition(c), age(c.GetHealthSince()), labels(c.GetLabels()), taintList(c.GetTaints()),
 			amount(c.GetCapacity()), amount(c.GetReserved())})
 	}
 	return rows(w, "NAME HEALTH FOR LABELS TAINTS CAPACITY RESERVED", lines)
 }
 
+// condition is a cluster's health, and what operators ordered.
+func condition(c *skeinv1.Cluster) string {
+	switch {
+	case c.GetDrain() != nil:
+		return c.GetHealth() + ",draining"
+	case c.GetCordoned():
+		return c.GetHealth() + ",cordoned"
+	}
+	return c.GetHealth()
+}
+
 func clusterDescribe(s *session) *cobra.Command {
 	return &cobra.Command{
-		Use: "describe NAME", Short: "Show one cluster with its members and leases", Example: "  skein cluster describe eu-1", Args: exactly(1, "NAME"),
+		Use: "describe NAME", Aliases: []string{"get"}, Short: "Show one cluster with its members and leases", Example: "  skein cluster describe eu-1", Args: exactly(1, "NAME"),
 		ValidArgsFunction: s.complete(first(s.clusterNames)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.clusters(func(api skeinv1.ClusterServiceClient) error {
@@ -160,9 +172,14 @@ func clusterDescribe(s *session) *cobra.Command {
 func describeCluster(w io.Writer, answer *skeinv1.GetClusterResponse) error {
 	c := answer.GetCluster()
 	fmt.Fprintf(w, "cluster      %s\nhealth       %s for %s\nlabels       %s\ntaints       %s\n", c.GetName(),
-		c.GetHealth(), age(c.GetHealthSince()), labels(c.GetLabels()), taintList(c.GetTaints()))
+		condition(c), age(c.GetHealthSince()), labels(c.GetLabels()), taintList(c.GetTaints()))
 	fmt.Fprintf(w, "capacity     %s\nlargest node %s\nreserved     %s\ntask types   %s\nversion      %s\n", amount(c.GetCapacity()),
 		amount(c.GetLargestNode()), amount(c.GetReserved()), orDash(strings.Join(slices.Sorted(slices.Values(c.GetTaskTypes())), ", ")), orDash(c.GetVersion()))
+	fmt.Fprintf(w, "hardware     %s\nstore        %s\nincarnation  %d\n",
+		orDash(strings.Join(append(slices.Clone(c.GetArchitectures()), c.GetAccelerators()...), ", ")), orDash(c.GetStore()), c.GetIncarnation())
+	if d := c.GetDrain(); d != nil {
+		fmt.Fprintf(w, "drain        %s\n", drainLine(d))
+	}
 	if len(answer.GetMembers()) == 0 {
 		_, err := fmt.Fprintln(w, "no member has joined yet")
 		return err
@@ -170,10 +187,17 @@ func describeCluster(w io.Writer, answer *skeinv1.GetClusterResponse) error {
 	fmt.Fprintln(w)
 	var lines [][]string
 	for _, m := range answer.GetMembers() {
-		lines = append(lines, []string{m.GetInstance(), orDash(m.GetHub()), fmt.Sprint(m.GetGeneration()),
+		lines = append(lines, []string{m.GetInstance(), memberHub(m), fmt.Sprint(m.GetGeneration()),
 			fmt.Sprint(m.GetOwnershipRevision()), ago(m.GetLastSeenAt()), until(m.GetLeaseExpiresAt().AsTime())})
 	}
 	return rows(w, "MEMBER HUB SESSION OWNERSHIP SEEN LEASE", lines)
+}
+
+func memberHub(m *skeinv1.Member) string {
+	if m.GetRevoked() {
+		return "revoked"
+	}
+	return orDash(m.GetHub())
 }
 
 func ago(t *timestamppb.Timestamp) string {

@@ -212,3 +212,25 @@ func (s *session) fleet(ctx context.Context, each func(*skeinv1.Cluster) []strin
 	})
 	return out, err
 }
+
+func (s *session) policyScopes(ctx context.Context, _ []string) (scopes []string, err error) {
+	err = s.policies(func(api skeinv1.PolicyServiceClient) error {
+		list, err := api.ListPolicies(ctx, &skeinv1.ListPoliciesRequest{})
+		for _, p := range list.GetPolicies() {
+			scopes = append(scopes, p.GetScope())
+		}
+		return err
+	})
+	return scopes, err
+}
+
+func (s *session) replicaNames(ctx context.Context, _ []string) (ids []string, err error) {
+	err = s.controlPlane(func(api skeinv1.ControlPlaneServiceClient) error {
+		plane, err := api.GetControlPlane(ctx, &skeinv1.GetControlPlaneRequest{})
+		for _, r := range plane.GetReplicas() {
+			ids = append(ids, r.GetId())
+		}
+		return err
+	})
+	return ids, err
+}

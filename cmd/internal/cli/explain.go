@@ -47,10 +47,14 @@ func explain(w io.Writer, why *skeinv1.ExplainResponse) error {
 	fmt.Fprintf(w, "asks for   selector %s; task types %s\n", cmp.Or(r.GetSelector(), "none (any cluster that is not special)"),
 		orDash(strings.Join(r.GetTaskTypes(), ", ")))
 	fmt.Fprintf(w, "           largest pod %s; reserves %s\n", amount(r.GetLargest()), amount(r.GetReservation()))
+	explainMore(w, why)
 	for _, d := range why.GetDecisions() {
 		what := "waits: no cluster fits"
 		if d.GetCluster() != "" {
 			what = fmt.Sprintf("placed on %s at epoch %s", d.GetCluster(), epoch(d.GetEpoch()))
+		}
+		if d.GetFallback() != "" {
+			what += " (restarted, not resumed: " + d.GetFallback() + ")"
 		}
 		fmt.Fprintf(w, "\n%s, decided by scheduler epoch %s at %s\n", what, epoch(d.GetScheduler()), d.GetAt().AsTime().Format(time.RFC3339Nano))
 		var lines [][]string
@@ -62,6 +66,40 @@ func explain(w io.Writer, why *skeinv1.ExplainResponse) error {
 		}
 	}
 	return nil
+}
+
+// explainMore prints what not every execution has.
+func explainMore(w io.Writer, why *skeinv1.ExplainResponse) {
+	r := why.GetRequirement()
+	for _, more := range []struct{ what, said string }{
+		{"pool", r.GetPool()}, {"priority class", r.GetPriorityClass()}, {"architecture", strings.Join(r.GetArchitectures(), " or ")},
+		{"accelerators", strings.Join(r.GetAccelerators(), ", ")}, {"group", r.GetGroup()}, {"near", strings.Join(r.GetNear(), ", ")},
+		{"apart from", strings.Join(r.GetApart(), ", ")}, {"data at", strings.Join(r.GetData(), ", ")},
+	} {
+		if more.said != "" {
+			fmt.Fprintf(w, "           %s %s\n", more.what, more.said)
+		}
+	}
+	if f := why.GetFailover(); f != nil {
+		strict := ""
+		if f.GetStrict() {
+			strict = ", strictly"
+		}
+		fmt.Fprintf(w, "failover   %s%s; moved by force %d of at most %d times\n", f.GetMode(), strict, f.GetMoves(), f.GetMaxMoves())
+	}
+	for i, m := range why.GetMoves() {
+		head := "moves"
+		if i > 0 {
+			head = ""
+		}
+		fmt.Fprintf(w, "%-10s left %s (epoch %s) at %s: %s, %s\n", head, m.GetFrom(), epoch(m.GetEpoch()), m.GetAt().AsTime().Format(time.RFC3339), m.GetKind(), m.GetReason())
+	}
+	for i, remedy := range why.GetRemedies() {
+		if i == 0 {
+			fmt.Fprintln(w, "\nwhat would have to change, the easiest first:")
+		}
+		fmt.Fprintf(w, "  - %s\n", strings.ReplaceAll(wrap(remedy, 96), "\n", "\n    "))
+	}
 }
 
 func chosen(r *skeinv1.Reason) string {

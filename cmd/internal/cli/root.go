@@ -56,7 +56,8 @@ func New(version string) *cobra.Command {
 	flags.StringVarP(&s.project, "project", "p", "", "project (default: the configuration's)")
 	flags.StringVarP(&s.domain, "domain", "d", "", "domain (default: the configuration's)")
 	flags.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
-	root.AddCommand(registerCommand(s), launchCommand(s), getCommand(s), logsCommand(s), abortCommand(s), explainCommand(s), clusterCommand(s), completionCommand())
+	root.AddCommand(registerCommand(s), launchCommand(s), getCommand(s), logsCommand(s), abortCommand(s), explainCommand(s), whatIfCommand(s), replayCommand(s),
+		clusterCommand(s), policyCommand(s), adminCommand(s), auditCommand(s), completionCommand())
 	completeFlag(root, "project", s.complete(s.projectNames))
 	completeFlag(root, "domain", s.complete(s.domainNames))
 	completeFlag(root, "output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
@@ -124,8 +125,11 @@ func fromWire(err error) error {
 		return fault.E(fault.Invalid, "%v", err)
 	}
 	kind, _ := fault.FromCode(uint32(st.Code())) // what is not known is Internal
-	if st.Code() == codes.DeadlineExceeded {
+	switch st.Code() {
+	case codes.DeadlineExceeded:
 		kind = fault.Unavailable
+	case codes.Aborted: // a change that lost against another one
+		kind = fault.Stale
 	}
 	message := st.Message()
 	if why, reached := strings.CutPrefix(message, "connection error: desc = "); reached {

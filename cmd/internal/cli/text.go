@@ -28,6 +28,19 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+// atLeast wants n arguments or more and names what is missing.
+func atLeast(n int, what string) cobra.PositionalArgs { return between(n, 1<<20, what) }
+
+// between wants from low to high arguments.
+func between(low, high int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < low || len(args) > high {
+			return fault.E(fault.Invalid, "want %s, got %d arguments; see %s --help", what, len(args), cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
 // none wants no arguments, and says what it knows instead.
 func none(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {

@@ -13,7 +13,9 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -105,7 +107,7 @@ func (c Config) DialSkein() (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "tokenFile %s cannot be read", c.TokenFile)
 	}
-	return dial(c.Skein, credentials.NewTLS(config), grpc.WithPerRPCCredentials(bearer(strings.TrimSpace(string(raw)))))
+	return dial(c.Skein, credentials.NewTLS(config), grpc.WithPerRPCCredentials(bearer{strings.TrimSpace(string(raw)), operator()}))
 }
 
 func dial(address string, creds credentials.TransportCredentials, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
@@ -133,12 +135,33 @@ func (c Config) tls() (*tls.Config, error) {
 	return config, nil
 }
 
-// bearer sends a token with every call, over TLS only.
-type bearer string
+// bearer sends a token with every call, over TLS only, and who holds it.
+type bearer struct{ token, operator string }
 
-// GetRequestMetadata adds the token.
+// GetRequestMetadata adds the token and the operator's name.
 func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": fmt.Sprintf("Bearer %s", string(b))}, nil
+	return map[string]string{"authorization": fmt.Sprintf("Bearer %s", b.token), OperatorHeader: b.operator}, nil
+}
+
+// OperatorHeader is the metadata key that names the operator for the audit.
+const OperatorHeader = "skein-operator"
+
+// operator is who runs this program, as the machine knows them: user@host, in
+// the characters that a header takes.
+func operator() string {
+	name := cmp.Or(os.Getenv("USER"), "uid "+strconv.Itoa(os.Getuid()))
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, name)
 }
 
 // RequireTransportSecurity refuses connections without TLS.

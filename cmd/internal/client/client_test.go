@@ -43,7 +43,17 @@ func TestTheTokenNeedsTLS(t *testing.T) {
 			t.Errorf("%s: got %v, want an Invalid error that names %s", c.name, err, c.want)
 		}
 	}
-	if !bearer("x").RequireTransportSecurity() {
+	if !(bearer{token: "x"}).RequireTransportSecurity() {
 		t.Error("the token would be sent without TLS")
+	}
+}
+
+// TestTheOperatorIsNamedInAHeader: the audit's word for who calls must be one
+// that gRPC takes.
+func TestTheOperatorIsNamedInAHeader(t *testing.T) {
+	md, err := bearer{"secret", operator()}.GetRequestMetadata(t.Context())
+	name := md[OperatorHeader]
+	if err != nil || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
+		t.Errorf("the operator is %q, %v", name, err)
 	}
 }
