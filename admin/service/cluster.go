@@ -130,7 +130,7 @@ func (s *Service) reserved(ctx context.Context) (map[string]flow.Resources, erro
 	if s.deps.Reserved == nil {
 		return nil, nil
 	}
-	list, err := s.deps.Reserved.Reserved(ctx)
+	list, err := s.deps.Reserved.Loads(ctx)
 	sums := map[string]flow.Resources{}
 	for _, r := range list {
 		sums[r.Cluster] = sums[r.Cluster].Add(r.Reservation)

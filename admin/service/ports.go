@@ -71,7 +71,7 @@ type Decisions interface {
 
 // Reservations reads what live placements hold.
 type Reservations interface {
-	Reserved(ctx context.Context) ([]flow.Reserved, error)
+	Loads(ctx context.Context) ([]flow.Load, error)
 }
 
 // Objects is the object store. URIs lie under Root; a missing object is

@@ -139,15 +139,6 @@ func sum(groups []group, known map[string]flow.Requirement) []flow.Load {
 	return loads
 }
 
-// Reserved lists the capacity that placed executions hold, one by one.
-//
-// Deprecated: Loads is the sum, and far less to read.
-func (s *Store) Reserved(ctx context.Context) ([]flow.Reserved, error) {
-	return query(ctx, s, "Reserved", func(r *flow.Reserved) []column {
-		return append(executionKey(&r.Execution), column{"", &r.Cluster}, column{"", &r.Reservation})
-	}, "SELECT name, project, domain, cluster, requirement->'reservation' FROM executions WHERE "+isPlaced+" ORDER BY cluster, name")
-}
-
 // optional is a JSON column that may be NULL or of few values: it is decoded
 // only if it says something.
 type optional[T any] struct{ value *T }
