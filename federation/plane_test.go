@@ -3,6 +3,7 @@ package federation_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -37,8 +38,11 @@ type plane struct {
 	grants      bool
 	lease       time.Duration
 	hub         map[flow.Member]string
-	ingest      func() error                // before each ingest
-	incarnation uint64                      // of the cluster
+	ingest      func() error // before each ingest
+	incarnation uint64       // of the cluster
+	revoked     map[flow.Member]bool
+	away        bool // revocations cannot be read
+	audit       []flow.Audit
 	onVerdicts  func()                      // before each inventory is judged
 	onAck       func(row)                   // of what was acked, before it is stored
 	opening     time.Duration               // how long the database takes to open a session
@@ -48,12 +52,16 @@ type plane struct {
 func newPlane() *plane {
 	return &plane{
 		rows: map[flow.ExecutionID]*row{}, gens: map[flow.Member]uint64{}, ownership: map[flow.Member]uint64{},
-		tokens: map[string]*token{}, hub: map[flow.Member]string{}, grants: true, lease: 30 * time.Second, incarnation: 1,
+		tokens: map[string]*token{}, hub: map[flow.Member]string{}, grants: true, lease: 30 * time.Second, incarnation: 1, revoked: map[flow.Member]bool{},
 	}
 }
 
-// place puts an execution on the cluster at its next epoch.
+// place puts an execution on the first cluster at its next epoch.
 func (p *plane) place(name string, run *flow.Run) flow.ExecutionID {
+	return p.placeOn("east", name, run)
+}
+
+func (p *plane) placeOn(cluster, name string, run *flow.Run) flow.ExecutionID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	id := flow.ExecutionID{Project: "proj", Domain: "dev", Name: name}
@@ -62,7 +70,7 @@ func (p *plane) place(name string, run *flow.Run) flow.ExecutionID {
 		r = &row{Assignment: flow.Assignment{Execution: id, Epoch: flow.Epoch{Era: 1}}}
 		p.rows[id] = r
 	}
-	r.Cluster, r.Epoch, r.Desired, r.Run = "east", r.Epoch.Next(), flow.DesiredRun, run
+	r.Cluster, r.Epoch, r.Desired, r.Run = cluster, r.Epoch.Next(), flow.DesiredRun, run
 	r.Revision++
 	r.phase = flow.ExecutionQueued
 	return id
@@ -139,7 +147,10 @@ func (p *plane) OpenSession(ctx context.Context, m flow.Member, hub string, repo
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m.Cluster != "east" {
+	if p.revoked[m] {
+		return flow.Session{}, fault.E(fault.Forbidden, "revoked")
+	}
+	if m.Cluster == "nowhere" {
 		return flow.Session{}, fault.E(fault.NotFound, "no such cluster")
 	}
 	p.gens[m]++
@@ -179,6 +190,48 @@ func (p *plane) Verdicts(_ context.Context, who flow.Sender, held []flow.Held) (
 		v.List = append(v.List, flow.Verdict{Execution: h.Execution, Epoch: h.Epoch, Order: order, Acked: acked})
 	}
 	return v, nil
+}
+
+func (p *plane) Revoked(context.Context) ([]flow.Member, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.away {
+		return nil, fault.E(fault.Unavailable, "the database is away")
+	}
+	return slices.Collect(maps.Keys(p.revoked)), nil
+}
+
+func (p *plane) WriteAudit(_ context.Context, a flow.Audit) error {
+	p.set(func(p *plane) { p.audit = append(p.audit, a) })
+	return nil
+}
+
+// audited counts the lines of an action.
+func (p *plane) audited(action string) (n int) {
+	p.set(func(p *plane) {
+		for _, a := range p.audit {
+			if a.Action == action {
+				n++
+			}
+		}
+	})
+	return n
+}
+
+// accepted is every event that was accepted.
+func (p *plane) accepted() (list []flow.Event) {
+	p.set(func(p *plane) { list = slices.Clone(p.events) })
+	return list
+}
+
+// sessions is how many were opened.
+func (p *plane) sessions() (n uint64) {
+	p.set(func(p *plane) {
+		for _, g := range p.gens {
+			n += g
+		}
+	})
+	return n
 }
 
 func (p *plane) incarnation64() int64 { return int64(p.incarnation) }

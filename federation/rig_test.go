@@ -1,9 +1,15 @@
 package federation_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -12,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -64,17 +69,31 @@ type rig struct {
 	kube  client.Client
 	pods  *kubefake.Clientset // whose logs are read
 	opens chan []types.NamespacedName
+	name  string
 	state string
 	token string
+	sweep time.Duration        // between looks at all objects; 50 ms if zero
+	tap   *tap                 // also hears the log of the member started next
 	stats *prometheus.Registry // of the member started last
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigOf(t, 0) }
+
+// newRigOf is a rig whose members' certificates live for so long.
+func newRigOf(t *testing.T, ttl time.Duration) *rig {
 	dir := t.TempDir()
 	ca, err := identity.OpenCA(filepath.Join(dir, "ca.key"), filepath.Join(dir, "ca.crt"), trustDomain, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := newPlane()
+	r := &rig{t: t, plane: p, ca: ca, desk: join.New(p, ca, ttl, nil)}
+	return r.cluster("east")
+}
+
+// cluster is another cluster of the same control plane.
+func (r *rig) cluster(name string) *rig {
+	t := r.t
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -85,14 +104,12 @@ func newRig(t *testing.T) *rig {
 		Conditions:  []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
 		Allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourcePods: resource.MustParse("110")},
 	}}
-	p := newPlane()
-	desk := join.New(p, ca, 0, nil)
-	tok, _, err := desk.Mint(t.Context(), "east", 0)
+	tok, _, err := r.desk.Mint(t.Context(), name, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &rig{
-		t: t, plane: p, ca: ca, desk: desk, clock: &clock{begun: time.Now()}, state: filepath.Join(dir, "member"), token: tok,
+		t: t, name: name, plane: r.plane, ca: r.ca, desk: r.desk, clock: &clock{begun: time.Now()}, state: filepath.Join(t.TempDir(), "member"), token: tok,
 		kube:  fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.FlyteWorkflow{}).WithObjects(node).Build(),
 		pods:  kubefake.NewClientset(),
 		opens: make(chan []types.NamespacedName, 64),
@@ -110,14 +127,14 @@ func (r *rig) hub(name string) (h *hub.Hub, addr string, stop func()) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	guard := identity.Guard{TrustDomain: trustDomain}
-	srv := grpc.NewServer(grpc.Creds(credentials.NewTLS(identity.ServerTLS(identity.Fixed(cert), r.ca.Pool()))),
-		grpc.UnaryInterceptor(guard.Unary), grpc.StreamInterceptor(guard.Stream))
 	p := r.plane
 	h = hub.New(hub.Options{
-		Name: name, TrustDomain: trustDomain, Desk: r.desk, Outbox: p, Sessions: p, Sink: p, Leases: p,
+		Name: name, TrustDomain: trustDomain, Desk: r.desk, Outbox: p, Sessions: p, Sink: p, Leases: p, Revocations: p,
 		Heartbeat: 100 * time.Millisecond, Log: testLog(r.t),
 	})
+	guard := identity.Guard{TrustDomain: trustDomain}
+	srv := grpc.NewServer(grpc.Creds(identity.ServerCredentials(identity.Fixed(cert), r.ca.Pool(), h.Stranger)),
+		grpc.UnaryInterceptor(guard.Unary), grpc.StreamInterceptor(guard.Stream))
 	h.Register(srv)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -141,7 +158,7 @@ func (r *rig) member(hubs ...string) (m *member.Member, stop func()) {
 	m, err := member.New(member.Options{
 		Client: r.kube, Kube: r.pods, Hubs: hubs, CA: r.ca.Bundle(), StateDir: r.state, JoinToken: r.token,
 		Instance: "prop-0", TaskTypes: []string{"container"}, Version: "test", Clock: r.clock, Registerer: r.stats,
-		Sweep: 50 * time.Millisecond, CapacityEvery: 50 * time.Millisecond, Log: testLog(r.t),
+		Sweep: cmp.Or(r.sweep, 50*time.Millisecond), CapacityEvery: 50 * time.Millisecond, Log: r.log(),
 		OnOpen: func(names []types.NamespacedName) {
 			select {
 			case r.opens <- names:
@@ -186,7 +203,7 @@ func (r *rig) status(id flow.ExecutionID, n uint64, f func(*v1alpha1.FlyteWorkfl
 // until waits for a condition.
 func (r *rig) until(what string, ok func() bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("waited in vain until %s", what)
@@ -209,6 +226,52 @@ func (r *rig) applied(result string) (n float64) {
 		}
 	}
 	return n
+}
+
+// leaf is the certificate in the member's folder.
+func (r *rig) leaf() *x509.Certificate {
+	b, err := os.ReadFile(filepath.Join(r.state, "member.crt"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	block, _ := pem.Decode(b)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return cert
+}
+
+func (r *rig) serial() string { return r.leaf().SerialNumber.String() }
+
+// tap keeps what is logged.
+type tap struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (t *tap) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.all.Write(b)
+}
+
+// listen keeps what members that are started from now on log.
+func (r *rig) listen() (said func() string) {
+	t := &tap{}
+	r.tap = t
+	return func() string {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return t.all.String()
+	}
+}
+
+func (r *rig) log() *slog.Logger {
+	if r.tap == nil {
+		return testLog(r.t)
+	}
+	return slog.New(slog.NewTextHandler(io.MultiWriter(testWriter{r.t}, r.tap), nil))
 }
 
 type testWriter struct{ t *testing.T }

@@ -22,10 +22,7 @@ func (s *stream) carry(o session.HubOutput) {
 	case session.SendVerdicts:
 		s.tellVerdicts(o.Verdicts)
 	case session.ReadOutbox:
-		select {
-		case s.read <- struct{}{}:
-		default:
-		}
+		s.read <- o.Limit // room for one; the machine reads once at a time
 	case session.SendAssignment:
 		select {
 		case s.bulk <- o.Assignment:
@@ -57,6 +54,12 @@ func (s *stream) carryUp(o session.HubOutput) {
 		select {
 		case s.acks <- o.Acks:
 		default: // sent again, acked again
+		}
+	case session.Refused:
+		s.hub.metrics.nacks.Inc()
+		if o.Tries == 1 { // it comes again, and would say the same
+			s.log.Warn("the member could not apply an assignment; it is sent again, and holds up no other",
+				"execution", o.Nack.Execution.String(), "revision", o.Nack.Revision, "reason", o.Nack.Reason)
 		}
 	case session.Close:
 		if s.goodbye == "" {

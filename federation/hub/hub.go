@@ -33,6 +33,7 @@ type Options struct {
 	Sessions    Sessions
 	Sink        Sink
 	Leases      Leases
+	Revocations Revocations   // nil: nobody is revoked, and nothing audited
 	Lease       time.Duration // what the Welcome says leases last; 30 s if zero
 	Heartbeat   time.Duration // one second if zero
 	Log         *slog.Logger
@@ -48,6 +49,7 @@ type Hub struct {
 	start   time.Time // base of the monotonic clock
 	beatNow chan struct{}
 	logs    logDesk
+	black   blacklist
 
 	mu       sync.Mutex
 	giveUp   context.CancelFunc // ends the beat under way
@@ -77,10 +79,13 @@ func New(o Options) *Hub {
 // Register puts the hub's service on a server.
 func (h *Hub) Register(s grpc.ServiceRegistrar) { skeinv1.RegisterDataPlaneServiceServer(s, h) }
 
-// Run beats to the leader until ctx ends; then it says goodbye to all members,
+// Run beats to the leader, and watches for revocations, until ctx ends; then it says goodbye to all members,
 // so that they dial another hub at once, and waits a little for their streams.
 func (h *Hub) Run(ctx context.Context) error {
+	var watch sync.WaitGroup
+	watch.Go(func() { h.watchRevoked(ctx) })
 	h.beats(ctx)
+	watch.Wait()
 	h.mu.Lock()
 	h.stopping = true
 	h.mu.Unlock()

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 
+	"github.com/skein-project/skein/api/flow"
 	skeinv1 "github.com/skein-project/skein/api/skein/v1"
 	"github.com/skein-project/skein/federation/identity"
 )
@@ -10,6 +11,9 @@ import (
 // Join exchanges a join token for a certificate.
 func (h *Hub) Join(ctx context.Context, req *skeinv1.JoinRequest) (*skeinv1.JoinResponse, error) {
 	cluster, cert, err := h.o.Desk.Join(ctx, req.GetToken(), []byte(req.GetCsr()), req.GetInstance())
+	if err == nil { // only the token tells the cluster
+		err = h.admit(ctx, flow.Member{Cluster: cluster, Instance: req.GetInstance()}, "member.join", true)
+	}
 	if err != nil {
 		h.metrics.joins.WithLabelValues("refused").Inc()
 		h.log.Warn("a join was refused", "instance", req.GetInstance(), "error", err)
@@ -24,6 +28,9 @@ func (h *Hub) Join(ctx context.Context, req *skeinv1.JoinRequest) (*skeinv1.Join
 func (h *Hub) Renew(ctx context.Context, req *skeinv1.RenewRequest) (*skeinv1.RenewResponse, error) {
 	caller, err := identity.PeerFromContext(ctx, h.o.TrustDomain)
 	if err != nil {
+		return nil, identity.Status(err)
+	}
+	if err := h.admit(ctx, caller.Member(), "member.renew", true); err != nil {
 		return nil, identity.Status(err)
 	}
 	cert, err := h.o.Desk.Renew(ctx, caller.ID, []byte(req.GetCsr()))

@@ -124,6 +124,9 @@ func (h *Hub) SendLog(wire skeinv1.DataPlaneService_SendLogServer) error {
 	if err != nil {
 		return identity.Status(err)
 	}
+	if err := h.admit(wire.Context(), caller.Member(), "log.send", true); err != nil {
+		return identity.Status(err)
+	}
 	m, err := wire.Recv()
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ type metrics struct {
 	assignments *prometheus.CounterVec
 	events      *prometheus.CounterVec
 	leases      prometheus.Counter
+	nacks       prometheus.Counter
 	beats       *prometheus.CounterVec
 	joins       *prometheus.CounterVec
 	ingest      prometheus.Histogram
@@ -26,12 +27,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		assignments: vec("assignments_total", "Assignments sent.", "desired", "run", "abort", "gone"),
 		events:      vec("events_total", "Events taken in.", "result", "accepted", "refused"),
 		leases:      prometheus.NewCounter(prometheus.CounterOpts{Name: name("leases_total"), Help: "Leases sent."}),
+		nacks:       prometheus.NewCounter(prometheus.CounterOpts{Name: name("nacks_total"), Help: "Assignments that members could not apply yet."}),
 		beats:       vec("beats_total", "Beats to the leader.", "result", "ok", "failed"),
 		joins:       vec("joins_total", "Join tokens shown.", "result", "ok", "refused"),
 		ingest:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: name("ingest_seconds"), Help: "Time to commit a batch of events.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 	}
 	if r != nil {
-		r.MustRegister(m.sessions, m.assignments, m.events, m.leases, m.beats, m.joins, m.ingest)
+		r.MustRegister(m.sessions, m.assignments, m.events, m.leases, m.nacks, m.beats, m.joins, m.ingest)
 	}
 	return m
 }

@@ -24,7 +24,6 @@ const (
 	controlQueue = 1024
 	bulkQueue    = 2 * session.Window
 	ackQueue     = 64
-	readLimit    = 2 * session.Window
 	helloWait    = 10 * time.Second
 	openWait     = 20 * time.Second // for the database to open a session
 	tickEvery    = 250 * time.Millisecond
@@ -46,7 +45,7 @@ type stream struct {
 	control chan *skeinv1.ConnectResponse
 	bulk    chan flow.Assignment
 	judge   chan []flow.Held
-	read    chan struct{}
+	read    chan int
 	ingest  chan session.Ingest
 	acks    chan []flow.Ack
 	report  chan flow.ClusterReport
@@ -63,6 +62,9 @@ func (h *Hub) Connect(wire skeinv1.DataPlaneService_ConnectServer) error {
 	if err == nil && !caller.IsMember() {
 		err = fault.E(fault.Forbidden, "only members connect; the caller is %s", caller.ID)
 	}
+	if err == nil {
+		err = h.admit(wire.Context(), caller.Member(), "session.open", false)
+	}
 	if err != nil {
 		return identity.Status(err)
 	}
@@ -74,7 +76,7 @@ func (h *Hub) Connect(wire skeinv1.DataPlaneService_ConnectServer) error {
 		control: make(chan *skeinv1.ConnectResponse, controlQueue),
 		bulk:    make(chan flow.Assignment, bulkQueue),
 		judge:   make(chan []flow.Held, 1),
-		read:    make(chan struct{}, 1),
+		read:    make(chan int, 1),
 		ingest:  make(chan session.Ingest, session.Credit),
 		acks:    make(chan []flow.Ack, ackQueue),
 		report:  make(chan flow.ClusterReport, 1),

@@ -42,7 +42,7 @@ func (s *stream) receive() {
 		case *skeinv1.ConnectRequest_Events:
 			s.step(session.EventsCame{Generation: m.Events.GetGeneration(), Batch: m.Events.GetBatch(), Events: codec.EventsFrom(m.Events.GetEvents())})
 		case *skeinv1.ConnectRequest_Acks:
-			s.step(session.AcksCame{Generation: m.Acks.GetGeneration(), Acks: codec.AcksFrom(m.Acks.GetAcks())})
+			s.step(session.AcksCame{Generation: m.Acks.GetGeneration(), Acks: codec.AcksFrom(m.Acks.GetAcks()), Nacks: codec.NacksFrom(m.Acks.GetNacks())})
 		case *skeinv1.ConnectRequest_Report:
 			select {
 			case <-s.report: // the newest replaces one that waits
@@ -191,8 +191,8 @@ func (s *stream) reads(ctx context.Context) error {
 			}
 			s.log.Info("inventory judged", "held", len(held), "ownershipRevision", verdicts.OwnershipRevision)
 			s.step(session.VerdictsTaken{Verdicts: verdicts})
-		case <-s.read:
-			list, err := s.hub.o.Outbox.Assignments(ctx, s.sender, readLimit)
+		case limit := <-s.read:
+			list, err := s.hub.o.Outbox.Assignments(ctx, s.sender, limit)
 			switch {
 			case fault.Is(err, fault.Stale):
 				s.step(session.Replaced{})

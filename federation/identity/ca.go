@@ -115,7 +115,7 @@ func (c *CA) sign(pub crypto.PublicKey, id ID, hosts []string, now time.Time, tt
 	t := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{Organization: []string{"Skein"}},
-		NotBefore:    now.Add(-backdate),
+		NotBefore:    now.Add(-min(backdate, ttl)), // a short one would be due for renewal at once
 		NotAfter:     now.Add(ttl),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},

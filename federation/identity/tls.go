@@ -3,7 +3,10 @@ package identity
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"time"
+
+	"google.golang.org/grpc/credentials"
 
 	"github.com/skein-project/skein/api/fault"
 )
@@ -31,6 +34,31 @@ func ServerTLS(own Source, pool *x509.CertPool) *tls.Config {
 			return nil, fault.E(fault.Unavailable, "this replica has no certificate yet")
 		},
 	}
+}
+
+// ServerCredentials are those of ServerTLS for gRPC. What ends a handshake is
+// told to failed as well, for gRPC itself says nothing of it.
+func ServerCredentials(own Source, pool *x509.CertPool, failed func(remote net.Addr, err error)) credentials.TransportCredentials {
+	return listening{credentials.NewTLS(ServerTLS(own, pool)), failed}
+}
+
+type listening struct {
+	credentials.TransportCredentials
+	failed func(net.Addr, error)
+}
+
+// ServerHandshake makes the handshake, and tells of one that fails.
+func (l listening) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := l.TransportCredentials.ServerHandshake(c)
+	if err != nil {
+		l.failed(c.RemoteAddr(), err)
+	}
+	return conn, info, err
+}
+
+// Clone is as good as the original.
+func (l listening) Clone() credentials.TransportCredentials {
+	return listening{l.TransportCredentials.Clone(), l.failed}
 }
 
 // ClientTLS is for members and for replicas that call a replica. The server is

@@ -60,6 +60,7 @@ func (m *Member) applyOne(ctx context.Context, l *link, a flow.Assignment) {
 	case err != nil:
 		m.metrics.applied.WithLabelValues("failed").Inc()
 		m.log.Warn("an assignment was not applied; it comes again", "execution", a.Execution.String(), "error", err)
+		m.nack(l, a, err.Error())
 	case done:
 		m.metrics.applied.WithLabelValues("ok").Inc()
 		m.ack(l, flow.Ack{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision})
@@ -69,6 +70,7 @@ func (m *Member) applyOne(ctx context.Context, l *link, a flow.Assignment) {
 	default:
 		m.metrics.applied.WithLabelValues("draining").Inc()
 		m.drain(l, a)
+		m.nack(l, a, "what it gives up has not ended yet") // acked without being asked, when it has
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 // part bounds the inventory in one message.
 const part = 1000
 
+// maxReason bounds what a hub is told of why an assignment was not applied.
+const maxReason = 512
+
 // carry hands one output of the machine on; m.mu is held, nothing blocks.
 func (m *Member) carry(o session.MemberOutput) {
 	if _, ok := o.(session.Opened); ok {
@@ -75,5 +78,14 @@ func (l *link) tellInventory(held []flow.Held) {
 func (m *Member) ack(l *link, a flow.Ack) {
 	l.tell(&skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Acks{Acks: &skeinv1.AckBatch{
 		Generation: l.sender.Generation, Acks: codec.AcksTo([]flow.Ack{a}),
+	}}})
+}
+
+// nack tells the hub that a revision was not applied yet, so that it holds up
+// no other.
+func (m *Member) nack(l *link, a flow.Assignment, reason string) {
+	n := flow.Nack{Ack: flow.Ack{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision}, Reason: reason[:min(len(reason), maxReason)]}
+	l.tell(&skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Acks{Acks: &skeinv1.AckBatch{
+		Generation: l.sender.Generation, Nacks: codec.NacksTo([]flow.Nack{n}),
 	}}})
 }

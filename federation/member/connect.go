@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"hash/fnv"
 	"math/rand/v2"
@@ -9,6 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
@@ -26,12 +29,14 @@ const (
 	maxMessage   = 32 << 20
 	firstPause   = 100 * time.Millisecond
 	longestPause = 2 * time.Second
+	refusedPause = 10 * time.Second // of who is revoked, or declared lost
 )
 
 // link is one session's stream and what waits to go up on it.
 type link struct {
 	wire    skeinv1.DataPlaneService_ConnectClient
 	conn    *grpc.ClientConn
+	cert    *tls.Certificate // that it was dialled with
 	end     context.CancelCauseFunc
 	sender  flow.Sender
 	control chan *skeinv1.ConnectRequest // leases, heartbeats, acks: before events
@@ -61,19 +66,16 @@ func (m *Member) dial(ctx context.Context) {
 		case <-time.After(pause + rand.N(pause)):
 		}
 		pause = min(2*pause, longestPause)
+		if status.Code(err) == codes.PermissionDenied {
+			pause = refusedPause
+		}
 	}
 }
 
 // attempt joins or runs one session; lived reports whether it got verdicts.
 func (m *Member) attempt(ctx context.Context, addr string) (lived bool, err error) {
-	if !m.wallet.valid() {
-		if m.o.JoinToken == "" {
-			return false, fault.E(fault.Unauthorized, "there is no valid certificate in %s and no join token", m.o.StateDir)
-		}
-		if err := m.wallet.join(ctx, addr, m.o.JoinToken); err != nil {
-			return false, err
-		}
-		m.log.Info("joined", "cluster", m.wallet.cluster())
+	if err := m.enter(ctx, addr); err != nil {
+		return false, err
 	}
 	return m.session(ctx, addr)
 }
@@ -81,6 +83,7 @@ func (m *Member) attempt(ctx context.Context, addr string) (lived bool, err erro
 // session runs one session to its end, and waits for all that it began: no
 // write of it is under way when the next inventory is taken.
 func (m *Member) session(ctx context.Context, addr string) (lived bool, err error) {
+	cert := m.wallet.cert.Load()
 	conn, err := m.wallet.connect(addr)
 	if err != nil {
 		return false, err
@@ -89,6 +92,7 @@ func (m *Member) session(ctx context.Context, addr string) (lived bool, err erro
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	l := newLink(conn, end)
+	l.cert = cert
 	m.mu.Lock()
 	m.link = l
 	m.stepLocked(session.Dialled{})

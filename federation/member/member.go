@@ -9,14 +9,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skein-project/skein/api/flow"
-	"github.com/skein-project/skein/federation/identity"
 	"github.com/skein-project/skein/federation/session"
 )
 
-const (
-	tickEvery  = 100 * time.Millisecond
-	renewEvery = time.Minute
-)
+const tickEvery = 100 * time.Millisecond
 
 // Member is one propeller process's end of the road.
 type Member struct {
@@ -92,24 +88,6 @@ func (m *Member) stepLocked(in session.MemberInput) {
 // ticks lets time go by, with a session and without.
 func (m *Member) ticks(ctx context.Context) {
 	every(ctx, tickEvery, func() { m.step(session.Ticked{}) })
-}
-
-// renewals renews the certificate at two thirds of its life.
-func (m *Member) renewals(ctx context.Context) {
-	next := 0
-	every(ctx, renewEvery, func() {
-		cert := m.wallet.cert.Load()
-		if cert == nil || time.Now().Before(identity.RenewAt(cert.Leaf)) {
-			return
-		}
-		addr := m.o.Hubs[next%len(m.o.Hubs)]
-		next++
-		if err := m.wallet.renew(ctx, addr); err != nil {
-			m.log.Warn("the certificate was not renewed; tried again in a minute", "hub", addr, "error", err)
-		} else {
-			m.log.Info("the certificate was renewed", "expires", m.wallet.cert.Load().Leaf.NotAfter)
-		}
-	})
 }
 
 // every calls f each d, until ctx ends.

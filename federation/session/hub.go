@@ -19,7 +19,24 @@ const (
 	Sweep = time.Second
 	// Window is how many assignments of one session may be sent and unacked.
 	Window = 256
+	// FirstPause is how long an assignment rests that a member could not apply;
+	// it doubles with each try, up to LongestPause.
+	FirstPause   = time.Second
+	LongestPause = time.Minute
+	// MaxPaused is how many of them are remembered; those above it are only kept
+	// from the window.
+	MaxPaused = 4096
+	// RestingSweep bounds how long the outbox is not read because all of its rows
+	// rest.
+	RestingSweep = 5 * time.Second
 )
+
+// rest is the pause of an assignment that could not be applied.
+type rest struct {
+	revision uint64
+	tries    int
+	until    time.Duration
+}
 
 // HubStage is how far a session has come at the hub.
 type HubStage uint8
@@ -56,6 +73,9 @@ type Hub struct {
 	batches  int                // of events, not acked
 	sent     map[flow.ExecutionID]sent
 	unacked  int // of sent
+	resting  map[flow.ExecutionID]rest
+	limit    int           // of the read under way
+	quiet    time.Duration // no sweep before: every row rests
 }
 
 // Stage is how far the session has come.
@@ -94,13 +114,18 @@ func (h Hub) read(now time.Duration) (Hub, []HubOutput) {
 		h.woken = true
 		return h, nil
 	}
-	h.reading, h.woken, h.swept = true, false, now
-	return h, []HubOutput{ReadOutbox{}}
+	h.reading, h.woken, h.swept, h.quiet = true, false, now, 0
+	h.limit = 2*Window + len(h.resting) // those that rest hold up no others
+	return h, []HubOutput{ReadOutbox{Limit: h.limit}}
 }
 
 // send notes that an assignment goes out, unless it is not due: a newer
 // revision goes at once, the same one again only after Resend.
 func (h *Hub) send(now time.Duration, a flow.Assignment) bool {
+	r, rests := h.resting[a.Execution]
+	if rests && a.Revision <= r.revision && now < r.until {
+		return false
+	}
 	s, ok := h.sent[a.Execution]
 	if ok && a.Revision <= s.revision {
 		return false
@@ -113,6 +138,61 @@ func (h *Hub) send(now time.Duration, a flow.Assignment) bool {
 	}
 	h.sent[a.Execution] = sent{revision: a.Revision, at: now}
 	return true
+}
+
+// refuse lets an assignment rest that the member could not apply, and takes it
+// out of the window. A newer revision of it is sent at once all the same.
+func (h *Hub) refuse(now time.Duration, n flow.Nack) (tries int) {
+	if s, ok := h.sent[n.Execution]; ok && s.revision <= n.Revision {
+		if !s.acked {
+			h.unacked--
+		}
+		s.acked = true // not sent again before Resend, whatever becomes of its rest
+		h.sent[n.Execution] = s
+	}
+	r, ok := h.resting[n.Execution]
+	if !ok && len(h.resting) >= MaxPaused || ok && n.Revision < r.revision {
+		return 0
+	}
+	if r.revision != n.Revision {
+		r = rest{revision: n.Revision}
+	}
+	r.until = now + min(FirstPause<<min(r.tries, 10), LongestPause)
+	r.tries++
+	if h.resting == nil {
+		h.resting = map[flow.ExecutionID]rest{}
+	}
+	h.resting[n.Execution] = r
+	if s := h.sent[n.Execution]; s.revision <= n.Revision {
+		delete(h.sent, n.Execution) // its rest says when it is sent again
+	}
+	return r.tries
+}
+
+// settle looks at a read of the outbox: what it does not name any more rests no
+// more, and if all that it names rests, the next read can wait.
+func (h *Hub) settle(now time.Duration, list []flow.Assignment, sent int) {
+	if len(h.resting) == 0 || len(list) == 0 || len(list) >= h.limit {
+		return // it may have failed, or named a part of them
+	}
+	named := make(map[flow.ExecutionID]bool, len(list))
+	next := now + RestingSweep
+	for _, a := range list {
+		named[a.Execution] = true
+		if r, ok := h.resting[a.Execution]; !ok {
+			next = 0
+		} else {
+			next = min(next, r.until)
+		}
+	}
+	for id := range h.resting {
+		if !named[id] {
+			delete(h.resting, id)
+		}
+	}
+	if sent == 0 {
+		h.quiet = next
+	}
 }
 
 // forget drops what went out long ago: what is still unacked is sent again

@@ -45,6 +45,7 @@ type (
 	AcksCame struct {
 		Generation uint64
 		Acks       []flow.Ack
+		Nacks      []flow.Nack
 	}
 	// Woken: outbox rows wait.
 	Woken struct{}
@@ -66,8 +67,8 @@ type (
 	Judge struct{ Held []flow.Held }
 	// SendVerdicts: send them.
 	SendVerdicts struct{ Verdicts flow.Verdicts }
-	// ReadOutbox: read the rows that wait.
-	ReadOutbox struct{}
+	// ReadOutbox: read the rows that wait, at most so many.
+	ReadOutbox struct{ Limit int }
 	// SendAssignment: send it, behind control messages.
 	SendAssignment struct{ Assignment flow.Assignment }
 	// SendLease: send the recorded lease.
@@ -88,6 +89,12 @@ type (
 	}
 	// StoreAcks: store the member's acks.
 	StoreAcks struct{ Acks []flow.Ack }
+	// Refused: the member could not apply an assignment, for the tries-th time;
+	// a fact to tell.
+	Refused struct {
+		Nack  flow.Nack
+		Tries int
+	}
 	// Close: say goodbye and end the stream.
 	Close struct{ Reason string }
 )
@@ -103,6 +110,7 @@ func (AnswerBeat) hubOutput()     {}
 func (Ingest) hubOutput()         {}
 func (AckEvents) hubOutput()      {}
 func (StoreAcks) hubOutput()      {}
+func (Refused) hubOutput()        {}
 func (Close) hubOutput()          {}
 
 func (in SessionOpened) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
@@ -204,8 +212,17 @@ func (in AcksCame) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 			h.sent[a.Execution] = s
 			h.unacked--
 		}
+		if r, ok := h.resting[a.Execution]; ok && r.revision <= a.Revision {
+			delete(h.resting, a.Execution)
+		}
 	}
-	out := []HubOutput{StoreAcks{Acks: in.Acks}}
+	var out []HubOutput
+	if len(in.Acks) > 0 {
+		out = append(out, StoreAcks{Acks: in.Acks})
+	}
+	for _, n := range in.Nacks {
+		out = append(out, Refused{Nack: n, Tries: h.refuse(now, n)})
+	}
 	// Half a window at a time: a read for each ack would keep the database busy.
 	if before > Window/2 && h.unacked <= Window/2 {
 		var read []HubOutput
@@ -225,6 +242,7 @@ func (in OutboxRead) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 			out = append(out, SendAssignment{Assignment: a})
 		}
 	}
+	h.settle(now, in.Assignments, len(out))
 	if h.woken {
 		var read []HubOutput
 		h, read = h.read(now)
@@ -238,7 +256,7 @@ func (HubTicked) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 		return h.close("the member was silent")
 	}
 	h.forget(now)
-	if now-h.swept >= Sweep {
+	if now-h.swept >= Sweep && now >= h.quiet {
 		return h.read(now)
 	}
 	return h, nil

@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -74,7 +73,7 @@ func (a *Admin) serve(ctx context.Context, group *errgroup.Group) error {
 	a.service.RegisterFlyte(calls)
 	flyteservice.RegisterDataProxyServiceServer(calls, a.proxy)
 	own := grpc.NewServer(append(append(serverOptions(interceptors), keepalives...),
-		grpc.Creds(credentials.NewTLS(identity.ServerTLS(a.cert.source, a.ca.Pool()))),
+		grpc.Creds(identity.ServerCredentials(a.cert.source, a.ca.Pool(), a.hub.Stranger)),
 		grpc.ChainUnaryInterceptor(guard.Unary, leads.Unary), grpc.ChainStreamInterceptor(guard.Stream))...)
 	calls = middleware.Registrar(own)
 	a.service.RegisterSkein(calls)
