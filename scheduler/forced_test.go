@@ -202,6 +202,21 @@ func TestForcedMovesAreRateLimited(t *testing.T) {
 	}
 }
 
+// TestReservationsSurviveALeader: a new leader's first plan counts what earlier
+// leaders placed. (I5.)
+func TestReservationsSurviveALeader(t *testing.T) {
+	s := newStage(t, "a")
+	half := flow.Requirement{Largest: flow.Resources{MilliCPU: 60_000}, Reservation: flow.Resources{MilliCPU: 60_000}}
+	s.pending = []flow.Pending{{Execution: flow.ExecutionID{Name: "first"}, Requirement: half}}
+	s.step()
+	s.is("the first one fits", s.on("a") == 1)
+	s.takeOver()
+	s.beat("a")
+	s.pending = []flow.Pending{{Execution: flow.ExecutionID{Name: "second"}, Requirement: half}}
+	s.step()
+	s.is("the second one does not", s.on("a") == 1 && s.waits[flow.ExecutionID{Name: "second"}] != nil)
+}
+
 // TestWhatLosesOneClusterAfterTheOtherIsMovedLater.
 func TestWhatLosesOneClusterAfterTheOtherIsMovedLater(t *testing.T) {
 	s := newStage(t, "a")
