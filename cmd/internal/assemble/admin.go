@@ -164,15 +164,27 @@ func (a *Admin) openScheduler(ctx context.Context) error {
 		return err
 	}
 	a.closers = append(a.closers, a.peers.close)
-	c := scheduler.Default()
-	c.Lease, c.Health.Suspect, c.Version = a.cfg.Scheduler.Lease.Duration, a.cfg.Scheduler.Suspect.Duration, version.Number
-	if a.cfg.Scheduler.DefaultSelector != "" {
-		c.Policy.DefaultSelector = a.cfg.Scheduler.DefaultSelector
-	}
-	a.scheduler, err = scheduler.New(c, scheduler.Deps{Elector: a.elector, Ledger: a.store, Fleet: a.store, Commit: a.store,
-		Trouble: a.elector.Trouble, Begun: a.peers.Begun, Woken: a.peers.Wake, Log: a.log, Registerer: a.registry})
+	a.scheduler, err = scheduler.New(clocks(a.cfg.Scheduler), scheduler.Deps{Elector: a.elector, Ledger: a.store, Fleet: a.store,
+		Commit: a.store, Orders: a.store, Trim: a.store.Trim, Trouble: a.elector.Trouble, Begun: a.peers.Begun, Woken: a.peers.Wake,
+		Log: a.log, Registerer: a.registry})
 	a.peers.leader, a.peers.scheduler = a.elector.Leader, a.scheduler
 	return err
+}
+
+// clocks is the scheduler's configuration.
+func clocks(s config.Scheduling) scheduler.Config {
+	c := scheduler.Default()
+	c.Version, c.Timeout, c.Lease = version.Number, s.TransactionTimeout(), s.Lease.Duration
+	c.Health.Suspect, c.Health.Margin = s.Suspect.Duration, s.Margin.Duration
+	c.Limits.Moves, c.Limits.Preemptions, c.Limits.Starve = s.Moves, s.Preemptions, s.Starve.Duration
+	if s.Preemptions == 0 {
+		c.Limits.Preemptions = -1 // none, where 0 is the default
+	}
+	c.MoveBackOff, c.Keep, c.Rounds = s.MoveBackOff.Duration, s.Keep.Duration, s.Rounds
+	if s.DefaultSelector != "" {
+		c.Policy.DefaultSelector = s.DefaultSelector
+	}
+	return c
 }
 
 func (a *Admin) openHub(context.Context) error {

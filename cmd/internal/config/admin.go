@@ -94,9 +94,19 @@ type Keys struct {
 
 // Scheduling holds the clocks of liveness and ownership, and defaults.
 type Scheduling struct {
-	Suspect         Duration `json:"suspect"`         // without a heartbeat for so long: nothing new
-	Lease           Duration `json:"lease"`           // how long a member may start work without us
-	DefaultSelector string   `json:"defaultSelector"` // for executions that name no label
+	Suspect Duration `json:"suspect"` // without a heartbeat for so long: nothing new
+	Lease   Duration `json:"lease"`   // how long a member may start work without us
+	Margin  Duration `json:"margin"`  // after the end of a lease, until it counts as ended
+	Timeout Duration `json:"timeout"` // of one round of reads, and of one transaction; 0: from the lease
+
+	Moves       int      `json:"moves"`       // forced moves in one cycle
+	MoveBackOff Duration `json:"moveBackOff"` // what was moved once stays so long, at least; doubles
+	Preemptions int      `json:"preemptions"` // in one cycle, for work of higher priority
+	Starve      Duration `json:"starve"`      // what has waited so long goes first
+	Keep        Duration `json:"keep"`        // rows of what has ended
+	Rounds      int      `json:"rounds"`      // the newest decisions that can be replayed
+
+	DefaultSelector string `json:"defaultSelector"` // for executions that name no label
 }
 
 // Tasks holds what containers get when they ask for nothing, and at most.
@@ -125,9 +135,10 @@ func DefaultAdmin() Admin {
 		ObjectStore: Store{Timeout: Seconds(10)},
 		Projects:    []string{"flytesnacks"},
 		Domains:     []string{"development", "staging", "production"},
-		Scheduler:   Scheduling{Suspect: Seconds(5), Lease: Seconds(30)},
-		Tasks:       Tasks{DefaultCPU: "2", DefaultMemory: "200Mi", LimitCPU: "2", LimitMemory: "1Gi"},
-		Telemetry:   Telemetry{Level: "info", Format: "text"},
+		Scheduler: Scheduling{Suspect: Seconds(5), Lease: Seconds(30), Margin: Seconds(2), Moves: 200, MoveBackOff: Seconds(30),
+			Preemptions: 20, Starve: Seconds(600), Keep: Seconds(7 * 24 * 3600), Rounds: 20_000},
+		Tasks:     Tasks{DefaultCPU: "2", DefaultMemory: "200Mi", LimitCPU: "2", LimitMemory: "1Gi"},
+		Telemetry: Telemetry{Level: "info", Format: "text"},
 	}
 }
 
@@ -229,28 +240,39 @@ func (c *checker) peers(replica string, peers []Peer) {
 	}
 }
 
-// What the scheduler demands of its clocks beside what is not configured: two
-// heartbeats, two writes at their time-out, and a margin of 2 s for a drift of
-// one percent. A test holds these to scheduler.Config.
+// What the scheduler demands of its clocks. A test holds these to
+// scheduler.Config, so that what is refused is told by its key.
 const (
-	leastSuspect = 2 * time.Second
-	lowestLease  = 10 * time.Second // excluded
-	longestLease = 200 * time.Second
+	leastSuspect   = 2 * time.Second // two heartbeats
+	longestTimeout = 5 * time.Second
 )
 
+// TransactionTimeout bounds one round of the scheduler's reads and one of its
+// transactions: two fifths of the lease, at most 5 s, unless it is given.
+func (s Scheduling) TransactionTimeout() time.Duration {
+	if s.Timeout.Duration != 0 {
+		return s.Timeout.Duration
+	}
+	return min(longestTimeout, s.Lease.Duration*2/5)
+}
+
 func (c *checker) clocks(s Scheduling) {
-	if s.Suspect.Duration < leastSuspect {
-		c.add("scheduler.suspect: must be at least %s (two heartbeats), got %s", leastSuspect, s.Suspect)
+	need := func(ok bool, key, format string, args ...any) {
+		if !ok {
+			c.add("scheduler."+key+": "+format, args...)
+		}
 	}
-	if s.Lease.Duration <= s.Suspect.Duration {
-		c.add("scheduler.lease (%s) must be above scheduler.suspect (%s): else a cluster lapses before it is suspect", s.Lease, s.Suspect)
-	}
-	if s.Lease.Duration <= lowestLease {
-		c.add("scheduler.lease: must be above %s (a grant must outlive two slow writes), got %s", lowestLease, s.Lease)
-	}
-	if s.Lease.Duration > longestLease {
-		c.add("scheduler.lease: must be at most %s (the margin after it covers so much drift), got %s", longestLease, s.Lease)
-	}
+	lease, margin, timeout := s.Lease.Duration, s.Margin.Duration, s.TransactionTimeout()
+	need(s.Suspect.Duration >= leastSuspect, "suspect", "must be at least %s (two heartbeats), got %s", leastSuspect, s.Suspect)
+	need(lease > s.Suspect.Duration, "lease", "%s must be above scheduler.suspect (%s): else a cluster lapses before it is suspect", s.Lease, s.Suspect)
+	need(timeout > 0 && 2*timeout < lease, "timeout", "twice %s must be below scheduler.lease (%s): a grant must outlive two slow writes", timeout, s.Lease)
+	need(margin >= lease/100, "margin", "%s must be at least a hundredth of scheduler.lease (%s): clocks drift", s.Margin, s.Lease)
+	need(s.Moves > 0, "moves", "must be above 0, got %d", s.Moves)
+	need(s.Preemptions >= 0, "preemptions", "must not be below 0, got %d", s.Preemptions)
+	need(s.MoveBackOff.Duration >= 0 && s.MoveBackOff.Duration <= time.Hour, "moveBackOff", "must be 0 to 1h, got %s", s.MoveBackOff)
+	need(s.Starve.Duration > 0, "starve", "must be above 0, got %s", s.Starve)
+	need(s.Keep.Duration >= time.Hour, "keep", "must be at least 1h, got %s", s.Keep)
+	need(s.Rounds >= 0, "rounds", "must not be below 0, got %d", s.Rounds)
 }
 
 func (c *checker) telemetry(t Telemetry) {
