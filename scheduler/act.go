@@ -2,9 +2,12 @@ package scheduler
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler/placement"
 )
 
 // Act makes true what was decided, as far as the world is still as it was seen.
@@ -14,15 +17,16 @@ func (t *Term) Act(ctx context.Context, seen *Seen) (more bool, err error) {
 	if err := t.storeHealth(ctx, view); err != nil {
 		return false, err
 	}
-	placed, err := t.commit.Plan(ctx, flow.Batch{Placements: plan.Placements, Waits: plan.Waits, Trails: plan.Trails,
-		Takeovers: seen.leavers.guards, At: plan.At}, nil)
+	waits := append(slices.Clip(plan.Waits), seen.leavers.staying...)
+	placed, err := t.commit.Plan(ctx, flow.Batch{Placements: plan.Placements, Waits: waits, Trails: plan.Trails,
+		Takeovers: seen.leavers.guards, At: plan.At}, func(first flow.Fence) *flow.Round { return t.round(seen, first) })
 	t.announce(ctx, view, plan, placed)
 	t.metrics.saw(view, plan, t.deps.Now().Sub(seen.began))
 	if err != nil {
 		return false, err
 	}
 	if t.deps.Orders != nil {
-		if err := t.reap(ctx, seen.leavers, plan.At); err != nil {
+		if err := errors.Join(t.reap(ctx, seen.leavers, plan.At), t.revoke(ctx, seen), t.endDrains(ctx, seen)); err != nil {
 			return false, err
 		}
 	}
@@ -40,6 +44,28 @@ func moves(placements []flow.Placement) (n int) {
 	return n
 }
 
+// The largest rounds that are stored. A decision over more is explained by its
+// trail, and cannot be replayed: it would be megabytes each second.
+const (
+	mostRows  = 20_000
+	mostBytes = 1 << 20
+)
+
+// round is what was seen and decided, to be decided again; nil if it is too
+// large to be kept, or none are.
+func (t *Term) round(seen *Seen, first flow.Fence) *flow.Round {
+	v := seen.View
+	if t.cfg.Rounds == 0 || len(v.Pending)+len(v.Loads)+len(v.Clusters) > mostRows {
+		return nil
+	}
+	packed, err := placement.Encode(v)
+	if err != nil || len(packed) > mostBytes {
+		return nil
+	}
+	return &flow.Round{ID: first.String(), Scheduler: first.Epoch, At: seen.Plan.At, View: packed, Plan: seen.Plan.Mark(),
+		Decisions: len(seen.Plan.Placements) + len(seen.Plan.Waits)}
+}
+
 // trimEvery is how often old rows are removed.
 const trimEvery = time.Minute
 
@@ -50,11 +76,8 @@ func (t *Term) trim(ctx context.Context, now time.Time) {
 		return
 	}
 	t.trimmed = now
-	if !t.deps.Inline {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.cfg.Timeout)
-		defer cancel()
-	}
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
 	gone, err := t.deps.Trim(ctx, now.Add(-t.cfg.Keep), t.cfg.Rounds)
 	t.commit.Forget()
 	switch {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/mutant"
-	"github.com/skein-project/skein/scheduler/placement"
 	"github.com/skein-project/skein/scheduler/snapshot"
 )
 
@@ -85,27 +84,6 @@ func (t *Term) backOff(moves int) time.Duration {
 		return 0
 	}
 	return t.cfg.MoveBackOff << min(moves-1, doublings)
-}
-
-// explain says in a plan why executions leave, and why others stay. Of the
-// forced moves it keeps the first so many: the plan is in the order of priority.
-func (l leavers) explain(plan *placement.Plan, most int) {
-	from := map[flow.ExecutionID]string{}
-	for _, p := range l.movable {
-		from[p.Execution] = p.From
-	}
-	kept := plan.Placements[:0]
-	for _, p := range plan.Placements {
-		if p.From = from[p.Execution]; p.From != "" {
-			if most--; most < 0 {
-				continue
-			}
-			p.Kind = l.kinds[p.From]
-		}
-		kept = append(kept, p)
-	}
-	plan.Placements = kept
-	plan.Waits = append(plan.Waits, l.staying...)
 }
 
 // reap ends what is to be aborted on free clusters, without their owners.

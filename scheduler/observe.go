@@ -19,6 +19,7 @@ type Seen struct {
 	Doubt string
 
 	leavers leavers
+	revoked []flow.Revocation
 	began   time.Time
 }
 
@@ -27,7 +28,12 @@ type Seen struct {
 // Act is what Act's transactions guard against.
 func (t *Term) Observe(ctx context.Context) (*Seen, error) {
 	seen := &Seen{began: t.deps.Now()}
-	if err := t.read(ctx, seen); err != nil {
+	err := t.read(ctx, seen)
+	if err == nil {
+		seen.Plan = placement.Decide(seen.View)
+		err = t.plan(ctx, seen)
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -36,18 +42,13 @@ func (t *Term) Observe(ctx context.Context) (*Seen, error) {
 		t.deps.Log.Warn("nothing scheduled: the world cannot be read", "err", err)
 		return nil, nil
 	}
-	seen.Plan = placement.Decide(seen.View)
-	seen.leavers.explain(&seen.Plan, t.cfg.Limits.Moves)
 	return seen, nil
 }
 
 // read observes in the order that package snapshot promises.
 func (t *Term) read(ctx context.Context, seen *Seen) (err error) {
-	if !t.deps.Inline {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.cfg.Timeout)
-		defer cancel()
-	}
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
 	if seen.Sight, err = t.gather.Look(ctx); err != nil {
 		return err
 	}
@@ -63,6 +64,14 @@ func (t *Term) read(ctx context.Context, seen *Seen) (err error) {
 	seen.leavers = t.sort(free, held, seen.Sight)
 	seen.View.Pending = append(seen.View.Pending, seen.leavers.movable...)
 	return t.gather.Require(ctx, &seen.View, held)
+}
+
+// bounded gives reads their time.
+func (t *Term) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if t.deps.Inline {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, t.cfg.Timeout)
 }
 
 // held reads what these clusters hold, once a sweep, or at once while more is

@@ -36,6 +36,7 @@ type Term struct {
 
 	liveAt  time.Time // when the clusters that lose work were last asked what they hold
 	hurry   bool      // more is to be moved than one plan may
+	yieldAt time.Time // when work of higher priority last looked for room
 	trimmed time.Time
 	shouted time.Time
 }

@@ -122,7 +122,7 @@ func (g *Gatherer) view(c flow.Cluster, members []health.Member, now time.Time) 
 // Gather reads the work, and gives the view of one round over that fleet.
 // Errors are the ports'.
 func (g *Gatherer) Gather(ctx context.Context, s Sight) (placement.View, error) {
-	v := placement.View{Now: s.Now, Version: g.Version, Clusters: s.Clusters, Policy: g.Policy, Limits: g.Limits}
+	v := placement.View{Now: s.Now.Round(0), Version: g.Version, Clusters: s.Clusters, Policy: g.Policy, Limits: g.Limits}
 	var err error
 	if v.Policies, err = g.Ledger.ListPolicies(ctx, ""); err != nil {
 		return v, fmt.Errorf("read policies: %w", err)

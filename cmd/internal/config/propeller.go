@@ -30,8 +30,13 @@ type Propeller struct {
 	Telemetry   Telemetry `json:"telemetry"`
 }
 
-// mostGrace keeps the grace of a stop inside the lowest lease that a replica
-// takes; a grant is renewed after a sixth of it.
+// lowestLease is the shortest lease for which any strictGrace that is taken here
+// will do. Where replicas grant a shorter one, strictGrace must be five sixths of
+// that less a second, at most.
+const lowestLease = 10 * time.Second
+
+// mostGrace keeps the grace of a stop inside that lease; a grant is renewed after
+// a sixth of it.
 const mostGrace = lowestLease*5/6 - time.Second
 
 // DefaultPropeller is the configuration before file, environment and flags.
