@@ -78,7 +78,7 @@ func (e *Elector) RemoveReplica(ctx context.Context, id string) error {
 	case left == 0:
 		return fault.E(fault.Precondition, "replica %s is the last one: nobody would schedule", id)
 	case id == e.opts.ID:
-		return fault.E(fault.Precondition, "replica %s leads: hand its leadership over first (skein replica transfer)", id)
+		return fault.E(fault.Precondition, "replica %s leads: hand its leadership over first (skein admin replicas transfer)", id)
 	case 2*answer <= left:
 		return fault.E(fault.Precondition, "of the %d voters that would be left only %d answer: nobody could be elected; bring them back first", left, answer)
 	}

@@ -100,7 +100,7 @@ func TestReplicasThatCannotBeChanged(t *testing.T) {
 		{"an address has one replica", "votes would be counted twice", func() error { return leader.AddReplica(ctx, "z", others[0].opts.Bind) }, fault.Conflict, "has the address"},
 		{"a replica needs an address", "it could not be reached", func() error { return leader.AddReplica(ctx, "z", "") }, fault.Invalid, "needs an id and an address"},
 		{"an unknown replica is not removed", "it was mistyped", func() error { return leader.RemoveReplica(ctx, "z") }, fault.NotFound, `no replica "z"`},
-		{"the leader is not removed", "its successor would come late", func() error { return leader.RemoveReplica(ctx, first.node) }, fault.Precondition, "skein replica transfer"},
+		{"the leader is not removed", "its successor would come late", func() error { return leader.RemoveReplica(ctx, first.node) }, fault.Precondition, "skein admin replicas transfer"},
 		{"an unknown replica is not handed leadership", "it was mistyped", func() error { return leader.TransferLeadership(ctx, "z") }, fault.NotFound, `"z"`},
 		{"handing leadership to the leader is done", "it leads", func() error { return leader.TransferLeadership(ctx, first.node) }, fault.Internal, ""},
 	} {
