@@ -47,8 +47,8 @@ func (s *Store) ListMembers(ctx context.Context, cluster string) ([]flow.MemberS
 // SetRevoked forbids a member, or all members of its cluster if Instance is
 // empty, to open sessions, to speak in those that are open and to be granted
 // leases; or allows it again. It gives the members that it was about. A member
-// that never opened a session can be revoked by its name. NotFound if there is
-// nobody to revoke.
+// of a registered cluster that never opened a session can be revoked by its
+// name. NotFound if there is nobody to revoke.
 func (s *Store) SetRevoked(ctx context.Context, member flow.Member, revoked bool, a flow.Audit) ([]flow.MemberState, error) {
 	subject := "member/" + member.String()
 	if member.Instance == "" {
@@ -62,6 +62,9 @@ func (s *Store) SetRevoked(ctx context.Context, member flow.Member, revoked bool
 		}
 		if member.Instance == "" || !revoked {
 			return fault.E(fault.NotFound, "no member %s has ever opened a session", member)
+		}
+		if _, err := readCluster(ctx, tx, member.Cluster); err != nil {
+			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO members (cluster, instance, generation, hub, ownership_revision, revoked)
 			VALUES ($1, $2, 0, '', 1, TRUE)`, member.Cluster, member.Instance)

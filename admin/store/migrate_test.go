@@ -99,3 +99,56 @@ func TestADeadMigratorIsOutlived(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestRowsFromBeforeAreRead has executions as an earlier release wrote them:
+// their requirement has no digest, and their decisions no trail.
+func TestRowsFromBeforeAreRead(t *testing.T) {
+	url := localtest.Database(t)
+	s, ctx := open(t, store.Config{URL: url}), t.Context()
+	if err := s.Migrate(ctx, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Seed(ctx, []flow.Project{{ID: "p", Name: "p"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateCluster(ctx, flow.Cluster{Name: "east"}); err != nil {
+		t.Fatal(err)
+	}
+	requirement := flow.Requirement{Workflow: "wf", Reservation: flow.Resources{MilliCPU: 5}}
+	ids := map[string]flow.ExecutionID{}
+	for _, name := range []string{"waits", "runs", "runs too"} {
+		ids[name] = flow.ExecutionID{Project: "p", Domain: "d", Name: name}
+		if err := s.CreateExecution(ctx, flow.Execution{ID: ids[name], Phase: flow.ExecutionQueued, Requirement: requirement}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, "UPDATE executions SET digest = '' WHERE name <> 'runs too'"); err != nil {
+		t.Fatal(err)
+	}
+	fence, err := s.BeginTerm(ctx, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := []flow.Reason{{Cluster: "east", Message: "fits", Chosen: true}}
+	if _, _, err := s.CommitPlan(ctx, fence, flow.Batch{At: time.Now(), Placements: []flow.Placement{
+		{Execution: ids["runs"], Cluster: "east", Reasons: reasons}, {Execution: ids["runs too"], Cluster: "east"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.Pending(ctx, 10); err != nil || len(list) != 1 || list[0].Digest != "" || list[0].Requirement.Workflow != "wf" {
+		t.Errorf("pending %+v: %v", list, err)
+	}
+	if list, err := s.Live(ctx, []string{"east"}, 10); err != nil || len(list) != 2 || list[0].Requirement.Workflow != "wf" {
+		t.Errorf("live %+v: %v", list, err)
+	}
+	if list, err := s.Loads(ctx); err != nil || len(list) != 1 || list[0].Executions != 2 || list[0].Reservation.MilliCPU != 10 {
+		t.Errorf("loads %+v: %v", list, err)
+	}
+	if list, err := s.ListDecisions(ctx, ids["runs"]); err != nil || len(list) != 1 || len(list[0].Reasons) != 1 || !list[0].Reasons[0].Chosen {
+		t.Errorf("decisions %+v: %v", list, err)
+	}
+}

@@ -35,7 +35,7 @@ func newPlan(placements []flow.Placement) (plan, error) {
 		p.clusters, p.sources = append(p.clusters, one.Cluster), append(p.sources, one.From)
 		p.eras, p.ns = append(p.eras, int64(one.Prior.Era)), append(p.ns, int64(one.Prior.N))
 		forced := int64(0)
-		if one.From != "" && one.Kind.Forced() {
+		if one.From != "" {
 			forced = 1
 		}
 		p.forced, p.restart, p.lines = append(p.forced, forced), append(p.restart, one.Restart), append(p.lines, int64(i))
@@ -49,10 +49,11 @@ func newPlan(placements []flow.Placement) (plan, error) {
 // A placement is made if its execution is to run, has the epoch that the
 // scheduler read, and is where the scheduler read it: nowhere, or on From; and
 // if the chosen cluster is registered and not lost. One with From needs a
-// Takeover of that cluster whose marks are what the lease rows hold now. What
-// is taken from a cluster is closed there as lost, and the ownership revision of
-// the cluster's members rises. At a restart, nodes of earlier epochs are
-// archived. A batch is a handful of statements, whatever its size.
+// forced Kind, and a Takeover of that cluster whose marks are what the lease rows
+// hold now. What is taken from a cluster is closed there as lost, and the
+// ownership revision of the cluster's members rises. At a restart, nodes of
+// earlier epochs are archived. A batch is a handful of statements, whatever its
+// size.
 func (s *Store) CommitPlan(ctx context.Context, fence flow.Fence, b flow.Batch) (flow.Fence, []flow.ExecutionID, error) {
 	b.At = b.At.UTC().Truncate(time.Microsecond)
 	var placed []flow.ExecutionID
@@ -82,11 +83,11 @@ func (s *Store) CommitPlan(ctx context.Context, fence flow.Fence, b flow.Batch) 
 }
 
 // admitted leaves out what would be taken from a cluster that is not free to be
-// taken from.
+// taken from, and what would be taken as if its owner had been asked.
 func admitted(placements []flow.Placement, free map[string]bool) []flow.Placement {
 	var list []flow.Placement
 	for _, p := range placements {
-		if p.From == "" || free[p.From] {
+		if p.From == "" || (free[p.From] && p.Kind.Forced()) {
 			list = append(list, p)
 		}
 	}

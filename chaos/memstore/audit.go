@@ -23,6 +23,9 @@ func (s *Store) SetRevoked(ctx context.Context, member flow.Member, revoked bool
 			return fault.E(fault.NotFound, "no member %s has ever opened a session", member)
 		}
 		if len(found) == 0 {
+			if _, err := t.cluster(member.Cluster); err != nil {
+				return err
+			}
 			t.members[member] = &flow.MemberState{Member: member, OwnershipRevision: 1}
 			found = append(found, t.members[member])
 		}

@@ -72,7 +72,7 @@ func (s *Store) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (flo
 		}
 		for _, p := range b.Placements {
 			r, c := t.runs[p.Execution], t.clusters[p.Cluster]
-			if r != nil && c != nil && !c.Lost && r.fits(p) && (p.From == "" || may[p.From]) {
+			if r != nil && c != nil && !c.Lost && r.fits(p) && (p.From == "" || (may[p.From] && p.Kind.Forced())) {
 				t.place(r, p, f, b)
 				done = append(done, p.Execution)
 			}
@@ -111,9 +111,7 @@ func (t *tables) place(r *run, p flow.Placement, f flow.Fence, b flow.Batch) {
 	revision, version := e.Revision+1, e.Version+1
 	if p.From != "" {
 		t.leave(r, p.Kind, why(p.Kind, p.From), b.At)
-		if p.Kind.Forced() {
-			e.Moves++
-		}
+		e.Moves++
 	}
 	again := p.Prior.N > 0
 	if again && p.Restart {

@@ -86,6 +86,8 @@ var moveCases = []testCase{
 		for _, b := range []flow.Batch{
 			{Placements: []flow.Placement{forced(e, "west", flow.MoveLapse)}},
 			{Placements: []flow.Placement{forced(e, "west", flow.MoveLapse)}, Takeovers: takeovers[1:]},
+			{Placements: []flow.Placement{forced(e, "west", flow.MoveDrain)}, Takeovers: takeovers},
+			{Placements: []flow.Placement{forced(e, "west", "")}, Takeovers: takeovers},
 			{Placements: []flow.Placement{forced(older, "west", flow.MoveLapse)}, Takeovers: takeovers},
 			{Placements: []flow.Placement{forced(elsewhere, "east", flow.MoveLapse)}, Takeovers: takeovers},
 			{Placements: []flow.Placement{forced(aborted, "west", flow.MoveLapse)}, Takeovers: takeovers},

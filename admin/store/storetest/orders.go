@@ -250,8 +250,10 @@ var auditCases = []testCase{
 		w.fails(err, fault.Forbidden)
 		revoked, err := w.Revoked(w.ctx)
 		w.equal(len(must(w, revoked, err)), 3)
-		_, err = w.SetRevoked(w.ctx, flow.Member{Cluster: "x"}, true, by("cluster.revoke"))
-		w.fails(err, fault.NotFound)
+		for _, nobody := range []flow.Member{{Cluster: "x"}, {Cluster: "x", Instance: "i"}} {
+			_, err = w.SetRevoked(w.ctx, nobody, true, by("member.revoke"))
+			w.fails(err, fault.NotFound)
+		}
 	}},
 }
 
