@@ -66,7 +66,7 @@ const (
 // YAML is the whole manifest, in the order in which it is to be applied.
 func YAML(m Member) ([]byte, error) {
 	var out bytes.Buffer
-	for _, part := range [][]byte{crd.FlyteWorkflows, propeller.RBAC} {
+	for _, part := range [][]byte{crd.FlyteWorkflows, crd.Fences, propeller.RBAC, propeller.Fence} {
 		out.Write(bytes.TrimSpace(part))
 		out.WriteString("\n---\n")
 	}

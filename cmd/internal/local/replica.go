@@ -103,6 +103,9 @@ func (f *Federation) startReplica(ctx context.Context, c config.Admin) (*Replica
 // FlyteGRPC is the replica's own address of Flyte's API, behind the front door.
 func (r *Replica) FlyteGRPC() string { return r.config.Flyte.GRPC }
 
+// Federation is the replica's own address for members, replicas and operators.
+func (r *Replica) Federation() string { return r.config.Federation.Listen }
+
 // Ops is the replica's address for health, readiness and metrics.
 func (r *Replica) Ops() string { return r.config.Ops.Listen }
 

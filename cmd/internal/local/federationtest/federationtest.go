@@ -33,7 +33,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	builtIn = dir
-	build := exec.Command("go", "build", "-o", dir+string(os.PathSeparator), "./cmd/skein", "./cmd/skein-admin", "./cmd/skein-propeller")
+	build := exec.Command("go", "build", "-o", dir+string(os.PathSeparator), "./cmd/skein", "./cmd/skein-admin", "./cmd/skein-propeller", "./cmd/skein-capi")
 	build.Dir, err = root()
 	if err != nil {
 		return "", err
