@@ -3,8 +3,6 @@ package placement
 import (
 	"math"
 	"time"
-
-	"github.com/skein-project/skein/api/flow"
 )
 
 // chooser finds the best cluster for executions of a class.
@@ -170,38 +168,26 @@ func (d *chooser) explain(c *class, not int) string {
 	return d.trails.end(c.digest, b)
 }
 
-// closest is the cluster that could hold one pod of the class first, by the
-// room that lacks in its scarcest resource; or -1: those that may are held for
-// others, or too small.
-func (d *chooser) closest(c *class) int {
-	best, least := -1, math.Inf(1)
+// refuge is the cluster on which room can be held for an execution of the class;
+// -1 if all that could take it are held for others. possible says whether any
+// could, if it were empty. The choice falls by name: whichever lacks least now
+// may lack more in the next plan, and what had been saved on the other would be
+// given away again. So it is the same cluster in each plan, which is free for it
+// when what runs there now has ended.
+func (d *chooser) refuge(c *class, execution string) (best int, possible bool) {
+	best = -1
+	seed := fnv(execution)
 	for i := range d.fleet.sites {
 		s := &d.fleet.sites[i]
-		if c.base[i] == never || s.keptFor != "" || !fits(c, &site{ClusterView: s.ClusterView}) {
+		if c.base[i] == never || !fits(c, &site{ClusterView: s.ClusterView}) {
 			continue
 		}
-		if lack := share(asked(s.used, c.ask.Largest).Add(c.ask.Largest), s.Capacity); lack < least {
-			best, least = i, lack
+		possible = true
+		if s.keptFor == "" && (best < 0 || mix(seed, s.hash) < mix(seed, d.fleet.sites[best].hash)) {
+			best = i
 		}
 	}
-	return best
-}
-
-// asked is what is used of the resources that the pod asks for.
-func asked(used, pod flow.Resources) flow.Resources {
-	if pod.MilliCPU == 0 {
-		used.MilliCPU = 0
-	}
-	if pod.Memory == 0 {
-		used.Memory = 0
-	}
-	if pod.GPUs == 0 {
-		used.GPUs = 0
-	}
-	if pod.Pods == 0 {
-		used.Pods = 0
-	}
-	return used
+	return best, possible
 }
 
 // done gives the keys of a class back that has no more turns, or that there is

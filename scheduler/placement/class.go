@@ -33,14 +33,14 @@ type class struct {
 	spread      *spread
 	sticky      []int32 // sites where its workflow runs, or ran lately
 
-	left    int    // executions of the plan that had no turn yet
-	seed    uint64 // tells clusters apart that are equal; of its first execution
-	ranking        // see choose; empty: it is to be examined
-	last    int    // the cluster chosen last
-	seen    int    // changes of the log that its keys know
-	trail   string // of its first examination
-	nowhere string // trail of the one that found no cluster: none will be found in this plan
-	unheld  bool   // no cluster can be held for it
+	left     int    // executions of the plan that had no turn yet
+	seed     uint64 // tells clusters apart that are equal; of its first execution
+	ranking         // see choose; empty: it is to be examined
+	last     int    // the cluster chosen last
+	seen     int    // changes of the log that its keys know
+	trail    string // of its first examination
+	nowhere  string // trail of the one that found no cluster: none will be found in this plan
+	hopeless bool   // no cluster could take it if it were empty
 }
 
 // condition is a selector that must match; filter is the name it refuses by.

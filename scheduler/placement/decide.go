@@ -24,7 +24,6 @@ type decider struct {
 	tenants *tenants
 	classes *classes
 	turns   []turn
-	late    []turn // of tenants for whose oldest execution a cluster is held
 	short   []turn // new work for which no cluster has room
 	moves   int
 
@@ -69,18 +68,19 @@ func (d *decider) turn(v View, p *flow.Pending) turn {
 	return t
 }
 
-// place gives each execution its turn; what a tenant has besides an execution
-// for which a cluster is held comes last.
+// place gives each execution its turn; what a tenant has besides a starving
+// execution that fits nowhere comes last.
 func (d *decider) place() {
+	var late []turn
 	fairly(d.turns, func(t *turn) {
-		if t.tenant.holding && t.From == "" {
-			d.late = append(d.late, *t)
+		if t.tenant.behind && t.From == "" {
+			late = append(late, *t)
 			return
 		}
 		d.try(t)
 	})
-	sorted(d.late)
-	fairly(d.late, d.try)
+	sorted(late)
+	fairly(late, d.try)
 }
 
 // try places an execution, or says why it waits.
@@ -142,22 +142,21 @@ func (d *decider) barred(t *turn) (filter, message string) {
 }
 
 // hold keeps room on one cluster for a tenant's oldest starving execution that
-// fits nowhere. What no cluster could be held for, none can later in the plan.
+// fits nowhere, and lets what else the tenant has come last. What no cluster
+// could take if it were empty is held nothing for, and holds up nothing.
 func (d *decider) hold(t *turn) {
-	if t.level != starving || t.tenant.holding || t.class.unheld {
+	if t.level != starving || t.tenant.behind || t.class.hopeless {
 		return
 	}
 	if t.class.keys == nil {
 		d.examine(t.class)
 		defer d.done(t.class)
 	}
-	i := d.closest(t.class)
-	if i < 0 {
-		t.class.unheld = true
-		return
+	i, possible := d.refuge(t.class, t.Execution.String())
+	t.tenant.behind, t.class.hopeless = possible, !possible
+	if i >= 0 {
+		d.fleet.hold(i, t.class.ask.Largest, t.Execution.String())
 	}
-	d.fleet.hold(i, t.class.ask.Largest, t.Execution.String())
-	t.tenant.holding = true
 }
 
 func (d *decider) put(t *turn, i int, score float64) {

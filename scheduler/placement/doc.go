@@ -23,20 +23,23 @@
 //
 // An execution starves when it is Limits.Starve old and not being moved by
 // force. When a tenant's oldest starving execution finds no cluster, room for
-// its largest pod is held on the one that lacks least: nothing else takes that
-// room. One such hold is made for a tenant, one on a cluster, and none other.
-// What else its tenant has comes last in that plan, so that the tenant's share
-// does not grow by younger work meanwhile. So the oldest execution of a tenant
-// waits at most
+// its largest pod is held on one that could take it if it were empty, the same
+// in each plan: nothing else takes that room. One such hold is made for a
+// tenant, one on a cluster, and none other. What else that tenant has comes last
+// in the plan, so that its share does not grow by younger work meanwhile.
 //
-//	Starve + (T+1) × D + one cycle
+// The bound: an execution that is its tenant's oldest, that some cluster could
+// take when empty, and whose tenant's quota has room, waits at most
 //
-// if some cluster could take it when it is empty and its tenant's quota has
-// room, where T is how many tenants have starving work, and D the longest time
-// for which an execution holds its cluster: after D its tenant holds nothing
-// but what is as old, and has its turn before all that hold more; from then on
-// each of the others can be served at most once before it, and each hold frees
-// a cluster within D.
+//	Starve + (a+1) × D + one cycle
+//
+// where D is the longest time for which an execution holds its cluster, and a is
+// how many executions starve that are older, of tenants that hold no more by
+// weight: they come first, and what had been freed may go to them. Work of a
+// tenant that holds less comes first as well while it starves too: that is fair
+// share, and the bound counts from when the tenant holds no more than these. For
+// the only tenant that has starving work it is Starve + D + one cycle, whatever
+// that tenant holds, and whatever the priorities.
 //
 // Quotas are hard, count what live placements reserve over all clusters, and do
 // not count again what is moved.

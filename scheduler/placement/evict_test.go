@@ -37,7 +37,9 @@ func holding(v View, list ...flow.Placed) View {
 }
 
 func drained(budget int, grace int64) func(*ClusterView) {
-	return func(c *ClusterView) { c.Drain = &flow.ClusterDrain{Budget: budget, Grace: grace, At: now.Add(-time.Minute)} }
+	return func(c *ClusterView) {
+		c.Drain = &flow.ClusterDrain{Budget: budget, Grace: grace, At: now.Add(-time.Minute)}
+	}
 }
 
 // cpu asks for so many cores in one pod.

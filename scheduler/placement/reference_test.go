@@ -16,13 +16,13 @@ import (
 // builds the world anew from the view and from what it has placed so far, looks
 // for whose turn it is among all that are left, and asks every cluster again.
 type reference struct {
-	view    View
-	left    []flow.Pending
-	late    []flow.Pending
-	holding map[flow.Tenant]bool
-	kept    map[string]flow.Pending // by cluster
-	seeds   map[string]uint64       // by class
-	moves   int
+	view   View
+	left   []flow.Pending
+	late   []flow.Pending
+	behind map[flow.Tenant]bool
+	kept   map[string]flow.Pending // by cluster
+	seeds  map[string]uint64       // by class
+	moves  int
 
 	placed []flow.Placement
 	waits  []flow.ExecutionID
@@ -35,15 +35,14 @@ func (r *reference) run() {
 			r.seeds[t.class.digest] = fnv(t.Execution.String())
 		}
 	}
-	r.left = slices.Clone(r.view.Pending)
-	for len(r.left) > 0 {
+	for r.left = slices.Clone(r.view.Pending); len(r.left) > 0; {
 		d, t := r.next()
 		r.left = slices.DeleteFunc(r.left, func(p flow.Pending) bool { return p.Execution == t.Execution })
-		if r.holding[t.tenant.name] && t.From == "" {
+		if r.behind[t.tenant.name] && t.From == "" {
 			r.late = append(r.late, *t.Pending)
-			continue
+		} else {
+			r.try(d, t)
 		}
-		r.try(d, t)
 	}
 	for r.left = r.late; len(r.left) > 0; {
 		d, t := r.next()
@@ -94,12 +93,13 @@ func (r *reference) try(d *decider, t turn) {
 	}
 	if best < 0 {
 		r.waits = append(r.waits, t.Execution)
-		if why == "" && t.From == "" && t.level == starving && !r.holding[t.tenant.name] {
+		if why == "" && t.From == "" && t.level == starving && !r.behind[t.tenant.name] {
 			d.examine(t.class)
-			if i := d.closest(t.class); i >= 0 {
+			i, possible := d.refuge(t.class, t.Execution.String())
+			if i >= 0 {
 				r.kept[d.fleet.sites[i].Name] = *t.Pending
-				r.holding[t.tenant.name] = true
 			}
+			r.behind[t.tenant.name] = possible
 		}
 		return
 	}
@@ -132,7 +132,7 @@ func (r *reference) put(d *decider, t turn, i int, score float64) {
 func TestReference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := drawView(t)
-		r := reference{view: v, holding: map[flow.Tenant]bool{}, kept: map[string]flow.Pending{}, seeds: map[string]uint64{}}
+		r := reference{view: v, behind: map[flow.Tenant]bool{}, kept: map[string]flow.Pending{}, seeds: map[string]uint64{}}
 		r.run()
 		plan := Decide(v)
 		var waits []flow.ExecutionID

@@ -23,7 +23,7 @@ type tenant struct {
 	ran     map[string][]int32 // workflow → the sites where it runs, or ran lately
 	groups  map[string]*tally  // executions of a group, by site; of groups that others name
 	project *project
-	holding bool // a cluster is held for its oldest starved execution
+	behind  bool // its oldest starving execution fits nowhere: the others come last
 }
 
 // project is what its tenants have in common: its work by failure domain.
