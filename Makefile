@@ -40,7 +40,7 @@ bench: build ## measure launches and workflows beside their raw limits (docs/ben
 	@go run ./cmd/internal/bench -bin $(BIN)
 
 mutants: ## show that each mutant is caught by the suite
-	@go run ./deploy/local/with -- go test -count=1 -v -run TestMutantsAreCaught ./admin/store ./propeller/workflow
+	@go run ./deploy/local/with -- go test -count=1 -v -run TestMutantsAreCaught ./admin/store ./federation ./propeller/workflow
 
 lint: ## lint the tree
 	@cmd/internal/tools/lint/lint

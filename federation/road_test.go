@@ -240,6 +240,28 @@ func TestAbortAndRelease(t *testing.T) {
 	r.until("the release is acked", func() bool { return r.plane.row(moved).acked == 2 })
 }
 
+// A row may be sent once more though its work has ended: the ack was lost, or a
+// backup restored. The tombstone says that it has ended.
+func TestAFinishedPlacementIsNeverRunAgain(t *testing.T) {
+	r := newRig(t)
+	h, addr, _ := r.hub("a")
+	r.member(addr)
+	id := r.plane.place("one", run)
+	r.until("the FlyteWorkflow is there", func() bool { return r.workflow(id, 1) != nil })
+	r.status(id, 1, finish)
+	r.until("the end is recorded, and the member has noted it", func() bool {
+		fw := r.workflow(id, 1)
+		return r.plane.row(id).phase == flow.ExecutionSucceeded && (fw == nil || fw.Annotations[v1alpha1.AnnotationAcked] == "3")
+	})
+	r.until("the run is acked", func() bool { return r.plane.row(id).acked == 1 })
+	r.plane.set(func(p *plane) { p.rows[id].acked = 0 })
+	h.Wake([]string{"east"})
+	r.until("it is acked again", func() bool { return r.plane.row(id).acked == 1 })
+	if fw := r.workflow(id, 1); fw == nil || fw.Status.Phase != "SUCCEEDED" {
+		t.Fatal("what has ended was made anew, and would run again")
+	}
+}
+
 func TestManyEventsOfOneExecutionArriveWhole(t *testing.T) {
 	r := newRig(t)
 	calls := 0

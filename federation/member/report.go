@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
+	"github.com/skein-project/skein/api/mutant"
 	"github.com/skein-project/skein/federation/session"
 )
 
@@ -28,6 +29,10 @@ func (r *reporter) mark(ctx context.Context) {
 		fw := &metav1.PartialObjectMetadata{} // nothing of the answer is read, least of all the whole object
 		fw.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FlyteWorkflow"))
 		fw.Namespace, fw.Name = name.Namespace, name.Name
+		if mutant.On("tombstone-dropped-early") {
+			r.drop(ctx, name)
+			continue
+		}
 		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationAcked, strconv.FormatUint(c.sequence, 10))
 		if err := r.m.o.Client.Patch(ctx, fw, client.RawPatch(types.MergePatchType, []byte(patch))); client.IgnoreNotFound(err) != nil {
 			r.m.log.Warn("a tombstone was not marked", "execution", c.place.id.String(), "error", err)
@@ -41,6 +46,18 @@ func (r *reporter) mark(ctx context.Context) {
 		r.mu.Unlock()
 		r.m.step(session.Finished{Execution: c.place.id, Epoch: c.place.epoch})
 	}
+}
+
+// drop is the mistake of a member that keeps no tombstone: what says that a
+// placement has ended is gone as soon as the control plane knows.
+func (r *reporter) drop(ctx context.Context, name types.NamespacedName) {
+	var fw v1alpha1.FlyteWorkflow
+	if r.m.o.Reader.Get(ctx, name, &fw) != nil {
+		return
+	}
+	fw.Finalizers = nil
+	_ = r.m.o.Client.Update(ctx, &fw)
+	_ = r.m.o.Client.Delete(ctx, &fw)
 }
 
 // overtaken reports whether all of a tombstone is to be told again.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
 )
 
 // HubInput is one thing that happened at the hub's end.
@@ -192,6 +193,10 @@ func (in EventsCame) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 		return h.close("more event batches than the credit allows")
 	}
 	h.batches++
+	if mutant.On("ack-before-commit") {
+		early := AckEvents{Batch: in.Batch, Results: make([]flow.EventResult, len(in.Events))}
+		return h, []HubOutput{early, Ingest{Batch: in.Batch, Events: in.Events}}
+	}
 	return h, []HubOutput{Ingest{Batch: in.Batch, Events: in.Events}}
 }
 

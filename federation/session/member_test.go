@@ -130,6 +130,7 @@ func TestMember(t *testing.T) {
 		{"an assignment below the ownership revision (F3)", begin().live(1, 5).grant(1, 5).assign(1, runs(one, e1, 1, 4)), false, session.Live, "it was read before the removal"},
 		{"an assignment above the ownership revision", begin().live(1, 5).grant(1, 5).assign(1, runs(one, e1, 1, 6)), false, session.Idle, "a removal that this session does not know"},
 		{"an older epoch", begin().live(1, 0).grant(1, 0).assign(1, runs(one, e2, 1, 0)).assign(1, runs(one, e1, 2, 0)), false, session.Live, "the highest epoch is known"},
+		{"another epoch of it", begin().live(1, 0).grant(1, 0).assign(1, runs(one, e2, 1, 0)), false, session.Live, "a cluster's name cannot tell A, B, A apart"},
 		{"a lease counts from the request", begin().live(1, 0, one).wait(20*time.Second).grant(1, 0).wait(10 * time.Second), false, session.Live, "30 s after it was asked it is over, whenever it came"},
 		{"a lease is shortened by the drift", begin().live(1, 0, one).grant(1, 0).wait(29500 * time.Millisecond), false, session.Live, "2% of 30 s is 0.6 s"},
 		{"within the lease", begin().live(1, 0, one).grant(1, 0).wait(29 * time.Second), true, session.Live, ""},
