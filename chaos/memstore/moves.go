@@ -109,6 +109,9 @@ func (t *tables) unchanged(take flow.Takeover) bool {
 	if c := t.clusters[take.Cluster]; take.Lost && (c == nil || !c.Lost) {
 		return false // it was declared found meanwhile: leases from before the loss may live
 	}
+	if t.began != nil {
+		t = t.began
+	}
 	marks := map[flow.Member]flow.LeaseMark{}
 	for _, m := range take.Marks {
 		marks[m.Member] = m

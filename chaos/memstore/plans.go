@@ -36,14 +36,7 @@ func (s *Store) LongestLease(ctx context.Context) (out time.Duration, err error)
 func (s *Store) fenced(ctx context.Context, op string, f flow.Fence, lease time.Duration, fn func(*tables) error) (flow.Fence, error) {
 	next := flow.Fence{Epoch: f.Epoch, Beat: f.Beat + 1}
 	if mutant.On("epoch-by-select") {
-		// A SELECT sees the fence as it was when the transaction began, whenever
-		// it lands.
-		now, err := s.ReadFence(context.WithoutCancel(ctx))
-		if err == nil && now.Epoch != f.Epoch {
-			return f, fault.E(fault.Stale, "fence %s is over", f)
-		}
-		err = s.write(ctx, op, func(t *tables) error { return fn(t) })
-		return next, err
+		return s.selected(ctx, op, f, next, fn)
 	}
 	err := s.write(ctx, op, func(t *tables) error {
 		if t.fence != f {
@@ -59,6 +52,22 @@ func (s *Store) fenced(ctx context.Context, op string, f flow.Fence, lease time.
 		return f, err
 	}
 	return next, nil
+}
+
+// selected is a mistake: the fence is read and not written. What the transaction
+// reads is as it was when it began, whenever it lands.
+func (s *Store) selected(ctx context.Context, op string, f, next flow.Fence, fn func(*tables) error) (flow.Fence, error) {
+	s.mu.Lock()
+	began := s.t.clone()
+	s.mu.Unlock()
+	if began.fence.Epoch != f.Epoch {
+		return f, fault.E(fault.Stale, "fence %s is over", f)
+	}
+	return next, s.write(ctx, op, func(t *tables) error {
+		t.began = began
+		defer func() { t.began = nil }()
+		return fn(t)
+	})
 }
 
 // CommitPlan is as admin/store's.

@@ -28,8 +28,8 @@ type Options struct {
 	Fate func(op string) Fate
 	// Now stamps what no caller stamps.
 	Now func() time.Time
-	// Changed is told what a transaction has changed, after it has landed. It
-	// must not call the store.
+	// Changed is told what a transaction has changed, after it has landed, and
+	// before its caller is answered.
 	Changed func(Commit)
 }
 
@@ -69,6 +69,7 @@ type Store struct {
 	mu   sync.Mutex
 	t    *tables
 	late []inFlight
+	news []Commit // that nobody was told of yet
 }
 
 // New makes an empty database: era 1, no scheduler.
@@ -102,6 +103,7 @@ func (s *Store) Restore(b Backup) {
 // Land lets what is still in flight reach the database, in the order in which
 // it was sent, and says how much that was.
 func (s *Store) Land() int {
+	defer s.tell()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	late := s.late
@@ -136,10 +138,23 @@ func (s *Store) commit(op string, fn func(*tables) error) error {
 	for _, id := range t.touched {
 		c.Changes = append(c.Changes, Change{t.before[id], t.runs[id].e})
 	}
-	if s.o.Changed != nil && len(c.Changes)+len(c.Forced)+len(c.Events)+len(c.Acks) > 0 {
-		s.o.Changed(c)
+	if len(c.Changes)+len(c.Forced)+len(c.Events)+len(c.Acks) > 0 {
+		s.news = append(s.news, c)
 	}
 	return nil
+}
+
+// tell tells what has landed since the last time. The store is not locked.
+func (s *Store) tell() {
+	s.mu.Lock()
+	news := s.news
+	s.news = nil
+	s.mu.Unlock()
+	if s.o.Changed != nil {
+		for _, c := range news {
+			s.o.Changed(c)
+		}
+	}
 }
 
 // write runs one transaction that changes something. fn checks everything
@@ -149,6 +164,7 @@ func (s *Store) write(ctx context.Context, op string, fn func(*tables) error) er
 		return fault.Wrap(fault.Unavailable, err, "%s was not begun", op)
 	}
 	fate := s.o.Fate(op)
+	defer s.tell()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch fate {

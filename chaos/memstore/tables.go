@@ -41,6 +41,7 @@ type tables struct {
 	forced  map[string]bool
 	events  []Recorded
 	acks    []Acked
+	began   *tables // what a mutant's transaction reads
 }
 
 // touch gives an execution's row to be written.

@@ -19,6 +19,10 @@ type weather struct {
 
 // fate is the oracle behind every call of the database.
 func (w *World) fate(op string) memstore.Fate {
+	if w.detain && (op == "CommitPlan" || op == "Reap") {
+		w.detain = false
+		return memstore.Late
+	}
 	x := &w.weather
 	if x.away {
 		return memstore.Refused

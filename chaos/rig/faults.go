@@ -15,7 +15,7 @@ func (w *World) plague() {
 	case Kills:
 		w.often(8*time.Second, 20*time.Second, w.killLeaders)
 	case Faults:
-		lo, hi := time.Second, w.sim.between(4*time.Second, 12*time.Second)
+		lo, hi := time.Second, w.sim.between(2500*time.Millisecond, 8*time.Second)
 		w.often(lo, hi, func() { pick(w.sim, w.faults())() })
 	}
 }
@@ -40,6 +40,7 @@ func (w *World) faults() []func() {
 		w.deposeLeader, w.deposeLeader, w.killLeaders,
 		w.databaseAway, w.databaseStorm, w.databaseStorm, w.databaseCut,
 		w.stepWall, w.badServer, w.stall, w.stall, w.fade, w.fade, w.lose, w.lose, w.wipe,
+		w.behead, w.behead, w.swing, w.swing, w.forsake, w.forsake,
 	}
 }
 
@@ -122,18 +123,64 @@ func (w *World) stall() {
 	}
 }
 
-// fade makes a cluster's links slower and slower, and then cuts them: its last
-// lease has come late.
+// fade makes what goes down to a cluster later and later, and then cuts it off:
+// its last lease has come late.
 func (w *World) fade() {
-	c, by := pick(w.sim, w.clusters), w.sim.between(time.Second, 2900*time.Millisecond)
-	w.logf("fault: the links of %s become slower by %s, and break", c.name, by)
-	for _, m := range c.members {
-		w.net.slow[m.site] += by
-		w.until(w.sim.between(8*time.Second, 9*time.Second), func() { w.net.slow[m.site] -= by })
+	c := pick(w.sim, w.clusters)
+	w.logf("fault: what goes down to %s comes later and later, and then nothing", c.name)
+	for i := range 2 {
+		by := w.sim.between(1500*time.Millisecond, 2600*time.Millisecond)
+		w.sim.after(time.Duration(i)*4*time.Second, func() {
+			for _, way := range w.roads(c, false, true) {
+				w.net.slowWay[way] += by
+			}
+			w.until(10*time.Second, func() {
+				for _, way := range w.roads(c, false, true) {
+					w.net.slowWay[way] = max(0, w.net.slowWay[way]-by)
+				}
+			})
+		})
 	}
-	w.sim.after(w.sim.between(4*time.Second, 8*time.Second), func() {
+	w.sim.after(w.sim.between(8*time.Second, 12*time.Second), func() {
 		if w.sim.now < w.cfg.Busy {
 			w.sever(c, true, true, w.sim.between(15*time.Second, 30*time.Second))
+		}
+	})
+}
+
+// behead cuts a cluster off and deposes the leader at once: the new one does not
+// know what the old one has granted last.
+func (w *World) behead() {
+	w.cutCluster()
+	w.sim.after(w.sim.between(0, time.Second), func() { w.oracle.depose(0) })
+}
+
+// swing cuts one cluster off, and another one when it is back: what went from
+// the one to the other may come back.
+func (w *World) swing() {
+	a, b := pick(w.sim, w.clusters), pick(w.sim, w.clusters)
+	first := w.sim.between(15*time.Second, 20*time.Second)
+	w.logf("fault: %s is cut off for %s, and then %s", a.name, first, b.name)
+	w.sever(a, true, true, first)
+	w.sim.after(first+w.sim.between(time.Second, 4*time.Second), func() {
+		if w.sim.now < w.cfg.Busy {
+			w.sever(b, true, true, w.sim.between(15*time.Second, 25*time.Second))
+		}
+	})
+}
+
+// forsake cuts a cluster off for longer than a lease, and lets users abort what
+// it holds.
+func (w *World) forsake() {
+	c := pick(w.sim, w.clusters)
+	d := w.sim.between(14*time.Second, 22*time.Second)
+	w.logf("fault: %s is cut off for %s, and what it holds is aborted", c.name, d)
+	w.sever(c, true, true, d)
+	w.sim.after(time.Second, func() {
+		for _, id := range w.clients.launched {
+			if row, _ := w.db.Row(id); row.Cluster == c.name && !row.Phase.Terminal() && w.sim.chance(0.5) {
+				w.clients.abort(id)
+			}
 		}
 	})
 }
@@ -300,7 +347,7 @@ func (w *World) blip() {
 func (w *World) heal() {
 	w.logf("the world heals")
 	w.weather = weather{}
-	w.net.slow = map[site]time.Duration{}
+	w.net.slow, w.net.slowWay = map[site]time.Duration{}, map[[2]site]time.Duration{}
 	w.land()
 	for _, c := range w.clusters {
 		c.failing, c.slow = 0, 0

@@ -62,6 +62,10 @@ func (w *World) comeback(c *cluster) (pauses []func() time.Duration) {
 	}
 	c.cuts = nil
 	since, leased, done := w.sim.now, w.sim.chance(0.5), false
+	if w.sim.chance(0.3) {
+		w.strand(c)
+		return nil
+	}
 	for range 4000 {
 		pauses = append(pauses, func() time.Duration {
 			if done || leased && c.leasedAt > since || !leased && c.judgedAt > since {
@@ -72,4 +76,23 @@ func (w *World) comeback(c *cluster) (pauses []func() time.Duration) {
 		})
 	}
 	return pauses
+}
+
+// strand lets the transaction that takes a cluster's work be in flight while a
+// successor begins and leases the cluster; then it lands.
+func (w *World) strand(c *cluster) {
+	since := w.sim.now
+	w.detain = true
+	w.logf("nemesis: what the leader writes next is in flight; another one is elected")
+	w.oracle.depose(w.sim.between(100*time.Millisecond, time.Second))
+	var look func()
+	look = func() {
+		if c.leasedAt > since || w.sim.now-since > 15*time.Second {
+			w.detain = false
+			w.land()
+			return
+		}
+		w.sim.after(5*time.Millisecond, look)
+	}
+	look()
 }

@@ -11,7 +11,8 @@ type site int
 type network struct {
 	w       *World
 	blocked map[[2]site]int
-	slow    map[site]time.Duration
+	slow    map[site]time.Duration    // of all links of a site
+	slowWay map[[2]site]time.Duration // of one way
 	stalled []*pipe
 }
 
@@ -35,7 +36,7 @@ func (n *network) heal(from, to site) {
 }
 
 func (n *network) latency(from, to site) time.Duration {
-	return n.w.sim.between(200*time.Microsecond, 8*time.Millisecond) + n.slow[from] + n.slow[to]
+	return n.w.sim.between(200*time.Microsecond, 8*time.Millisecond) + n.slow[from] + n.slow[to] + n.slowWay[[2]site{from, to}]
 }
 
 // wire is how many messages of one way are in buffers that their sender cannot

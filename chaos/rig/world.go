@@ -22,6 +22,7 @@ type World struct {
 	net      *network
 	db       *memstore.Store
 	weather  weather
+	detain   bool // the next transaction that takes work lands late
 	replicas []*replica
 	clusters []*cluster
 	oracle   *oracle
@@ -39,7 +40,7 @@ type World struct {
 func newWorld(cfg Config, trace io.Writer) *World {
 	w := &World{cfg: cfg, sim: newSim(cfg.Seed), jobs: map[flow.ExecutionID]job{}, threads: map[*thread]bool{},
 		ctx: context.Background(), trace: trace}
-	w.net = &network{w: w, blocked: map[[2]site]int{}, slow: map[site]time.Duration{}}
+	w.net = &network{w: w, blocked: map[[2]site]int{}, slow: map[site]time.Duration{}, slowWay: map[[2]site]time.Duration{}}
 	w.db = memstore.New(memstore.Options{Fate: w.fate, Changed: w.committed,
 		Now: func() time.Time { return epoch0.Add(w.sim.now) }})
 	w.oracle = &oracle{w: w}
@@ -144,6 +145,11 @@ func (w *World) committed(c memstore.Commit) {
 		w.told(c.Op, x)
 	}
 	w.check.Committed(c.Op, changes)
+	for _, x := range c.Changes {
+		if b := x.Before; b.Cluster != "" && (x.After.Cluster != b.Cluster || x.After.Epoch != b.Epoch) {
+			w.left(w.named(b.Cluster), place{b.ID, b.Epoch})
+		}
+	}
 	for _, a := range c.Acks {
 		w.check.Acked(a.Cluster, a.Execution, a.Epoch, a.Revision)
 	}
@@ -160,6 +166,22 @@ func (w *World) told(op string, x memstore.Change) {
 	if a.Phase != b.Phase || a.Cluster != b.Cluster || a.Epoch != b.Epoch || a.Desired != b.Desired || a.Revoking != b.Revoking {
 		w.logf("database: %s: %s %s on %q@%s → %s on %q@%s, wanted %s %s", op, a.ID.Name, b.Phase, b.Cluster, b.Epoch,
 			a.Phase, a.Cluster, a.Epoch, a.Desired, a.Revoking)
+	}
+}
+
+// left looks whether some member may still start what has left its cluster.
+func (w *World) left(c *cluster, p place) {
+	o := c.find(p)
+	if o == nil || o.ended() || o.desired != flow.DesiredRun {
+		return
+	}
+	for _, m := range c.members {
+		if !m.up {
+			continue
+		}
+		if _, why := m.state.MayStart(m.now(), p.id, p.epoch); why == "" {
+			w.entitled(m, o)
+		}
 	}
 }
 
