@@ -1,0 +1,9 @@
+package failover
+
+import (
+	"testing"
+
+	"github.com/skein-project/skein/cmd/internal/local/federationtest"
+)
+
+func TestMain(m *testing.M) { federationtest.Main(m) }
