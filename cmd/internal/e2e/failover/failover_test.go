@@ -27,23 +27,23 @@ tasks:
   - name: failover.add
     image: sh
     command: [sh, -c]
-    args: ['echo $(($(cat /var/flyte/inputs/n) + 1)) > /var/flyte/outputs/o']
-    inputs: {n: integer}
+    args: ['echo $(($(cat /var/flyte/inputs/x) + 1)) > /var/flyte/outputs/o']
+    inputs: {x: integer}
     outputs: {o: integer}
   - name: failover.nap
     image: sh
     command: [sh, -c]
-    args: ['sleep 5; echo $(($(cat /var/flyte/inputs/n) * 10)) > /var/flyte/outputs/o']
-    inputs: {n: integer}
+    args: ['sleep 5; echo $(($(cat /var/flyte/inputs/x) * 10)) > /var/flyte/outputs/o']
+    inputs: {x: integer}
     outputs: {o: integer}
 workflow:
   name: failover.chain
-  inputs: {n: {type: integer}}
-  outputs: {y: '${third.o}'}
+  inputs: {x: {type: integer}}
+  outputs: {sum: '${third.o}'}
   nodes:
-    - {id: first, task: failover.add, inputs: {n: '${inputs.n}'}}
-    - {id: second, task: failover.nap, inputs: {n: '${first.o}'}}
-    - {id: third, task: failover.add, inputs: {n: '${second.o}'}}
+    - {id: first, task: failover.add, inputs: {x: '${inputs.x}'}}
+    - {id: second, task: failover.nap, inputs: {x: '${first.o}'}}
+    - {id: third, task: failover.add, inputs: {x: '${second.o}'}}
 `
 
 // TestALostClustersWorkIsResumedElsewhere kills every process of a cluster
@@ -116,7 +116,7 @@ func (r *rig) checkOutput(t *testing.T, name string, want int64) {
 	t.Helper()
 	data, err := r.admin.GetExecutionData(t.Context(), &admin.WorkflowExecutionGetDataRequest{Id: executionID(name)})
 	must(t, err)
-	if got := data.GetFullOutputs().GetLiterals()["y"].GetScalar().GetPrimitive().GetInteger(); got != want {
+	if got := data.GetFullOutputs().GetLiterals()["sum"].GetScalar().GetPrimitive().GetInteger(); got != want {
 		t.Errorf("it gave %d, want %d", got, want)
 	}
 }
@@ -180,7 +180,7 @@ func (r *rig) launch(t *testing.T, plan, name string, n int64) {
 		_, err := r.admin.CreateExecution(ctx, &admin.ExecutionCreateRequest{Project: project, Domain: domain, Name: name,
 			Spec: &admin.ExecutionSpec{Metadata: &admin.ExecutionMetadata{}, LaunchPlan: &core.Identifier{
 				ResourceType: core.ResourceType_LAUNCH_PLAN, Project: project, Domain: domain, Name: plan, Version: version}},
-			Inputs: &core.LiteralMap{Literals: map[string]*core.Literal{"n": {Value: &core.Literal_Scalar{Scalar: &core.Scalar{
+			Inputs: &core.LiteralMap{Literals: map[string]*core.Literal{"x": {Value: &core.Literal_Scalar{Scalar: &core.Scalar{
 				Value: &core.Scalar_Primitive{Primitive: &core.Primitive{Value: &core.Primitive_Integer{Integer: n}}}}}}}}})
 		if status.Code(err) == codes.AlreadyExists {
 			return nil
