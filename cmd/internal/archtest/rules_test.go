@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 // pure packages decide; they do no I/O, keep no time and speak to nobody, and
 // nor does anything of ours that they import.
 var pure = []string{
-	"api/flow", "admin/compile", "admin/lifecycle", "scheduler/placement", "scheduler/policy", "scheduler/health",
+	"api/flow", "admin/compile", "admin/lifecycle", "scheduler/placement", "scheduler/simulate", "scheduler/policy", "scheduler/health",
 	"federation/session", "propeller/workflow",
 }
 

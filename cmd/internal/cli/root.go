@@ -57,7 +57,7 @@ func New(version string) *cobra.Command {
 	flags.StringVarP(&s.domain, "domain", "d", "", "domain (default: the configuration's)")
 	flags.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
 	root.AddCommand(registerCommand(s), launchCommand(s), getCommand(s), logsCommand(s), abortCommand(s), explainCommand(s), whatIfCommand(s), replayCommand(s),
-		clusterCommand(s), policyCommand(s), adminCommand(s), auditCommand(s), completionCommand())
+		clusterCommand(s), policyCommand(s), adminCommand(s), auditCommand(s), simulateCommand(s), completionCommand())
 	completeFlag(root, "project", s.complete(s.projectNames))
 	completeFlag(root, "domain", s.complete(s.domainNames))
 	completeFlag(root, "output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
