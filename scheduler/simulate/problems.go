@@ -1,47 +1,66 @@
 package simulate
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
+
+// complaints are sentences about what is wrong.
+type complaints []string
+
+func (c *complaints) add(wrong bool, format string, args ...any) {
+	if wrong {
+		*c = append(*c, fmt.Sprintf(format, args...))
+	}
+}
 
 // Problems lists what is wrong with a scenario, one sentence each, naming the
 // field.
 func (s Scenario) Problems() []string {
 	s = s.withDefaults()
-	var out []string
-	bad := func(wrong bool, format string, args ...any) {
-		if wrong {
-			out = append(out, fmt.Sprintf(format, args...))
-		}
-	}
-	bad(len(s.Clusters) == 0, "clusters: there is none")
-	bad(s.Load < 0 || s.Executions < 0 || s.Over < 0, "load, executions and over must not be negative")
-	bad(s.Cycle < 0 || s.Pending < 0 || s.Lapse < 0, "cycle, pending and lapse must not be negative")
-	a := s.Arrivals
-	bad(a.Shape != "poisson" && a.Shape != "bursts" && a.Shape != "daily", "arrivals.shape: %q is none of poisson, bursts, daily", a.Shape)
-	bad(a.Shape == "bursts" && (a.Every <= 0 || a.Length <= 0 || a.Length >= a.Every || a.Factor < 1),
-		"arrivals: bursts need 0 < length < every, and factor of at least 1")
-	bad(a.Shape == "daily" && (a.Factor < 0 || a.Factor > 2), "arrivals.factor: the peak of a day is at most twice its mean")
-	names := map[string]bool{}
-	for i, c := range s.Clusters {
-		bad(c.Name == "", "clusters[%d].name: is missing", i)
-		bad(names[c.Name], "clusters[%d].name: %q is there twice", i, c.Name)
-		bad(c.Size.resources().MilliCPU <= 0, "clusters[%d].size.cpu: must be above 0", i)
-		names[c.Name] = true
-	}
-	for i, c := range s.Classes {
-		bad(c.Name == "", "classes[%d].name: is missing", i)
-		bad(c.Length.Mean <= 0 && len(s.Recorded) == 0, "classes[%d].length.mean: must be above 0", i)
-		shape := c.Length.Shape
-		bad(shape != "fixed" && shape != "exponential" && shape != "lognormal", "classes[%d].length.shape: %q is none of fixed, exponential, lognormal", i, shape)
-		bad(c.Part < 0 || c.Parallel < 0 || c.Nodes < 0, "classes[%d]: part, parallel and nodes must not be negative", i)
+	var c complaints
+	c.add(len(s.Clusters) == 0, "clusters: there is none")
+	c.add(min(s.Load, float64(s.Executions), float64(s.Over)) < 0, "load, executions and over must not be negative")
+	c.add(min(int64(s.Cycle), int64(s.Pending), int64(s.Lapse)) < 0, "cycle, pending and lapse must not be negative")
+	s.Arrivals.problems(&c)
+	s.clusterProblems(&c)
+	for i, k := range s.Classes {
+		c.add(k.Name == "", "classes[%d].name: is missing", i)
+		c.add(k.Length.Mean <= 0 && len(s.Recorded) == 0, "classes[%d].length.mean: must be above 0", i)
+		c.add(!slices.Contains([]string{"fixed", "exponential", "lognormal"}, k.Length.Shape),
+			"classes[%d].length.shape: %q is none of fixed, exponential, lognormal", i, k.Length.Shape)
+		c.add(min(k.Part, float64(k.Parallel), float64(k.Nodes)) < 0, "classes[%d]: part, parallel and nodes must not be negative", i)
 	}
 	for i, t := range s.Tenants {
-		bad(t.Project == "", "tenants[%d].project: is missing", i)
-		bad(t.Weight < 0 || t.Launches < 0, "tenants[%d]: weight and launches must not be negative", i)
+		c.add(t.Project == "", "tenants[%d].project: is missing", i)
+		c.add(min(t.Weight, t.Launches) < 0, "tenants[%d]: weight and launches must not be negative", i)
+	}
+	return append(c, s.recordedProblems()...)
+}
+
+func (a Arrivals) problems(c *complaints) {
+	switch a.Shape {
+	case "poisson":
+	case "bursts":
+		c.add(a.Length <= 0 || a.Length >= a.Every || a.Factor < 1, "arrivals: bursts need 0 < length < every, and factor of at least 1")
+	case "daily":
+		c.add(a.Factor < 0 || a.Factor > 2, "arrivals.factor: the peak of a day is at most twice its mean")
+	default:
+		c.add(true, "arrivals.shape: %q is none of poisson, bursts, daily", a.Shape)
+	}
+}
+
+func (s Scenario) clusterProblems(c *complaints) {
+	names := map[string]bool{}
+	for i, k := range s.Clusters {
+		c.add(k.Name == "", "clusters[%d].name: is missing", i)
+		c.add(names[k.Name], "clusters[%d].name: %q is there twice", i, k.Name)
+		c.add(k.Size.resources().MilliCPU <= 0, "clusters[%d].size.cpu: must be above 0", i)
+		names[k.Name] = true
 	}
 	for i, f := range s.Failures {
-		bad(!s.has(f.Cluster), "failures[%d].cluster: there is no cluster %q", i, f.Cluster)
+		c.add(!s.has(f.Cluster), "failures[%d].cluster: there is no cluster %q", i, f.Cluster)
 	}
-	return append(out, s.recordedProblems()...)
 }
 
 // has says that a cluster of that name is made.

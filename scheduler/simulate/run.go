@@ -101,7 +101,7 @@ func (r *runner) play() {
 		if next == never {
 			return
 		}
-		at := (next/cycle + 1) * cycle
+		at := next - next%cycle + cycle
 		r.until(at)
 		r.now = at
 		placed := r.world.measure.decisions

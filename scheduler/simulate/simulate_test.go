@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"math"
 	"strings"
@@ -192,7 +193,7 @@ func TestThePictureIsXML(t *testing.T) {
 	lines := 0
 	for d := xml.NewDecoder(strings.NewReader(r.Picture())); ; {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -215,7 +215,8 @@ func (w *world) fail(i int) {
 		w.stop(e)
 		done := time.Duration(float64(w.now-e.began) * e.pace)
 		node := e.whole / time.Duration(w.kinds[e.kind].nodes)
-		kept := (e.whole-e.left+done)/node*node - (e.whole - e.left)
+		reached := e.whole - e.left + done
+		kept := reached - reached%node - (e.whole - e.left)
 		kept = min(max(kept, 0), done)
 		e.left -= kept
 		w.measure.lose(done - kept)
