@@ -97,9 +97,8 @@ type Figure struct {
 	Heap      uint64  // bytes taken from the system when it was over
 }
 
-// Measure decides one world on one core, and says how fast.
-func Measure(s Shape) Figure {
-	v := View(s)
+// Measure decides a world of that shape on one core, and says how fast.
+func Measure(s Shape, v placement.View) Figure {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	began := time.Now()
 	plan := placement.Decide(v)

