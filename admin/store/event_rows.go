@@ -133,12 +133,12 @@ func (r *records) queueAcks(batch *pgx.Batch, sender flow.Sender) {
 	if mutant.On("event-acks-newest-revision") {
 		upTo = "o.wanted"
 	}
-	queueAcks(batch, sender.Cluster, acks, upTo)
+	queueAcks(batch, sender.Member, acks, upTo)
 }
 
 // queueAcks raises acked of the rows that still have the acked epoch, never
 // above what the ack names: a late ack must not swallow a pending abort.
-func queueAcks(batch *pgx.Batch, cluster string, acks []flow.Ack, upTo string) {
+func queueAcks(batch *pgx.Batch, member flow.Member, acks []flow.Ack, upTo string) {
 	if len(acks) == 0 {
 		return
 	}
@@ -149,9 +149,14 @@ func queueAcks(batch *pgx.Batch, cluster string, acks []flow.Ack, upTo string) {
 		eras, ns = append(eras, int64(a.Epoch.Era)), append(ns, int64(a.Epoch.N))
 		revisions = append(revisions, int64(a.Revision))
 	}
-	batch.Queue("UPDATE outbox AS o SET acked = "+upTo+`
+	batch.Queue("UPDATE outbox AS o SET acked = "+upTo+`,
+		acked_by = CASE WHEN o.acked = 0 THEN $8::TEXT ELSE o.acked_by END,
+		acked_in = CASE WHEN o.acked = 0 THEN (`+sessionsSoFar+`) ELSE o.acked_in END
 		FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::INT8[], $6::INT8[], $7::INT8[]) AS a (name, project, domain, era, n, revision)
 		WHERE o.cluster = $1 AND o.name = a.name AND o.project = a.project AND o.domain = a.domain
 		AND o.epoch_era = a.era AND o.epoch_n = a.n AND o.acked < `+upTo,
-		cluster, ids.names, ids.projects, ids.domains, eras, ns, revisions)
+		member.Cluster, ids.names, ids.projects, ids.domains, eras, ns, revisions, member.Instance)
 }
+
+// sessionsSoFar counts the sessions that a cluster's members ever opened.
+const sessionsSoFar = "SELECT COALESCE(SUM(m.generation), 0)::INT8 FROM members m WHERE m.cluster = $1"

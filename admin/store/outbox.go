@@ -146,7 +146,7 @@ func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) er
 	return s.change(ctx, "Ack", func(ctx context.Context, tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		queueSession(batch, sender, nil)
-		queueAcks(batch, sender.Cluster, once, "LEAST(a.revision, o.wanted)")
+		queueAcks(batch, sender.Member, once, "LEAST(a.revision, o.wanted)")
 		var given []stay
 		queueRevoked(batch, sender.Cluster, once, func(s *stay) { given = append(given, *s) })
 		if err := send(ctx, tx, batch); err != nil || len(given) == 0 {

@@ -73,6 +73,10 @@ func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string,
 		if revoked {
 			return fault.E(fault.Forbidden, "member %s is revoked", member)
 		}
+		if _, err := tx.Exec(ctx, "UPDATE members SET opened_in = ("+sessionsSoFar+") WHERE cluster = $1 AND instance = $2",
+			member.Cluster, member.Instance); err != nil {
+			return err
+		}
 		return writeReport(ctx, tx, member, report)
 	}, nil)
 	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Precondition) {

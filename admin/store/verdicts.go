@@ -48,7 +48,7 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 		if err != nil {
 			return err
 		}
-		lost, err := lostBy(ctx, tx, sender.Cluster, here)
+		lost, err := lostBy(ctx, tx, sender.Member, here)
 		if err != nil || len(lost) == 0 {
 			return err
 		}
@@ -103,11 +103,15 @@ func ownedColumns(o *owned) []column {
 }
 
 // lostBy finds what the cluster had acked at the recorded epoch, and has not.
-func lostBy(ctx context.Context, tx pgx.Tx, cluster string, here map[held]bool) ([]stay, error) {
+// What another member of it has acked since this session opened may have been
+// made after the inventory was taken: that is no loss.
+func lostBy(ctx context.Context, tx pgx.Tx, member flow.Member, here map[held]bool) ([]stay, error) {
 	rows, err := tx.Query(ctx, "SELECT "+names("e.", stayColumns(new(stay)))+` FROM executions e
 		JOIN outbox o ON o.cluster = e.cluster AND o.name = e.name AND o.project = e.project AND o.domain = e.domain
 		AND o.epoch_era = e.epoch_era AND o.epoch_n = e.epoch_n
-		WHERE e.cluster = $1 AND e.`+isPlacedE+` AND o.acked > 0`, cluster)
+		JOIN members me ON me.cluster = $1 AND me.instance = $2
+		WHERE e.cluster = $1 AND e.`+isPlacedE+` AND o.acked > 0 AND (o.acked_in < me.opened_in OR o.acked_by = me.instance)`,
+		member.Cluster, member.Instance)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (t *tables) record(sender flow.Sender, e flow.Event, apply flow.Apply) flow
 	if r.e.Revoking != "" { // its workers may drain still: only an Ack says that it is gone
 		ack.Revision = min(ack.Revision, r.e.Revision-1)
 	}
-	t.ackRow(sender.Cluster, ack, true)
+	t.ackRow(sender.Member, ack, true)
 	in := flow.Recorded{Execution: light(r.e)}
 	key := attempt{e.Node, e.Attempt}
 	if n, ok := r.nodes[e.Node]; ok && e.Kind != flow.EventWorkflow {
@@ -177,7 +177,7 @@ func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) er
 			return err
 		}
 		for _, a := range acks {
-			t.ackRow(sender.Cluster, a, false)
+			t.ackRow(sender.Member, a, false)
 			t.released(sender.Cluster, a, s.o.Now())
 		}
 		return nil
@@ -186,8 +186,8 @@ func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) er
 
 // ackRow raises acked of a row of the acked epoch, never above what the ack
 // names: a late ack must not swallow a pending abort.
-func (t *tables) ackRow(cluster string, a flow.Ack, event bool) {
-	row := t.outbox[cluster][a.Execution]
+func (t *tables) ackRow(m flow.Member, a flow.Ack, event bool) {
+	row := t.outbox[m.Cluster][a.Execution]
 	if row == nil || row.epoch != a.Epoch {
 		return
 	}
@@ -196,8 +196,11 @@ func (t *tables) ackRow(cluster string, a flow.Ack, event bool) {
 		up = row.wanted
 	}
 	if up > row.acked {
+		if row.acked == 0 {
+			row.by, row.in = m.Instance, t.sessions(m.Cluster)
+		}
 		row.acked = up
-		t.acks = append(t.acks, Acked{cluster, a.Execution, a.Epoch, up})
+		t.acks = append(t.acks, Acked{m.Cluster, a.Execution, a.Epoch, up})
 	}
 }
 
@@ -212,4 +215,14 @@ func (t *tables) released(cluster string, a flow.Ack, at time.Time) {
 	}
 	t.leave(r, r.e.Revoking, r.because, at)
 	t.queue(r, at, time.Time{})
+}
+
+// sessions counts the sessions that a cluster's members ever opened.
+func (t *tables) sessions(cluster string) (n uint64) {
+	for m, row := range t.members {
+		if m.Cluster == cluster {
+			n += row.Generation
+		}
+	}
+	return n
 }

@@ -51,6 +51,7 @@ func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string,
 			t.members[member] = m
 		}
 		m.Generation++
+		t.opened[member] = t.sessions(member.Cluster)
 		m.Hub, m.LastSeenAt = hub, stamp(s.o.Now())
 		s.report(c, m, report)
 		out = flow.Session{Era: t.fence.Epoch.Era, OwnershipRevision: m.OwnershipRevision,
@@ -117,7 +118,8 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 		var lost []*run
 		for _, id := range t.placedOn(sender.Cluster) {
 			r, row := t.runs[id], t.outbox[sender.Cluster][id]
-			if row != nil && row.epoch == r.e.Epoch && row.acked > 0 && !here[held{id, r.e.Epoch}] {
+			if row != nil && row.epoch == r.e.Epoch && row.acked > 0 && !here[held{id, r.e.Epoch}] &&
+				(row.in < t.opened[sender.Member] || row.by == sender.Instance) {
 				lost = append(lost, r)
 			}
 		}

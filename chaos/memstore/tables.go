@@ -31,9 +31,10 @@ type tables struct {
 	classes  map[string]flow.Requirement // requirements by digest; what one names never changes
 	rounds   []flow.Round
 	policies map[string][]flow.Policy
-	removed  map[string]uint64 // incarnations of clusters that were removed
-	tick     uint64            // orders the outbox
-	lines    uint64            // of the audit, so far
+	opened   map[flow.Member]uint64 // sessions of the cluster as a member's newest one opened
+	removed  map[string]uint64      // incarnations of clusters that were removed
+	tick     uint64                 // orders the outbox
+	lines    uint64                 // of the audit, so far
 
 	// Of the transaction that runs.
 	before  map[flow.ExecutionID]flow.Execution
@@ -89,6 +90,9 @@ type due struct {
 	wanted uint64
 	acked  uint64
 	at     uint64
+	// by is who acked it first, and in after how many sessions of its cluster.
+	by string
+	in uint64
 	// updated is the time of the last write.
 	updated time.Time
 }
@@ -99,7 +103,7 @@ func newTables() *tables {
 		projects: map[string]flow.Project{}, entities: map[entityKey]flow.Entity{},
 		runs: map[flow.ExecutionID]*run{}, clusters: map[string]*flow.Cluster{},
 		members: map[flow.Member]*flow.MemberState{}, outbox: map[string]map[flow.ExecutionID]*due{},
-		trails: map[string]flow.Trail{}, stored: map[string]time.Time{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{}, removed: map[string]uint64{},
+		trails: map[string]flow.Trail{}, stored: map[string]time.Time{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{}, removed: map[string]uint64{}, opened: map[flow.Member]uint64{},
 	}
 }
 
@@ -107,7 +111,7 @@ func (t *tables) clone() *tables {
 	c := *t
 	c.before, c.touched, c.forced, c.events, c.acks = nil, nil, nil, nil, nil
 	c.projects, c.entities = maps.Clone(t.projects), maps.Clone(t.entities)
-	c.removed, c.stored = maps.Clone(t.removed), maps.Clone(t.stored)
+	c.removed, c.stored, c.opened = maps.Clone(t.removed), maps.Clone(t.stored), maps.Clone(t.opened)
 	c.trails, c.policies, c.classes = maps.Clone(t.trails), maps.Clone(t.policies), maps.Clone(t.classes)
 	c.order, c.audit, c.rounds = slices.Clone(t.order), slices.Clone(t.audit), slices.Clone(t.rounds)
 	c.runs = make(map[flow.ExecutionID]*run, len(t.runs))
@@ -157,7 +161,7 @@ func (t *tables) want(e *flow.Execution) {
 	t.tick++
 	row := &due{epoch: e.Epoch, wanted: e.Revision, at: t.tick, updated: e.UpdatedAt}
 	if old := rows[e.ID]; old != nil && old.epoch == e.Epoch {
-		row.acked = old.acked
+		row.acked, row.by, row.in = old.acked, old.by, old.in
 	}
 	rows[e.ID] = row
 }

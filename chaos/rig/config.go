@@ -47,9 +47,6 @@ func Draw(seed uint64, kind Kind) Config {
 	c := Config{Seed: seed, Kind: kind, Replicas: 3, Clusters: 2 + s.rng.IntN(3), Instances: 1 + s.rng.IntN(2),
 		Executions: 6 + s.rng.IntN(10), Busy: s.between(40*time.Second, 80*time.Second), Heal: 4 * time.Minute,
 		Lull: s.between(time.Millisecond, 2*time.Second), Tombstone: 10 * time.Minute, Scheduler: scheduler.Default()}
-	if kind == Blips {
-		c.Instances = 1
-	}
 	c.Capacity = flow.Resources{MilliCPU: int64(2000 + 1000*s.rng.IntN(4)), Memory: 1 << 33, Pods: 100}
 	c.Scheduler.Lease = 10 * time.Second
 	c.Scheduler.Timeout = 4 * time.Second

@@ -18,6 +18,21 @@ var verdictCases = []testCase{
 		pending, err := w.Pending(w.ctx, 10)
 		w.equal(len(must(w, pending, err)), 0)
 	}},
+	{"what another member has acked since the session opened is not missing from its inventory", func(w *world) {
+		sender := w.member("east")
+		open := func() flow.Sender {
+			session, err := w.OpenSession(w.ctx, flow.Member{Cluster: "east", Instance: "j"}, "hub", flow.ClusterReport{})
+			return must(w, session, err).Sender
+		}
+		other := open()
+		e := w.run("a", sender) // made and acked after the other one's inventory was taken
+		w.equal(w.judge(other).OwnershipRevision, uint64(1))
+		w.equal(w.get(e.ID), e)
+		w.record(sender, happened(e, flow.EventNode, "n0", int32(flow.NodeRunning), 1))
+		w.equal(w.judge(other).OwnershipRevision, uint64(1))
+		w.equal(w.judge(open()).OwnershipRevision, uint64(2)) // this inventory was taken later
+		w.equal(w.get(e.ID).Cluster, "")
+	}},
 	{"what was never acked stays assigned", func(w *world) {
 		sender := w.member("east")
 		e := w.place(w.create("a"), "east")
