@@ -68,6 +68,7 @@ func (r *rig) joins(t *testing.T) []row {
 	made := func(ttl time.Duration) string {
 		a, err := r.clusters.RegisterCluster(t.Context(), &skeinv1.RegisterClusterRequest{Name: "joiner", TokenTtl: durationpb.New(ttl)})
 		must(t, err)
+		r.tokens = append(r.tokens, a.GetJoinToken())
 		return a.GetJoinToken()
 	}
 	fresh, used, expired := made(time.Hour), made(time.Hour), made(time.Nanosecond)

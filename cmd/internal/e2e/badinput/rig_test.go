@@ -71,6 +71,7 @@ type rig struct {
 
 	mu      sync.Mutex
 	refused map[string]bool // full names of methods
+	tokens  []string        // for joining, used and unused
 }
 
 func newRig(t *testing.T) *rig {

@@ -68,6 +68,7 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 	r.everyMethod(t)
+	r.noSecrets(t, r.tokens...)
 	if len(rows) < fewest {
 		t.Errorf("the table has %d rows, want at least %d", len(rows), fewest)
 	}
