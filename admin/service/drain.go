@@ -139,17 +139,20 @@ func (c clusterServer) planned(ctx context.Context, name string, order *flow.Clu
 			out.Plan = append(out.Plan, &skeinv1.DrainStep{Execution: toRef(o.Execution), To: o.To, How: o.How})
 		}
 	}
-	status.Unplaceable = unplaceable(forecast, name)
+	status.Unplaceable = unplaceable(forecast, status, name)
 	return out, nil
 }
 
-func unplaceable(f Forecast, cluster string) (n int64) {
+// unplaceable counts what would stay on a cluster for want of room: not what may
+// never move, nor what is on the move already.
+func unplaceable(f Forecast, status *skeinv1.DrainStatus, cluster string) int64 {
+	n := -status.GetPinned() - status.GetMoving()
 	for _, o := range f.Outcomes {
 		if o.From == cluster && o.To == "" {
 			n++
 		}
 	}
-	return n
+	return max(n, 0)
 }
 
 // drainStatus counts what a cluster still holds.
@@ -227,7 +230,7 @@ func (w *drainWatch) look(ctx context.Context) (status *skeinv1.DrainStatus, las
 	if w.first.IsZero() {
 		w.first, w.began = now, status.GetRemaining()
 	}
-	status.Eta = pace(w.began, status.GetRemaining(), now.Sub(w.first))
+	status.Eta = pace(w.began, status.GetRemaining(), status.GetPinned(), now.Sub(w.first))
 	if row.Drain == nil { // the scheduler ended it, or an operator
 		status.Done = status.GetRemaining() == 0
 		return status, true, nil
@@ -235,20 +238,20 @@ func (w *drainWatch) look(ctx context.Context) (status *skeinv1.DrainStatus, las
 	if now.Sub(w.plannedAt) >= planBeat && status.GetRemaining() > 0 {
 		// Without a leader that can plan, the count that is known stands.
 		if f, err := w.c.s.deps.Forecaster.WhatIf(ctx, Change{Drain: []string{w.name}}); err == nil {
-			w.unplaceable = unplaceable(f, w.name)
+			w.unplaceable = unplaceable(f, status, w.name)
 		}
 		w.plannedAt = now
 	}
-	status.Unplaceable = w.unplaceable
+	status.Unplaceable = min(w.unplaceable, status.GetRemaining()-status.GetMoving()-status.GetPinned())
 	return status, status.GetDone() || status.GetExpired(), nil
 }
 
 // pace is how long the rest takes if it goes on as it went so far; nil while
-// nothing has left.
-func pace(began, remaining int64, passed time.Duration) *durationpb.Duration {
-	left := began - remaining
-	if left <= 0 || passed <= 0 {
+// nothing has left, or if nothing that can leave is left.
+func pace(began, remaining, pinned int64, passed time.Duration) *durationpb.Duration {
+	left, rest := began-remaining, remaining-pinned
+	if left <= 0 || rest <= 0 || passed <= 0 {
 		return nil
 	}
-	return durationpb.New((passed / time.Duration(left) * time.Duration(remaining)).Round(time.Second))
+	return durationpb.New((passed / time.Duration(left) * time.Duration(rest)).Round(time.Second))
 }

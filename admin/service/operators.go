@@ -105,6 +105,9 @@ type Forecaster interface {
 	WhatIf(ctx context.Context, c Change) (Forecast, error)
 	// Replay takes the newest stored rounds again.
 	Replay(ctx context.Context, rounds int) (Replayed, error)
+	// Remedies say what would have to change for an execution that waits with
+	// these reasons, one sentence each, the easiest first. It does no I/O.
+	Remedies(reasons []flow.Reason) []string
 }
 
 // ControlPlaneState is what the control plane says of itself.

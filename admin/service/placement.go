@@ -52,7 +52,7 @@ func (p placementServer) Explain(ctx context.Context, req *skeinv1.ExplainReques
 	out.Failover = &skeinv1.FailoverPolicy{Mode: string(cmp.Or(row.Failover.Mode, flow.FailoverResume)), Strict: row.Failover.Strict,
 		MaxMoves: int32(cmp.Or(row.Failover.MaxMoves, flow.DefaultMaxMoves)), Moves: int32(row.Moves)}
 	if story.waits() {
-		out.Remedies = remedies(row.Requirement, decisions[0].Reasons)
+		out.Remedies = p.s.deps.Forecaster.Remedies(decisions[0].Reasons)
 	}
 	moves, err := p.s.deps.Histories.ListMoves(ctx, id)
 	for _, m := range moves {

@@ -176,7 +176,7 @@ func TestRemediesOfAWait(t *testing.T) {
 	if err != nil || len(why.GetRemedies()) != 3 {
 		t.Fatalf("remedies = %q, %v", why.GetRemedies(), err)
 	}
-	for i, want := range []string{"room on b", "label c, d", "Give a what it lacks: runs no spark"} {
+	for i, want := range []string{"work on b ends", "matches c, d", "Give a what the work needs: runs no spark"} {
 		if !strings.Contains(why.GetRemedies()[i], want) {
 			t.Errorf("remedy %d is %q, want one that says %q", i, why.GetRemedies()[i], want)
 		}

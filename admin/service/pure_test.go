@@ -193,3 +193,21 @@ func TestTraceparent(t *testing.T) {
 		t.Errorf("made the traceparent %q", got)
 	}
 }
+
+func TestPaceOfADrain(t *testing.T) {
+	for _, c := range []struct {
+		name                     string
+		began, remaining, pinned int64
+		want                     time.Duration
+	}{
+		{"nothing has left", 10, 10, 0, 0},
+		{"half has left", 10, 5, 0, time.Minute},
+		{"what may never move is not waited for", 10, 5, 4, 12 * time.Second},
+		{"only what may never move is left", 10, 4, 4, 0},
+		{"more came than left", 5, 10, 0, 0},
+	} {
+		if got := pace(c.began, c.remaining, c.pinned, time.Minute); got.AsDuration() != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got.AsDuration(), c.want)
+		}
+	}
+}

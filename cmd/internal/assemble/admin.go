@@ -213,7 +213,7 @@ func (a *Admin) openService(context.Context) error {
 		Decisions: a.store, Reserved: a.store, Objects: bounded{blob.Within(patience(a.cfg.ObjectStore), a.objects), a.objects.Root()}, Joiner: joiner{a.desk},
 		Logs: logs{peers: a.peers, hub: a.hub, fleet: a.store}.read, Nudge: a.peers.Nudge, Log: a.log,
 		Policies: a.store, Language: policyLanguage{}, Fleet: a.store, Audits: a.store, Histories: a.store,
-		Forecaster:   forecaster{},
+		Forecaster:   forecaster{config: clocks(a.cfg.Scheduler), ledger: a.store, fleet: a.store, rounds: a.store.Rounds},
 		ControlPlane: controlPlane{id: a.id, self: a.cfg.Replica, elector: a.elector, scheduler: a.scheduler, fence: a.store.ReadFence},
 	})
 	key, err := sharedKey(a.cfg.Keys.UploadHMAC)

@@ -2,21 +2,109 @@ package assemble
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/skein-project/skein/admin/service"
-	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler"
+	"github.com/skein-project/skein/scheduler/health"
+	"github.com/skein-project/skein/scheduler/placement"
+	"github.com/skein-project/skein/scheduler/snapshot"
 )
 
-// forecaster decides again on a copy of the world. It satisfies
-// service.Forecaster.
-type forecaster struct{}
+// forecastLive bounds the placements of the clusters of one forecast.
+const forecastLive = 100_000
 
-// WhatIf is not built yet.
-func (forecaster) WhatIf(context.Context, service.Change) (service.Forecast, error) {
-	return service.Forecast{}, fault.E(fault.Unsupported, "forecasts are not built yet")
+// forecaster decides again on a copy of the world as the database holds it, so
+// that any replica can. It satisfies service.Forecaster.
+type forecaster struct {
+	config scheduler.Config
+	ledger snapshot.Ledger
+	fleet  snapshot.Fleet
+	rounds func(ctx context.Context, limit int) ([]flow.Round, error)
 }
 
-// Replay is not built yet.
-func (forecaster) Replay(context.Context, int) (service.Replayed, error) {
-	return service.Replayed{}, fault.E(fault.Unsupported, "replays are not built yet")
+// WhatIf reads the world, and decides on a changed copy of it.
+func (f forecaster) WhatIf(ctx context.Context, c service.Change) (service.Forecast, error) {
+	g := &snapshot.Gatherer{Ledger: f.ledger, Fleet: f.fleet, Live: func() map[flow.Member]health.Liveness { return nil },
+		Since: time.Now(), Health: f.config.Health, Policy: f.config.Policy, Limits: f.config.Limits, Version: f.config.Version, Limit: f.config.PendingLimit}
+	sight, err := g.Look(ctx)
+	if err != nil {
+		return service.Forecast{}, err
+	}
+	if err := f.recorded(ctx, sight); err != nil {
+		return service.Forecast{}, err
+	}
+	view, err := g.Gather(ctx, sight)
+	if err != nil {
+		return service.Forecast{}, err
+	}
+	live, err := g.Held(ctx, append(slices.Clone(c.Lose), c.Drain...), forecastLive)
+	if err != nil {
+		return service.Forecast{}, err
+	}
+	if err := g.Require(ctx, &view, live); err != nil {
+		return service.Forecast{}, err
+	}
+	return foretold(view.Now, placement.WhatIf(view, live, placement.Change{Lose: c.Lose, Drain: c.Drain, Add: c.Add, Policies: c.Policies})), nil
+}
+
+// recorded takes health and leases as the leader recorded them: only its own
+// memory knows them by the moment.
+func (f forecaster) recorded(ctx context.Context, s snapshot.Sight) error {
+	rows, err := f.fleet.ListMembers(ctx, "")
+	if err != nil {
+		return fmt.Errorf("list members: %w", err)
+	}
+	leased := map[string]bool{}
+	for _, m := range rows {
+		leased[m.Cluster] = leased[m.Cluster] || m.LeaseExpiresAt.After(s.Now) && !m.Revoked
+	}
+	for i := range s.Clusters {
+		one := &s.Clusters[i]
+		one.Health = one.Recorded
+		one.Leased, one.Heard = leased[one.Name], one.Recorded == flow.HealthHealthy
+	}
+	return nil
+}
+
+// Remedies say what would have to change for an execution that waits.
+func (f forecaster) Remedies(reasons []flow.Reason) []string { return placement.Remedies(reasons) }
+
+func foretold(at time.Time, f placement.Forecast) service.Forecast {
+	out := service.Forecast{At: at, Stranded: int64(f.Stranded)}
+	for _, o := range f.Outcomes {
+		out.Outcomes = append(out.Outcomes, service.Outcome(o))
+	}
+	for _, l := range f.Loads {
+		out.Loads = append(out.Loads, service.ClusterLoad{Cluster: l.Cluster, ExecutionsBefore: l.Before.Executions, ExecutionsAfter: l.After.Executions,
+			ReservedBefore: l.Before.Reservation, ReservedAfter: l.After.Reservation, Capacity: l.Capacity})
+	}
+	return out
+}
+
+// Replay takes the newest stored rounds again.
+func (f forecaster) Replay(ctx context.Context, limit int) (service.Replayed, error) {
+	rounds, err := f.rounds(ctx, limit)
+	if err != nil {
+		return service.Replayed{}, err
+	}
+	var out service.Replayed
+	for _, r := range rounds {
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		differences, err := placement.Replay(r)
+		if err != nil {
+			return out, err
+		}
+		out.Rounds++
+		out.Decisions += int64(r.Decisions)
+		for _, d := range differences {
+			out.Differences = append(out.Differences, fmt.Sprintf("round %s, decision %d (%s to %q): %s", r.ID, d.Position, d.Execution, d.Cluster, d.Message))
+		}
+	}
+	return out, nil
 }

@@ -18,7 +18,9 @@ import (
 // launch is what one launch asks for.
 type launch struct {
 	version, name, label string
+	pool                 string
 	inputs               []string
+	annotations          map[string]string
 	wait                 bool
 }
 
@@ -32,7 +34,8 @@ else its newest. A cluster label chooses where it runs: it is a Kubernetes label
 selector over the labels of clusters; a bare word means "has this label".`,
 		Example: `  skein launch demo.wordcount --input text="to be or not" --wait
   skein launch demo.wordcount --cluster-label region=eu-west
-  skein launch demo.wordcount --version v2 --name nightly-2026-01-02`,
+  skein launch demo.wordcount --version v2 --name nightly-2026-01-02
+  skein launch demo.wordcount --pool gpu --annotation skein.dev/failover=never`,
 		Args: exactly(1, "LAUNCH-PLAN"),
 
 		ValidArgsFunction: s.complete(first(s.launchPlanNames)),
@@ -61,6 +64,8 @@ selector over the labels of clusters; a bare word means "has this label".`,
 	flags.StringVar(&l.name, "name", "", "name of the execution (default: generated)")
 	flags.StringArrayVarP(&l.inputs, "input", "i", nil, "an input as name=value; lists and maps as JSON; may be repeated")
 	flags.StringVar(&l.label, "cluster-label", "", "label selector over clusters")
+	flags.StringVar(&l.pool, "pool", "", "a pool of clusters that a policy names")
+	flags.StringToStringVar(&l.annotations, "annotation", nil, "an annotation as key=value, such as skein.dev/failover=never; may be repeated")
 	flags.BoolVar(&l.wait, "wait", false, "show progress until it ends, then the outputs; fail if it fails")
 	completeFlag(cmd, "version", s.complete(s.launchPlanVersions))
 	completeFlag(cmd, "input", partial(s.complete(s.inputNames(&l))))
@@ -99,6 +104,12 @@ func (l launch) create(ctx context.Context, s *session, api service.AdminService
 	spec := &admin.ExecutionSpec{LaunchPlan: plan.Id, Metadata: &admin.ExecutionMetadata{Principal: "skein"}}
 	if l.label != "" {
 		spec.ExecutionClusterLabel = &admin.ExecutionClusterLabel{Value: l.label}
+	}
+	if l.pool != "" {
+		spec.ClusterAssignment = &admin.ClusterAssignment{ClusterPoolName: l.pool}
+	}
+	if len(l.annotations) > 0 {
+		spec.Annotations = &admin.Annotations{Values: l.annotations}
 	}
 	created, err := api.CreateExecution(ctx, &admin.ExecutionCreateRequest{
 		Project: s.config.Project, Domain: s.config.Domain, Name: l.name, Spec: spec, Inputs: inputs,

@@ -29,14 +29,15 @@ func (r *rig) noSecrets(t *testing.T, tokens ...string) {
 	}
 	// The scan must be able to find one, in text and in bytes.
 	for _, column := range []string{"TEXT", "BYTEA"} {
-		_, err = conn.Exec(t.Context(), "CREATE TEMPORARY TABLE planted (secret "+column+")")
+		table := "planted_" + strings.ToLower(column)
+		_, err = conn.Exec(t.Context(), "CREATE TEMPORARY TABLE "+table+" (secret "+column+")")
 		must(t, err)
-		_, err = conn.Exec(t.Context(), "INSERT INTO planted VALUES ($1)", []byte(needles[0]))
+		_, err = conn.Exec(t.Context(), "INSERT INTO "+table+" VALUES ($1)", []byte(needles[0]))
 		must(t, err)
 		if found := scan(t, conn, needles); len(found) != 1 {
 			t.Errorf("a secret that was planted as %s was found in %v", column, found)
 		}
-		_, err = conn.Exec(t.Context(), "DROP TABLE planted")
+		_, err = conn.Exec(t.Context(), "DROP TABLE "+table)
 		must(t, err)
 	}
 }
