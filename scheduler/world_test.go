@@ -29,6 +29,8 @@ type world struct {
 	live     map[flow.ExecutionID]*flow.Placed // what was placed, with From its cluster
 	ended    map[flow.ExecutionID]bool         // ABORTED without an owner
 	trails   map[string]flow.Trail
+	rounds   []flow.Round
+	policies []flow.Policy
 	drained  map[string]bool // drains that ended; true: expired
 	kinds    map[flow.ExecutionID]flow.MoveKind
 	waits    map[flow.ExecutionID][]flow.Reason
@@ -95,7 +97,7 @@ func (w *world) Requirements(context.Context, []string) (map[string]flow.Require
 	return nil, nil
 }
 
-func (w *world) ListPolicies(context.Context, string) ([]flow.Policy, error) { return nil, nil }
+func (w *world) ListPolicies(context.Context, string) ([]flow.Policy, error) { return w.policies, nil }
 
 // Loads counts one line for each live placement: the scheduler may not rely on
 // how they are grouped.
@@ -163,6 +165,9 @@ func (w *world) CommitPlan(_ context.Context, f flow.Fence, b flow.Batch) (flow.
 		if w.place(p, free, b.At) {
 			ids = append(ids, p.Execution)
 		}
+	}
+	if b.Round != nil {
+		w.rounds = append(w.rounds, *b.Round)
 	}
 	for _, t := range b.Trails {
 		w.trails[t.Digest] = t
