@@ -14,19 +14,20 @@ import (
 
 // free gives the clusters from which work may be taken without asking, and why:
 // those that were declared lost, and, unless this leader doubts itself, those
-// that have lapsed and whose members hold no lease on this leader's clock. That
-// a lapse is recorded is not enough: a lease may have been granted since, and a
-// new leader does not know what its predecessor granted last.
+// that have lapsed. Of neither may a member hold a lease on this leader's clock.
+// That a lapse is recorded is not enough: a lease may have been granted since,
+// and a new leader does not know what its predecessor granted last. An
+// operator's word that a cluster is lost does not reach that cluster.
 func (t *Term) free(s snapshot.Sight, doubt string) map[string]flow.MoveKind {
 	free := map[string]flow.MoveKind{}
 	for _, c := range s.Clusters {
 		switch {
+		case c.Health == flow.HealthSuspect && mutant.On("re-place-before-the-lease-ends"):
+			free[c.Name] = flow.MoveLapse
+		case s.Held[c.Name]:
 		case c.Lost:
 			free[c.Name] = flow.MoveLost
-		case doubt != "":
-		case c.Health == flow.HealthLapsed && !s.Held[c.Name]:
-			free[c.Name] = flow.MoveLapse
-		case c.Health == flow.HealthSuspect && mutant.On("re-place-before-the-lease-ends"):
+		case c.Health == flow.HealthLapsed && doubt == "":
 			free[c.Name] = flow.MoveLapse
 		}
 	}

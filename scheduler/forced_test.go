@@ -174,15 +174,18 @@ func TestANewLeaderWaitsForLeasesThatItDoesNotKnow(t *testing.T) {
 	s.is("then it does", s.on("a") == 0)
 }
 
-// TestALostClustersWorkIsPlacedElsewhereAtOnce, doubt or not.
-func TestALostClustersWorkIsPlacedElsewhereAtOnce(t *testing.T) {
+// TestALostClustersWorkIsPlacedElsewhere, doubt or not, when its leases are over.
+func TestALostClustersWorkIsPlacedElsewhere(t *testing.T) {
 	s := newStage(t, "a", "b", "c", "d")
 	ids := s.holds("a", 2)
+	s.pass(31, "a", "b", "c", "d")
 	s.holds("b", 1)
 	s.clusters[0].Lost = true
-	s.pass(1, "b", "c", "d")
+	s.pass(32, "d")
+	s.is("the cluster is Lost, and may hold a lease", s.world.health("a") == flow.HealthLost && s.on("a") == 2)
+	s.pass(1, "d")
 	s.is("all has moved", s.on("a") == 0 && s.kinds[ids[1]] == flow.MoveLost)
-	s.is("the cluster is Lost", s.world.health("a") == flow.HealthLost)
+	s.is("though the leader doubts that the others have lapsed", s.Doubt() != "" && s.on("b") == 1)
 }
 
 // TestForcedMovesAreRateLimited: no more in one cycle than the limit, the next
