@@ -6,15 +6,72 @@ import (
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/chaos/check"
+	"github.com/skein-project/skein/chaos/memstore"
 )
 
 // clients are the users: they launch, abort and look, through some replica.
 type clients struct {
 	w        *World
 	launched []flow.ExecutionID
+	history  *check.History
+	open     []*question
 }
 
-func newClients(w *World) *clients { return &clients{w: w} }
+func newClients(w *World) *clients { return &clients{w: w, history: check.NewHistory()} }
+
+// question is a user's call that has had no answer yet.
+type question struct {
+	id       flow.ExecutionID
+	call     check.Call
+	from     time.Duration
+	answered bool
+}
+
+// ask carries a user's call out, and notes when it began, when it was answered,
+// and what with.
+func (c *clients) ask(r *replica, id flow.ExecutionID, kind check.Kind, op func() (flow.Execution, error), then func(error)) {
+	w := c.w
+	q := &question{id: id, call: check.Call{Kind: kind}, from: w.sim.now}
+	c.open = append(c.open, q)
+	var row flow.Execution
+	r.call(r.site, func() (err error) { row, err = op(); return err }, func(err error) {
+		if !fault.Is(err, fault.Unavailable) { // else nobody knows
+			q.answered = true
+			c.history.Add(id, q.call, check.Answer{Refused: err != nil, Phase: row.Phase, Epoch: row.Epoch, Cluster: row.Cluster}, q.from, w.sim.now)
+		}
+		then(err)
+	})
+}
+
+// saw notes what a transaction of the planes has done.
+func (c *clients) saw(op string, x memstore.Change) {
+	b, a := x.Before, x.After
+	call := check.Call{Epoch: a.Epoch, Cluster: a.Cluster, Phase: a.Phase}
+	switch {
+	case a.Epoch != b.Epoch:
+		call.Kind = check.Place
+	case b.Cluster != "" && a.Cluster == "":
+		call.Kind = check.Leave
+	case op == "RecordEvents" && a.Phase != b.Phase:
+		call.Kind = check.Event
+	default:
+		return
+	}
+	c.history.Add(a.ID, call, check.Answer{}, c.w.sim.now, c.w.sim.now)
+}
+
+// judge demands that the histories of all executions can be explained.
+func (c *clients) judge() {
+	for _, q := range c.open {
+		if !q.answered {
+			c.history.Add(q.id, q.call, check.Answer{Unknown: true}, q.from, c.w.sim.now)
+		}
+	}
+	for _, problem := range c.history.Problems() {
+		c.w.violate("I7", "%s", problem)
+	}
+}
 
 // plan spreads the launches over the busy time.
 func (c *clients) plan() {
@@ -23,6 +80,9 @@ func (c *clients) plan() {
 		id := flow.ExecutionID{Project: "p", Domain: "d", Name: fmt.Sprintf("x%d", i)}
 		w.jobs[id] = c.drawJob()
 		w.sim.after(w.sim.between(0, w.cfg.Busy*3/4), func() { c.launch(id, 1) })
+		for range 3 {
+			w.sim.after(w.sim.between(time.Second, w.cfg.Busy+30*time.Second), func() { c.look(id) })
+		}
 		if w.cfg.Kind == Faults && w.sim.chance(0.2) {
 			w.sim.after(w.sim.between(time.Second, w.cfg.Busy), func() { c.abort(id) })
 		}
@@ -95,7 +155,8 @@ func (c *clients) launch(id flow.ExecutionID, try int) {
 	if row, known := w.db.Row(id); known {
 		e = row // the same call again
 	}
-	r.call(r.site, func() error { return w.db.CreateExecution(w.ctx, e) }, func(err error) {
+	create := func() (flow.Execution, error) { return flow.Execution{}, w.db.CreateExecution(w.ctx, e) }
+	c.ask(r, id, check.Create, create, func(err error) {
 		switch {
 		case err == nil, fault.Is(err, fault.Conflict):
 			w.logf("client: %s was accepted by %s", id.Name, r.name)
@@ -115,9 +176,8 @@ func (c *clients) abort(id flow.ExecutionID) {
 	if r == nil {
 		return
 	}
-	r.call(r.site, func() error {
-		_, err := w.db.AbortExecution(w.ctx, id, "enough", "user", epoch0.Add(w.sim.now))
-		return err
+	c.ask(r, id, check.Abort, func() (flow.Execution, error) {
+		return w.db.AbortExecution(w.ctx, id, "enough", "user", epoch0.Add(w.sim.now))
 	}, func(err error) {
 		if err == nil {
 			w.logf("client: the abort of %s was accepted", id.Name)
@@ -127,6 +187,13 @@ func (c *clients) abort(id flow.ExecutionID) {
 			}
 		}
 	})
+}
+
+// look reads an execution, as a user does.
+func (c *clients) look(id flow.ExecutionID) {
+	if r := c.replica(); r != nil {
+		c.ask(r, id, check.Get, func() (flow.Execution, error) { return c.w.db.GetExecution(c.w.ctx, id) }, func(error) {})
+	}
 }
 
 func (w *World) owner(id flow.ExecutionID) string {

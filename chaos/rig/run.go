@@ -44,6 +44,7 @@ func Run(seed uint64, kind Kind, trace io.Writer) Result {
 	if !broken() {
 		w.check.Done()
 		w.clean()
+		w.clients.judge()
 	}
 	for _, v := range w.check.Violations() {
 		w.logf("VIOLATION of %s", v)

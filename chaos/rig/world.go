@@ -143,6 +143,7 @@ func (w *World) committed(c memstore.Commit) {
 	for i, x := range c.Changes {
 		changes[i] = check.Change(x)
 		w.told(c.Op, x)
+		w.clients.saw(c.Op, x)
 	}
 	w.check.Committed(c.Op, changes)
 	for _, x := range c.Changes {
