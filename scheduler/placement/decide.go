@@ -172,7 +172,7 @@ func (d *decider) put(t *turn, i int, score float64) {
 	p.Restart, p.Fallback = d.resumes(t.Pending, &d.fleet.sites[i])
 	d.fleet.put(i, ask.Reservation, 1)
 	t.tenant.placed(ask.Group, i, 1)
-	p.Reasons = d.chosen(p)
+	d.trails.use(p.Trail)
 	d.placements = append(d.placements, p)
 }
 
@@ -216,7 +216,6 @@ func (d *decider) resumes(p *flow.Pending, to *site) (restart bool, fallback str
 }
 
 func (d *decider) wait(t *turn, trail string) {
-	w := flow.Wait{Execution: t.Execution, Trail: trail}
-	w.Reasons = d.trails.use(trail)
-	d.waits = append(d.waits, w)
+	d.trails.use(trail)
+	d.waits = append(d.waits, flow.Wait{Execution: t.Execution, Trail: trail})
 }

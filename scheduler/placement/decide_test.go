@@ -99,7 +99,7 @@ func TestFilters(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			plan := Decide(view([]ClusterView{tt.cluster}, pending("x", time.Minute, tt.ask)))
 			if tt.refused == "" {
-				if len(plan.Placements) != 1 || !plan.Placements[0].Reasons[0].Chosen {
+				if len(plan.Placements) != 1 || plan.Reasons(plan.Placements[0].Trail)[0].Filter != "" {
 					t.Fatalf("not chosen: %+v; why: %s", plan, tt.why)
 				}
 				return
@@ -107,7 +107,7 @@ func TestFilters(t *testing.T) {
 			if len(plan.Waits) != 1 {
 				t.Fatalf("placed: %+v; why it must wait: %s", plan, tt.why)
 			}
-			r := plan.Waits[0].Reasons[0]
+			r := plan.Reasons(plan.Waits[0].Trail)[0]
 			if r.Filter != tt.refused || !strings.Contains(r.Message, tt.message) {
 				t.Errorf("refused by %q with %q, want %q with %q; why: %s", r.Filter, r.Message, tt.refused, tt.message, tt.why)
 			}
@@ -116,29 +116,29 @@ func TestFilters(t *testing.T) {
 }
 
 func TestChoice(t *testing.T) {
-	held := func(cluster string, n int64) flow.Reserved {
-		return flow.Reserved{Cluster: cluster, Reservation: flow.Resources{MilliCPU: n * 1000}}
+	held := func(cluster string, n int64) flow.Load {
+		return flow.Load{Cluster: cluster, Executions: 1, Reservation: flow.Resources{MilliCPU: n * 1000}}
 	}
 	peak := func(r *flow.Requirement) { r.Peak = r.Largest.Times(60) }
 	for _, tt := range []struct {
 		name     string
 		why      string
 		clusters []ClusterView
-		reserved []flow.Reserved
+		reserved []flow.Load
 		ask      flow.Requirement
 		want     string
 	}{
-		{"the least loaded cluster is chosen", "free share counts first", []ClusterView{cluster("a"), cluster("b")}, []flow.Reserved{held("a", 10)}, requirement(), "b"},
+		{"the least loaded cluster is chosen", "free share counts first", []ClusterView{cluster("a"), cluster("b")}, []flow.Load{held("a", 10)}, requirement(), "b"},
 		{"load is a share, not an amount", "20 of 100 cores is more than 50 of 500", []ClusterView{cluster("a", cores(100)), cluster("b", cores(500))},
-			[]flow.Reserved{held("a", 20), held("b", 50)}, requirement(), "b"},
+			[]flow.Load{held("a", 20), held("b", 50)}, requirement(), "b"},
 		{"a PreferNoSchedule taint outweighs load", "somebody asked to be left alone", []ClusterView{cluster("a", tainted(flow.PreferNoSchedule)), cluster("b")},
-			[]flow.Reserved{held("b", 60)}, requirement(), "b"},
+			[]flow.Load{held("b", 60)}, requirement(), "b"},
 		{"where load is about equal the peak decides", "there the workflow can run as widely as it wants", []ClusterView{cluster("a"), cluster("b", cores(52))},
-			[]flow.Reserved{held("a", 5), held("b", 1)}, requirement(peak), "a"},
+			[]flow.Load{held("a", 5), held("b", 1)}, requirement(peak), "a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := view(tt.clusters, pending("x", time.Minute, tt.ask))
-			v.Reserved = tt.reserved
+			v.Loads = tt.reserved
 			plan := Decide(v)
 			if len(plan.Placements) != 1 || plan.Placements[0].Cluster != tt.want {
 				t.Errorf("want %s, got %+v; why: %s", tt.want, plan.Placements, tt.why)
@@ -196,7 +196,7 @@ func TestEqualClustersShareTheWork(t *testing.T) {
 
 func TestEmptyFleetIsAReason(t *testing.T) {
 	plan := Decide(view(nil, pending("x", time.Second, requirement())))
-	if len(plan.Waits) != 1 || len(plan.Waits[0].Reasons) != 1 || plan.Waits[0].Reasons[0].Message != "no cluster is registered" {
+	if len(plan.Waits) != 1 || len(plan.Trails) != 1 || plan.Reasons(plan.Waits[0].Trail)[0].Message != "no cluster is registered" {
 		t.Errorf("want one reason: %+v", plan)
 	}
 }

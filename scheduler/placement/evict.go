@@ -150,7 +150,7 @@ func (e *evictor) revoke(r *resident, kind flow.MoveKind, reason string) bool {
 	}
 	to, trail := e.elsewhere(r)
 	if to < 0 {
-		e.stuck = append(e.stuck, flow.Wait{Execution: r.turn.Execution, Trail: trail, Reasons: e.trails.use(trail)})
+		e.stuck = append(e.stuck, flow.Wait{Execution: r.turn.Execution, Trail: trail})
 		return false
 	}
 	e.fleet.put(to, r.class.ask.Reservation, 1)

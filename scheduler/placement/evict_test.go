@@ -210,17 +210,18 @@ func TestRemedies(t *testing.T) {
 		cluster("other", func(c *ClusterView) { c.TaskTypes = nil }), cluster("small", func(c *ClusterView) { c.LargestNode.MilliCPU = 1 })},
 		pending("x", time.Minute, requirement()))
 	plan := Decide(v)
-	got := Remedies(plan.Waits[0].Reasons)
+	got := Remedies(plan.Reasons(plan.Waits[0].Trail))
 	for i, want := range []string{"until work on full ends", "Open shut", "Bring far back", "Give other what", "larger nodes to small"} {
 		if i >= len(got) || !strings.Contains(got[i], want) {
 			t.Fatalf("remedy %d is not %q, of:\n%s", i, want, strings.Join(got, "\n"))
 		}
 	}
-	if why := Why(plan.Waits[0].Reasons); !strings.Contains(why, "2 by capacity") || !strings.Contains(why, "1 by cordon") {
+	if why := Why(plan.Reasons(plan.Waits[0].Trail)); !strings.Contains(why, "2 by capacity") || !strings.Contains(why, "1 by cordon") {
 		t.Error(why)
 	}
 	v.Policies = []flow.Policy{{Scope: flow.PolicyScope{Level: flow.PolicyProject, Project: "p"}, Share: &flow.PolicyShare{Quota: &flow.Quota{MilliCPU: 1}}}}
-	if got := Remedies(Decide(v).Waits[0].Reasons); len(got) != 1 || !strings.Contains(got[0], "raise its quota") || !strings.Contains(got[0], "quota of 1m") {
+	plan = Decide(v)
+	if got := Remedies(plan.Reasons(plan.Waits[0].Trail)); len(got) != 1 || !strings.Contains(got[0], "raise its quota") || !strings.Contains(got[0], "quota of 1m") {
 		t.Errorf("of a quota: %q", got)
 	}
 }

@@ -79,7 +79,7 @@ func newFleet(v View) *fleet {
 
 // load adds what live placements hold.
 func (f *fleet) load(v View) {
-	for _, l := range loads(v) {
+	for _, l := range v.Loads {
 		if i, ok := f.byName[l.Cluster]; ok {
 			f.sites[i].used = f.sites[i].used.Add(l.Reservation)
 			f.sites[i].count += l.Executions
@@ -87,15 +87,8 @@ func (f *fleet) load(v View) {
 	}
 }
 
-// loads are the view's, those that were told one by one included.
-func loads(v View) []flow.Load {
-	out := slices.Clone(v.Loads)
-	for _, r := range v.Reserved {
-		out = append(out, flow.Load{Cluster: r.Cluster, Tenant: r.Execution.Tenant(), Executions: 1, Reservation: r.Reservation})
-	}
-	return out
-}
-
+// commonStore is the object store that all clusters write to; empty if there are
+// several, or if some cluster does not say.
 func (f *fleet) commonStore() string {
 	common := ""
 	for i := range f.sites {

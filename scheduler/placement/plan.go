@@ -30,26 +30,13 @@ func (d *decider) plan() Plan {
 	return p
 }
 
-// inlined bounds the clusters up to which placements carry their trail's
-// reasons, with their own line marked; those of larger fleets carry that line
-// alone, and the trail has the others.
-const inlined = 16
-
-// chosen is what a placement itself tells of its trail.
-func (d *decider) chosen(p flow.Placement) []flow.Reason {
-	reasons := d.trails.use(p.Trail)
-	own := flow.Reason{Cluster: p.Cluster, Message: "best of those that fit", Score: p.Score, Chosen: true}
-	if len(d.fleet.sites) > inlined {
-		return []flow.Reason{own}
+// Reasons are those of a trail of the plan, by its digest.
+func (p Plan) Reasons(trail string) []flow.Reason {
+	i := slices.IndexFunc(p.Trails, func(t flow.Trail) bool { return t.Digest == trail })
+	if i < 0 {
+		return nil
 	}
-	reasons = slices.Clone(reasons)
-	for i, r := range reasons {
-		if r.Cluster == p.Cluster && r.Filter == "" {
-			own.Parts = r.Parts
-			reasons[i] = own
-		}
-	}
-	return reasons
+	return p.Trails[i].Reasons
 }
 
 // LogValue says how many executions go where, how many wait, and which filter

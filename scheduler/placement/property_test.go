@@ -299,7 +299,7 @@ func TestNothingWaitsThatFits(t *testing.T) {
 		}
 		for _, w := range plan.Waits {
 			p := byID[w.Execution]
-			if f := w.Reasons[0].Filter; f == "quota" || f == "backoff" || f == "moves" {
+			if f := plan.Reasons(w.Trail)[0].Filter; f == "quota" || f == "backoff" || f == "moves" {
 				continue
 			}
 			for _, c := range v.Clusters {

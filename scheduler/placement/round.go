@@ -58,7 +58,7 @@ func canonical(v View) View {
 	v.Now = v.Now.UTC()
 	v.Pending, v.Clusters = slices.Clone(v.Pending), slices.Clone(v.Clusters)
 	v.Loads, v.Recent = slices.Clone(v.Loads), slices.Clone(v.Recent)
-	v.Policies, v.Reserved = slices.Clone(v.Policies), slices.Clone(v.Reserved)
+	v.Policies = slices.Clone(v.Policies)
 	for i := range v.Pending {
 		p := &v.Pending[i]
 		p.CreatedAt, p.NotBefore = p.CreatedAt.UTC(), p.NotBefore.UTC()
@@ -78,7 +78,6 @@ func canonical(v View) View {
 	slices.SortFunc(v.Policies, func(a, b flow.Policy) int {
 		return cmp.Or(cmp.Compare(a.Scope.String(), b.Scope.String()), cmp.Compare(a.Version, b.Version))
 	})
-	slices.SortFunc(v.Reserved, func(a, b flow.Reserved) int { return cmp.Compare(a.Execution.String(), b.Execution.String()) })
 	return v
 }
 

@@ -78,7 +78,7 @@ func TestFiltersOfAFederation(t *testing.T) {
 			if len(plan.Waits) != 1 {
 				t.Fatalf("placed; why it must wait: %s", tt.why)
 			}
-			if r := plan.Waits[0].Reasons[0]; r.Filter != tt.refused || !strings.Contains(r.Message, tt.message) {
+			if r := plan.Reasons(plan.Waits[0].Trail)[0]; r.Filter != tt.refused || !strings.Contains(r.Message, tt.message) {
 				t.Errorf("refused by %q with %q, want %q with %q; why: %s", r.Filter, r.Message, tt.refused, tt.message, tt.why)
 			}
 		})
@@ -160,7 +160,7 @@ func TestQuotas(t *testing.T) {
 				t.Fatalf("want the move, which counts already, and two more: %+v", plan.Placements)
 			}
 			for _, w := range plan.Waits {
-				if r := w.Reasons[0]; r.Filter != "quota" || !strings.Contains(r.Message, name) {
+				if r := plan.Reasons(w.Trail)[0]; r.Filter != "quota" || !strings.Contains(r.Message, name) {
 					t.Errorf("it waits for %+v", r)
 				}
 			}

@@ -69,7 +69,7 @@ func (t *tenants) add(name flow.Tenant) *tenant {
 
 func newTenants(v View, f *fleet) *tenants {
 	t := &tenants{fleet: f, byName: map[flow.Tenant]*tenant{}, projects: map[string]*project{}}
-	for _, l := range loads(v) {
+	for _, l := range v.Loads {
 		one := t.add(l.Tenant)
 		one.loads = append(one.loads, l)
 		one.used, one.count = one.used.Add(l.Reservation), one.count+l.Executions

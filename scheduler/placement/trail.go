@@ -107,13 +107,12 @@ func (t *trails) keep(class string, reasons []flow.Reason) string {
 	return d
 }
 
-// use marks a trail as one that the plan refers to, and gives its reasons.
-func (t *trails) use(digest string) []flow.Reason {
+// use marks a trail as one that the plan refers to.
+func (t *trails) use(digest string) {
 	if !t.used[digest] {
 		t.used[digest] = true
 		t.list = append(t.list, digest)
 	}
-	return t.made[digest].Reasons
 }
 
 // all are the trails that the plan refers to.

@@ -28,10 +28,6 @@ type View struct {
 	// Policy holds where no policy says otherwise.
 	Policy Policy `json:"policy"`
 	Limits Limits `json:"limits"`
-
-	// Reserved is what live placements hold, one by one, for callers without
-	// Loads. It knows no tenant but the execution's.
-	Reserved []flow.Reserved `json:"reserved,omitempty"`
 }
 
 // Ran says that a workflow of a tenant ran on a cluster lately.

@@ -156,7 +156,7 @@ func (f *Forecast) tell(e *evictor, v View) {
 		from[r.turn.Execution] = r.turn.From
 	}
 	for _, w := range append(slices.Clone(e.waits), e.stuck...) {
-		f.Outcomes = append(f.Outcomes, Outcome{Execution: w.Execution, From: from[w.Execution], How: Why(w.Reasons)})
+		f.Outcomes = append(f.Outcomes, Outcome{Execution: w.Execution, From: from[w.Execution], How: Why(e.trails.made[w.Trail].Reasons)})
 	}
 }
 
