@@ -101,6 +101,9 @@ func FailoverProblems(f flow.Failover) []Problem {
 	default:
 		c.add("mode", "%s is not resume, restart or never", quote(string(f.Mode)))
 	}
+	if f.Strict && f.Mode == flow.FailoverNever {
+		c.add("strict", "cannot be true where mode is never: strict ends work at a lapse, never lets it go on; choose one")
+	}
 	if f.MaxMoves < 0 || f.MaxMoves > MaxMoves {
 		c.add("maxMoves", "must lie between 0 (the default, %d) and %d, is %d", flow.DefaultMaxMoves, MaxMoves, f.MaxMoves)
 	}

@@ -109,6 +109,7 @@ func TestParseTellsEachProblemWithItsFieldAndLine(t *testing.T) {
 			[]string{`rules.tolerations[0].effect (line 6): "Never" is not NoSchedule`}},
 		{"a negative weight", "scope: system\nrules:\n  weights: {free: -1}", []string{"rules.weights.free (line 3): must lie between 0"}},
 		{"an unknown mode", "scope: system\nrules:\n  failover: {mode: later}", []string{`rules.failover.mode (line 3): "later" is not resume, restart or never`}},
+		{"strict and never", "scope: system\nrules:\n  failover: {mode: never, strict: true}", []string{"rules.failover.strict (line 3): cannot be true where mode is never"}},
 		{"too many moves", "scope: system\nrules:\n  failover: {maxMoves: 1001}", []string{"rules.failover.maxMoves (line 3)"}},
 		{"a share of a domain", "scope: domain/production\nshare: {weight: 1}", []string{"share (line 2): only projects have shares"}},
 		{"a quota that is none", "scope: project/p\nshare:\n  quota:\n    memory: much", []string{`share.quota.memory (line 4): "much" is not an amount`}},
