@@ -28,3 +28,21 @@ func TestMedianAndPercentile(t *testing.T) {
 		}
 	}
 }
+
+func TestLinesOfATestArePassedOn(t *testing.T) {
+	var out strings.Builder
+	in := "goos: linux\n    x_test.go:1: BENCH {\"name\":\"a\"}\nok\n"
+	if err := passOn(strings.NewReader(in), &out); err != nil || out.String() != "BENCH {\"name\":\"a\"}\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	if passOn(strings.NewReader("ok\n"), &out) == nil {
+		t.Error("no line is no error")
+	}
+}
+
+func TestAnUnknownPartIsRefused(t *testing.T) {
+	b := bench{rounds: 1, length: 1, bin: t.TempDir()}
+	if err := b.all(t.Context(), []string{"placement", "nothing"}); err == nil || !strings.Contains(err.Error(), `"nothing"`) {
+		t.Errorf("error %v", err)
+	}
+}

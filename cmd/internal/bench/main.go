@@ -3,8 +3,8 @@
 //
 // It starts whole federations of real processes as `skein demo` does, with
 // simulated nodes, and drives them through their public APIs only; what it
-// measures is neither changed nor imported by it, but for placement, which is a
-// function. It is no test: it fails only
+// measures is neither changed nor imported by it, but for placement and its
+// simulation, which are functions. It is no test: it fails only
 // if something could not be measured, never because a figure is low. `make bench`
 // runs it. Invariant: a figure and its raw limit come from the same machine,
 // minute and settings, and what the bench started ends with it.
@@ -44,7 +44,8 @@ var parts = []struct {
 	name string
 	run  func(*bench, context.Context) error
 }{
-	{"placement", (*bench).placement}, {"create", (*bench).create}, {"workflows", (*bench).workflows}, {"writes", (*bench).writes},
+	{"placement", (*bench).placement}, {"simulate", (*bench).simulation}, {"durable", (*bench).durable},
+	{"create", (*bench).create}, {"workflows", (*bench).workflows}, {"writes", (*bench).writes},
 }
 
 func main() {
@@ -54,7 +55,7 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each figure; the median is shown")
 	flag.DurationVar(&b.length, "length", 2*time.Second, "length of a round")
 	quick := flag.Bool("quick", false, "two rounds of a second, for development")
-	flag.StringVar(&only, "only", "placement,create,workflows,writes", "parts to run")
+	flag.StringVar(&only, "only", strings.Join(names(), ","), "parts to run")
 	flag.Parse()
 	if *quick {
 		b.rounds, b.length = 2, time.Second
@@ -70,6 +71,15 @@ func main() {
 	}
 }
 
+// names are those of all parts.
+func names() []string {
+	var out []string
+	for _, p := range parts {
+		out = append(out, p.name)
+	}
+	return out
+}
+
 func (b *bench) all(ctx context.Context, only []string) error {
 	var err error
 	if b.bin, err = filepath.Abs(b.bin); err != nil {
@@ -77,6 +87,11 @@ func (b *bench) all(ctx context.Context, only []string) error {
 	}
 	if b.rounds < 1 || b.length <= 0 {
 		return errors.New("-rounds and -length must be above 0")
+	}
+	for _, name := range only {
+		if !slices.Contains(names(), name) {
+			return fmt.Errorf("-only: there is no part %q: use some of %s", name, strings.Join(names(), ","))
+		}
 	}
 	for _, p := range parts {
 		if !slices.Contains(only, p.name) {
