@@ -68,7 +68,7 @@ func Mutants() []Configuration {
 		mutant(entitled, Options{Move: true, Events: true, Without: EventsAckTheirOwn}),
 		mutant(after, Options{Duplicates: true, Collect: true, Without: KeepTombstones}),
 		mutant(lost, Options{Forget: true, Brief: true, Without: ReleaseWhatIsMissing}),
-		mutant(entitled, Options{Instances: 2, Without: ReleaseAlone}),
+		mutant(entitled, Options{Instances: 2, Without: ReleaseWhatWasKnown}),
 		mutant(entitled, Options{Instances: 2, Move: true, Without: GoneLeavesATombstone}),
 		mutant("I71", Options{Move: true, Without: DrainBeforeAck}),
 		mutant(lost, Options{Move: true, Brief: true, Without: RevokeStands}),
@@ -95,6 +95,9 @@ func Limits() []Configuration {
 		{Name: "strict-and-a-dead-process", Options: Options{Strict: true, Crash: true}, Breaks: "I69"},
 		{Name: "pinned-on-a-cluster-that-joined-after-the-backup",
 			Options: Options{Failover: Never, Restore: true, JoinedLate: true}, Breaks: "I70"},
+		// The other instance makes an object again, by an assignment under way, that
+		// the release has just taken for lost.
+		{Name: "two-instances-whose-objects-are-lost", Options: Options{Instances: 2, Forget: true}, Breaks: "I70"},
 	}
 }
 

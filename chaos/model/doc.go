@@ -30,6 +30,9 @@
 // tombstones are collected once no message of their epoch is under way and no
 // backup knows it: that is what retention.crTTL has to cover.
 //
+// The two instances of a cluster are not told apart: within a trace, A/1 and A/2
+// may change places.
+//
 // Run a configuration or a mutant by name and see its trace:
 //
 //	go test ./chaos/model -v -run . -configuration replace-without-lease-row

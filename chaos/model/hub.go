@@ -34,32 +34,24 @@ func (x *stepper) verdict(t *State, i int, label string) string {
 	object := t.Clusters[clusterOf[i]].Objects[row.Epoch-1]
 	switch {
 	case m.Inventory&bit(row.Epoch) == 0:
-		if row.Acked == 1 && !x.o.lacks(ReleaseWhatIsMissing) {
-			return x.releaseMissing(t, i)
+		known := m.Known == row.Epoch || x.o.lacks(ReleaseWhatWasKnown)
+		if row.Acked == 1 && known && !x.o.lacks(ReleaseWhatIsMissing) {
+			return x.releaseMissing(t)
 		}
 	case living(object):
 		m.Keep = row.Epoch
 	case object <= endedAcked && object != stopped, row.Phase == aborting, x.o.lacks(RefuseUnaskedAborts):
 		m.Report = row.Epoch
 	case row.Revoking == 0:
-		return x.releaseMissing(t, i) // it was stopped here, and nobody had asked to abort it
+		return x.releaseMissing(t) // it was stopped here, and nobody had asked to abort it
 	}
 	return label
 }
 
-// releaseMissing takes what was acked and is not in the inventory. Beside
-// another instance that may hold a lease it is revoked instead: that one may have
-// made the object after the inventory, or make it again.
-func (x *stepper) releaseMissing(t *State, i int) string {
-	for _, j := range x.o.members() {
-		beside := j != i && clusterOf[j] == clusterOf[i]
-		if beside && t.Members[j].Quiet < x.o.Wait && !x.o.lacks(ReleaseAlone) {
-			if t.Row.Phase == placed {
-				t.Row.Revoking = 1
-			}
-			return "hub: {m}'s inventory lacks what is placed there; another instance may hold it: revokes {e}"
-		}
-	}
+// releaseMissing takes what had been acked before the session opened, and is not
+// in its inventory: what another instance acked since, it may have made after the
+// inventory was taken.
+func (x *stepper) releaseMissing(t *State) string {
 	t.Clusters[t.Row.Owner].Ownership = taken(t.Row.Epoch)
 	leave(t)
 	return "hub: {m}'s inventory lacks what is placed there: releases {e}, sends the verdicts"

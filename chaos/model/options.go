@@ -110,7 +110,7 @@ const (
 	EventsAckTheirOwn
 	KeepTombstones
 	ReleaseWhatIsMissing
-	ReleaseAlone
+	ReleaseWhatWasKnown
 	GoneLeavesATombstone
 	DrainBeforeAck
 	RevokeStands
@@ -150,7 +150,7 @@ var rules = map[Rule]string{
 	EventsAckTheirOwn:         "event-acks-newest-revision",
 	KeepTombstones:            "tombstone-dropped-early",
 	ReleaseWhatIsMissing:      "missing-object-not-released",
-	ReleaseAlone:              "release-beside-another-instance",
+	ReleaseWhatWasKnown:       "acked-since-the-session-opened-is-missing",
 	GoneLeavesATombstone:      "gone-leaves-no-tombstone",
 	DrainBeforeAck:            "gone-acked-before-drained",
 	RevokeStands:              "revoke-taken-back",

@@ -5,7 +5,7 @@ package model
 func endSession(o *Options, m *Member) {
 	m.Stream, m.Stage, m.Granted, m.Own, m.Revision, m.Highest = closed, idle, 0, 0, 0, 0
 	m.Asked, m.AskAge, m.GrantRevision = 0, 0, 0
-	m.Inventory, m.Keep, m.Report, m.JudgeRevision = 0, 0, 0, 0
+	m.Inventory, m.Known, m.Keep, m.Report, m.JudgeRevision = 0, 0, 0, 0, 0
 	if !o.lacks(OnlyTheNewestSession) {
 		m.Assigned = [epochs]uint8{}
 	}
@@ -126,6 +126,9 @@ func openSession(o *Options, t *State, i int) {
 		return
 	}
 	m.Stage, m.Inventory = waiting, 0
+	if t.Row.Owner == c && t.Row.Acked == 1 {
+		m.Known = t.Row.Epoch
+	}
 	for k, object := range t.Clusters[c].Objects {
 		if object != none {
 			m.Inventory |= bit(uint8(k + 1))
@@ -160,7 +163,7 @@ func (x *stepper) obey(i int) {
 			reportAgain(object)
 		}
 	}
-	n.Keep, n.Report, n.JudgeRevision = 0, 0, 0
+	n.Known, n.Keep, n.Report, n.JudgeRevision = 0, 0, 0, 0
 	if !o.lacks(CloseSessionsAtRebuild) {
 		n.Inventory = 0
 	}

@@ -88,6 +88,7 @@ type Member struct {
 	GrantRevision uint8 // in the grant under way
 	JudgeRevision uint8 // in the verdicts under way
 	Inventory     uint8 // mask of epochs in its inventory
+	Known         uint8 // epoch whose assignment had been acked when the session opened
 	Keep, Report  uint8 // verdicts under way: the epoch kept; whether tombstones are to be reported
 	Highest       uint8 // highest revision of the row in this session, plus one
 	Paused        uint8 // a start was checked, then the process was paused
@@ -248,7 +249,7 @@ func (s *State) reachable(o *Options, c uint8) bool {
 // bytes is a member as an array, in the order of its fields.
 func (m *Member) bytes() [20 + 2*epochs]uint8 {
 	a := [20 + 2*epochs]uint8{m.Stream, m.Stage, m.Granted, m.Age, m.Asked, m.AskAge, m.Quiet, m.Own, m.Covered, m.Revision,
-		m.GrantRevision, m.JudgeRevision, m.Inventory, m.Keep, m.Report, m.Highest, m.Paused, m.Down, m.GoneAcks}
+		m.GrantRevision, m.JudgeRevision, m.Inventory, m.Keep, m.Report, m.Highest, m.Paused, m.Down, m.GoneAcks, m.Known}
 	copy(a[20:], m.Assigned[:])
 	copy(a[20+epochs:], m.Events[:])
 	return a
