@@ -32,7 +32,7 @@ type trail struct {
 }
 
 // shortlist bounds the clusters that fit of a summary.
-const shortlist = 8
+const shortlist = 3
 
 func (t *trails) begin(clusters int) *trail {
 	if t.left < clusters {

@@ -73,7 +73,7 @@ const (
 	DefaultStarve      = 10 * time.Minute
 	DefaultMoves       = 200
 	DefaultPreemptions = 20
-	DefaultReasons     = 500_000
+	DefaultReasons     = 250_000
 )
 
 func (l Limits) withDefaults() Limits {
