@@ -41,12 +41,15 @@ func clusterRegister(s *session) *cobra.Command {
 	var taints []string
 	var ttl time.Duration
 	var caOut string
+	var manifest memberManifest
 	cmd := &cobra.Command{
 		Use:   "register NAME",
 		Short: "Record a cluster and make the one-time token with which it joins",
 		Example: `  skein cluster register eu-1 --label region=eu-west --label tier=gold
   skein cluster register gpu-1 --label gpu=true --taint dedicated=gpu:NoSchedule
-  skein cluster register eu-1 --token-ttl 15m --ca-out ca.crt`,
+  skein cluster register eu-1 --token-ttl 15m --ca-out ca.crt
+  skein cluster register eu-1 --manifest --image registry.example/skein:0.4 --hub skein.example:8443 --propeller-config eu.yaml | kubectl apply -f -
+  skein cluster register eu-1 --manifest --image i --hub h:8443 --propeller-config eu.yaml --storage-class fast > eu-1.yaml`,
 		Args: exactly(1, "NAME"),
 
 		ValidArgsFunction: s.complete(first(s.clusterNames)), // for a new token
@@ -59,6 +62,10 @@ func clusterRegister(s *session) *cobra.Command {
 				}
 				request.Taints = append(request.Taints, taint)
 			}
+			base, err := manifest.check(args[0])
+			if err != nil {
+				return err
+			}
 			return s.clusters(func(api skeinv1.ClusterServiceClient) error {
 				answer, err := api.RegisterCluster(cmd.Context(), request)
 				if err != nil {
@@ -70,6 +77,9 @@ func clusterRegister(s *session) *cobra.Command {
 					}
 				}
 				unchanged(cmd.ErrOrStderr(), request, answer.GetCluster())
+				if manifest.wanted {
+					return manifest.write(cmd.OutOrStdout(), base, answer)
+				}
 				return s.print(cmd.OutOrStdout(), answer, func(w io.Writer) error { return joinHint(w, answer, caOut) })
 			})
 		},
@@ -78,6 +88,7 @@ func clusterRegister(s *session) *cobra.Command {
 	flags.StringToStringVar(&labelFlags, "label", nil, "a label as key=value; may be repeated")
 	flags.StringArrayVar(&taints, "taint", nil, "a taint as key=value:Effect; may be repeated")
 	flags.DurationVar(&ttl, "token-ttl", time.Hour, "how long the token can be used")
+	manifest.flags(cmd)
 	flags.StringVar(&caOut, "ca-out", "", "write the control plane's CA bundle to this file")
 	return cmd
 }

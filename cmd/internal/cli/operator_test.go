@@ -44,6 +44,10 @@ func TestBadOperatorsCommands(t *testing.T) {
 		{"a cluster to add with an unknown field", []string{"whatif", "--add", sketch}, `"cpus"`},
 		{"a cluster to add that is not there", []string{"whatif", "--add", "no-such.yaml"}, "--add"},
 		{"a replica without address", []string{"admin", "replicas", "add", "x"}, "ID and ADDRESS"},
+		{"an image without a manifest", []string{"cluster", "register", "c", "--image", "i"}, "--manifest"},
+		{"a manifest without an image", []string{"cluster", "register", "c", "--manifest", "--hub", "h:1"}, "--image"},
+		{"a manifest without a hub", []string{"cluster", "register", "c", "--manifest", "--image", "i"}, "--hub"},
+		{"a manifest with an odd hub", []string{"cluster", "register", "c", "--manifest", "--image", "i", "--hub", "nowhere"}, "hubs"},
 		{"two subjects", []string{"audit", "a", "b"}, "SUBJECT"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -100,4 +104,25 @@ func TestOperatorsTablesAreReadable(t *testing.T) {
 		Moves:    []*skeinv1.Move{{From: "eu-1", Epoch: &skeinv1.Epoch{Era: 1, N: 1}, Kind: "Lapse", Reason: "its leases ended", At: at}},
 		Remedies: []string{"Wait for room on us-1."}}))
 	golden(t, "operator.txt", out.String())
+}
+
+func TestTheManifestOfAMember(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "eu.yaml")
+	if err := os.WriteFile(file, []byte("objectStore: {root: /store}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := memberManifest{wanted: true, image: "registry.example/skein:0.4", hubs: []string{"skein.example:8443"}, config: file}
+	base, err := m.check("eu-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := m.write(&out, base, &skeinv1.RegisterClusterResponse{Cluster: &skeinv1.Cluster{Name: "eu-1"}, JoinToken: "skein-join-x", Ca: "PEM"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"registry.example/skein:0.4", "skein.example:8443", "skein-join-x", "cluster: eu-1", "kind: FlyteWorkflow"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the manifest misses %q", want)
+		}
+	}
 }
