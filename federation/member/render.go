@@ -87,10 +87,7 @@ func Render(a flow.Assignment) *v1alpha1.FlyteWorkflow {
 }
 
 func recovery(r flow.Recovery) *v1alpha1.Recovery {
-	if len(r.Nodes) == 0 {
-		return nil
-	}
-	out := &v1alpha1.Recovery{Nodes: make([]v1alpha1.RecoveredNode, 0, len(r.Nodes))}
+	nodes := make([]v1alpha1.RecoveredNode, 0, len(r.Nodes))
 	for _, n := range r.Nodes {
 		node := v1alpha1.RecoveredNode{
 			Node: n.Node, Parent: n.Parent, Phase: int32(n.Phase), OutputURI: n.OutputURI,
@@ -104,8 +101,9 @@ func recovery(r flow.Recovery) *v1alpha1.Recovery {
 		if len(n.Error) > 0 && proto.Unmarshal(n.Error, &failed) == nil {
 			node.Error = &v1alpha1.Error{Code: failed.GetCode(), Message: failed.GetMessage(), URI: failed.GetErrorUri(), Kind: failed.GetKind().String()}
 		}
-		out.Nodes = append(out.Nodes, node)
+		nodes = append(nodes, node)
 	}
+	out, _ := v1alpha1.NewRecovery(nodes) // texts and numbers can always be written
 	return out
 }
 

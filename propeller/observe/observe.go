@@ -71,8 +71,9 @@ type Terms struct {
 
 // facts are what never changes of a FlyteWorkflow.
 type facts struct {
-	graph *workflow.Graph
-	spec  *admin.ExecutionSpec
+	graph    *workflow.Graph
+	spec     *admin.ExecutionSpec
+	recovery []v1alpha1.RecoveredNode
 }
 
 // New makes an Observer.
@@ -99,7 +100,7 @@ func (o *Observer) World(ctx context.Context, wf *v1alpha1.FlyteWorkflow, maySta
 	if err != nil {
 		return w, hopeless(wf, w.View, err)
 	}
-	w.Spec, w.View.Graph = f.spec, f.graph
+	w.Spec, w.View.Graph, w.View.Recovery = f.spec, f.graph, f.recovery
 	w.View.MaxParallelism = int(f.spec.GetMaxParallelism())
 	if i := f.spec.GetInterruptible(); i != nil {
 		w.View.Interruptible = &i.Value
@@ -131,7 +132,7 @@ func (o *Observer) view(wf *v1alpha1.FlyteWorkflow, mayStart bool, now time.Time
 		Execution: flow.ExecutionID{Project: s.Execution.Project, Domain: s.Execution.Domain, Name: s.Execution.Name}, Epoch: epoch,
 		Data: workflow.Folder(s.DataPrefix, epoch), Raw: workflow.Folder(s.RawPrefix, epoch), Revision: s.Revision,
 		Abort: s.Desired == v1alpha1.DesiredAbort || !wf.DeletionTimestamp.IsZero(), Cause: s.Cause,
-		MayStart: mayStart, Policy: o.Policy, Now: now, Status: wf.Status, Recovery: s.Recovery,
+		MayStart: mayStart, Policy: o.Policy, Now: now, Status: wf.Status,
 	}
 }
 
@@ -149,6 +150,9 @@ func (o *Observer) known(ctx context.Context, wf *v1alpha1.FlyteWorkflow) (*fact
 	f = &facts{spec: &admin.ExecutionSpec{}}
 	if err := proto.Unmarshal(wf.Spec.ExecutionSpec, f.spec); err != nil {
 		return nil, invalid("the execution's spec cannot be read: %v", err)
+	}
+	if f.recovery, err = v1alpha1.RecoveredNodes(wf.Spec.Recovery); err != nil {
+		return nil, invalid("%v", err)
 	}
 	if f.graph, err = workflow.NewGraph(closure); err != nil {
 		return nil, invalid("the compiled workflow cannot be run: %v", err)

@@ -72,9 +72,9 @@ func (l *ledger) record(s v1alpha1.FlyteWorkflowStatus, most int) {
 
 // move closes what is open, as a forced move does, and reads what the next
 // epoch is to know.
-func (l *ledger) move() *v1alpha1.Recovery {
+func (l *ledger) move() []v1alpha1.RecoveredNode {
 	l.epoch, l.acked = l.epoch.Next(), 0
-	left := &v1alpha1.Recovery{}
+	var left []v1alpha1.RecoveredNode
 	for id, n := range l.nodes {
 		r := v1alpha1.RecoveredNode{Node: id, Parent: n.Parent, StartedAt: n.StartedAt, Checkpoint: n.Checkpoint}
 		if stands(n.Phase) {
@@ -83,16 +83,16 @@ func (l *ledger) move() *v1alpha1.Recovery {
 			n.Phase = nodeAborted
 			l.nodes[id] = n
 		}
-		left.Nodes = append(left.Nodes, r)
+		left = append(left, r)
 	}
-	slices.SortFunc(left.Nodes, func(x, y v1alpha1.RecoveredNode) int { return cmp.Compare(x.Node, y.Node) })
+	slices.SortFunc(left, func(x, y v1alpha1.RecoveredNode) int { return cmp.Compare(x.Node, y.Node) })
 	for at, row := range l.tasks {
 		if !ended(row.AttemptStatus) {
 			row.Phase = taskAborted
 			l.tasks[at] = row
 		}
-		i := slices.IndexFunc(left.Nodes, func(r v1alpha1.RecoveredNode) bool { return r.Node == at.Node })
-		r := &left.Nodes[i]
+		i := slices.IndexFunc(left, func(r v1alpha1.RecoveredNode) bool { return r.Node == at.Node })
+		r := &left[i]
 		r.NextAttempt = max(r.NextAttempt, int32(at.Number)+1)
 		if p := flow.TaskPhase(row.Phase); p == flow.TaskFailed || p == flow.TaskRetryableFailed {
 			r.Charged++

@@ -89,9 +89,9 @@ func (a *advance) leave(c scope, n *Node, r v1alpha1.RecoveredNode) v1alpha1.Nod
 
 // left is what earlier epochs left of a node.
 func (a *advance) left(id string) (v1alpha1.RecoveredNode, bool) {
-	if a.recovered == nil && a.v.Recovery != nil {
-		a.recovered = make(map[string]v1alpha1.RecoveredNode, len(a.v.Recovery.Nodes))
-		for _, r := range a.v.Recovery.Nodes {
+	if a.recovered == nil {
+		a.recovered = make(map[string]v1alpha1.RecoveredNode, len(a.v.Recovery))
+		for _, r := range a.v.Recovery {
 			a.recovered[r.Node] = r
 		}
 	}

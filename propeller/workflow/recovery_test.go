@@ -37,7 +37,7 @@ type run struct {
 	story
 	*world
 	ledger *ledger
-	left   *v1alpha1.Recovery
+	left   []v1alpha1.RecoveredNode
 	round  int
 	seen   map[string]int // next attempt of each node
 }
@@ -49,7 +49,7 @@ func (s story) begin(t *rapid.T) *run {
 }
 
 // place puts the execution onto a cluster that knows nothing of it.
-func (r *run) place(t *rapid.T, left *v1alpha1.Recovery) {
+func (r *run) place(t *rapid.T, left []v1alpha1.RecoveredNode) {
 	w, err := newWorld(r.closure)
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func (r *run) place(t *rapid.T, left *v1alpha1.Recovery) {
 	w.view.Data, w.view.Raw = Folder(w.view.Data, w.view.Epoch), Folder(w.view.Raw, w.view.Epoch)
 	w.values["x"], w.values["y"] = plainLiteral(fmt.Sprint(r.roll(4, "x"))), plainLiteral(fmt.Sprint(r.roll(4, "y")))
 	r.world, r.left, r.seen = w, left, map[string]int{}
-	for _, n := range nodesLeft(left) {
+	for _, n := range left {
 		r.seen[n.Node] = int(n.NextAttempt)
 	}
 }
@@ -131,7 +131,7 @@ func (r *run) promised(t *rapid.T, s Step) {
 // open: neither the node nor a node around it stands.
 func (r *run) open(t *rapid.T, id string) {
 	for id != "" {
-		for _, n := range nodesLeft(r.left) {
+		for _, n := range r.left {
 			if n.Node == id && stands(n.Phase) {
 				t.Fatalf("%s was %s at an earlier epoch, and starts again", id, flow.NodePhase(n.Phase))
 			}
@@ -247,11 +247,4 @@ func (r *run) moved(t *rapid.T, rounds int) {
 			t.Fatalf("%s does not stand: %+v", id, r.ledger.nodes[id])
 		}
 	}
-}
-
-func nodesLeft(r *v1alpha1.Recovery) []v1alpha1.RecoveredNode {
-	if r == nil {
-		return nil
-	}
-	return r.Nodes
 }

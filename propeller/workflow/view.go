@@ -27,8 +27,8 @@ type View struct {
 	// StopAt is when what runs is told to stop, so that its grace ends inside
 	// the lease; from then on nothing is started. Zero: it may run on.
 	StopAt time.Time
-	// Recovery is what earlier epochs left; nil: nothing.
-	Recovery *v1alpha1.Recovery
+	// Recovery is what earlier epochs left of nodes; empty: nothing.
+	Recovery []v1alpha1.RecoveredNode
 
 	// Status as it was last written, its nodes decoded.
 	Status v1alpha1.FlyteWorkflowStatus

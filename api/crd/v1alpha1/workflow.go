@@ -80,7 +80,10 @@ type FlyteWorkflowSpec struct {
 
 // Recovery is what earlier epochs of an execution left behind for this one.
 type Recovery struct {
+	// Nodes is empty if CompressedNodes is set.
 	Nodes []RecoveredNode `json:"nodes,omitempty"`
+	// CompressedNodes is the gzipped JSON of Nodes, used when that is large.
+	CompressedNodes []byte `json:"compressedNodes,omitempty"`
 }
 
 // RecoveredNode is what is known of one node of a resumed execution; its fields
