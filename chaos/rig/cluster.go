@@ -34,7 +34,10 @@ type cluster struct {
 	slow    time.Duration
 	cuts    []func() // that heal its roads before their time
 
-	judgedAt, leasedAt time.Duration // when a member last got verdicts, or a lease was recorded
+	wiped map[place]bool // of which an object was lost
+
+	// When verdicts were last asked for and taken, and a lease last recorded.
+	judgingAt, judgedAt, leasedAt time.Duration
 }
 
 // request is one call of the API server. The server may carry out what its
@@ -72,6 +75,9 @@ func (c *cluster) pinned(begun bool) map[flow.ExecutionID]flow.Epoch {
 func (c *cluster) create(p place, a flow.Assignment) {
 	o := &object{place: p, c: c, desired: a.Desired, revision: a.Revision, run: a.Run, job: c.w.jobs[p.id], phase: flow.ExecutionQueued}
 	o.recover(a.Run.Recovery)
+	if row, _ := c.w.db.Row(p.id); row.Cluster == c.name && row.Epoch == p.epoch && row.Phase.Terminal() && !c.wiped[p] {
+		c.w.violate("I29", "%s makes an object of %s again, which has ended there as %s", c.name, p, row.Phase)
+	}
 	c.rows[p] = o
 	c.order = append(c.order, o)
 	c.changed(o)

@@ -123,27 +123,27 @@ func (w *World) stall() {
 	}
 }
 
-// fade makes what goes down to a cluster later and later, and then cuts it off:
-// its last lease has come late.
+// fade makes what goes down to a cluster later and later, and then cuts off what
+// goes up: its last lease comes late.
 func (w *World) fade() {
 	c := pick(w.sim, w.clusters)
-	w.logf("fault: what goes down to %s comes later and later, and then nothing", c.name)
+	w.logf("fault: what goes down to %s comes later and later, and then nothing goes up", c.name)
 	for i := range 2 {
 		by := w.sim.between(1500*time.Millisecond, 2600*time.Millisecond)
 		w.sim.after(time.Duration(i)*4*time.Second, func() {
 			for _, way := range w.roads(c, false, true) {
 				w.net.slowWay[way] += by
 			}
-			w.until(10*time.Second, func() {
+			w.until(12*time.Second, func() {
 				for _, way := range w.roads(c, false, true) {
 					w.net.slowWay[way] = max(0, w.net.slowWay[way]-by)
 				}
 			})
 		})
 	}
-	w.sim.after(w.sim.between(8*time.Second, 12*time.Second), func() {
+	w.sim.after(w.sim.between(7*time.Second, 9500*time.Millisecond), func() {
 		if w.sim.now < w.cfg.Busy {
-			w.sever(c, true, true, w.sim.between(15*time.Second, 30*time.Second))
+			w.sever(c, true, false, w.sim.between(15*time.Second, 30*time.Second))
 		}
 	})
 }
@@ -215,6 +215,7 @@ func (w *World) wipe() {
 	for _, o := range c.objects() {
 		if w.sim.chance(0.5) {
 			w.logf("fault: %s loses its object of %s", c.name, o.place)
+			c.wiped[o.place] = true
 			c.drop(o)
 		}
 	}

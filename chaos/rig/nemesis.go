@@ -53,7 +53,8 @@ func (w *World) aborting(name string) bool {
 }
 
 // comeback lets a cluster that is about to lose work reach the control plane
-// again, and holds the leader until its members were judged, or leased.
+// again, and holds the leader until its members are being judged, were judged,
+// or leased.
 func (w *World) comeback(c *cluster) (pauses []func() time.Duration) {
 	const step = 2 * time.Millisecond
 	w.logf("nemesis: %s comes back while its work is being taken", c.name)
@@ -61,15 +62,15 @@ func (w *World) comeback(c *cluster) (pauses []func() time.Duration) {
 		heal()
 	}
 	c.cuts = nil
-	since, leased, done := w.sim.now, w.sim.chance(0.5), false
+	since, done := w.sim.now, false
+	moment := pick(w.sim, []*time.Duration{&c.judgingAt, &c.judgedAt, &c.leasedAt})
 	if w.sim.chance(0.3) {
 		w.strand(c)
 		return nil
 	}
 	for range 4000 {
 		pauses = append(pauses, func() time.Duration {
-			if done || leased && c.leasedAt > since || !leased && c.judgedAt > since {
-				done = true
+			if done = done || *moment > since; done {
 				return 0
 			}
 			return step

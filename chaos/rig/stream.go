@@ -214,6 +214,7 @@ func (s *stream) reads() {
 	case s.reading || s.closed:
 	case s.judge:
 		s.judge, s.reading = false, true
+		w.clusterOf(s.member).judgingAt = w.sim.now
 		var v flow.Verdicts
 		r.call(r.site, func() (err error) {
 			v, err = w.db.Verdicts(w.ctx, s.sender, s.judging)

@@ -52,7 +52,7 @@ func newWorld(cfg Config, trace io.Writer) *World {
 		next++
 	}
 	for i := range cfg.Clusters {
-		c := &cluster{w: w, name: fmt.Sprintf("c%d", i), rows: map[place]*object{}, pods: map[podKey]*pod{}}
+		c := &cluster{w: w, name: fmt.Sprintf("c%d", i), rows: map[place]*object{}, pods: map[podKey]*pod{}, wiped: map[place]bool{}}
 		for k := range cfg.Instances {
 			c.members = append(c.members, w.newMember(c, fmt.Sprintf("i%d", k), next, w.drawClock()))
 			next++
