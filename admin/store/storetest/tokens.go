@@ -60,4 +60,20 @@ var tokenCases = []testCase{
 		}
 		w.fails(errors.Join(errs...), fault.Forbidden)
 	}},
+	{"a refused use of a known token is audited, and an unknown one is not", func(w *world) {
+		issue := func(string) ([]byte, error) { return []byte("c"), nil }
+		w.ok(w.CreateToken(w.ctx, []byte("used"), "east", began.Add(time.Hour)))
+		w.ok(w.CreateToken(w.ctx, []byte("late"), "east", began))
+		use := func(hash, key string) error {
+			_, _, err := w.ConsumeToken(w.ctx, []byte(hash), []byte(key), "i", issue, began)
+			return err
+		}
+		w.ok(use("used", "key"))
+		w.fails(use("used", "another"), fault.Forbidden)
+		w.fails(use("late", "key"), fault.Unauthorized)
+		w.fails(use("unknown", "key"), fault.Unauthorized)
+		list, err := w.ListAudit(w.ctx, "cluster/east", time.Time{}, 10)
+		w.equal(len(must(w, list, err)), 2)
+		w.equal([]string{list[0].Action, list[1].Action, list[0].Actor}, []string{"token.use.refused", "token.use.refused", "member/east/i"})
+	}},
 }
