@@ -19,8 +19,9 @@ type memory struct {
 func newMemory() *memory { return &memory{live: map[flow.Member]health.Liveness{}} }
 
 // heard takes a hub's beats. A session that was replaced cannot speak for its
-// member any more, nor can an older heartbeat undo a newer one.
-func (m *memory) heard(hub string, beats []flow.Beat, now time.Time) {
+// member any more, nor can an older heartbeat undo a newer one. It reports
+// whether some member was not heard for the suspect time, or never in this term.
+func (m *memory) heard(hub string, beats []flow.Beat, now time.Time, suspect time.Duration) (news bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, b := range beats {
@@ -29,6 +30,7 @@ func (m *memory) heard(hub string, beats []flow.Beat, now time.Time) {
 			continue
 		}
 		seen := now.Add(-max(b.Age, 0))
+		news = news || seen.Sub(l.SeenAt) > suspect
 		if b.Generation > l.Generation {
 			l.Generation, l.SeenAt = b.Generation, seen
 		}
@@ -37,6 +39,7 @@ func (m *memory) heard(hub string, beats []flow.Beat, now time.Time) {
 		}
 		m.live[b.Member] = l
 	}
+	return news
 }
 
 // asked remembers leases that are about to be recorded: their rows may be read
@@ -52,12 +55,14 @@ func (m *memory) asked(requests []flow.LeaseRequest, until time.Time) {
 }
 
 // granted remembers recorded leases, on this leader's own clock. Of those that
-// were asked for, the others were not recorded.
-func (m *memory) granted(requests []flow.LeaseRequest, leases []flow.Lease, at time.Time) {
+// were asked for, the others were not recorded. It reports whether some
+// member had none.
+func (m *memory) granted(requests []flow.LeaseRequest, leases []flow.Lease, at time.Time) (news bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, g := range leases {
 		l := m.live[g.Member]
+		news = news || !l.LeaseEnds.After(at)
 		if ends := at.Add(g.Duration); ends.After(l.LeaseEnds) {
 			l.LeaseEnds = ends
 		}
@@ -68,6 +73,7 @@ func (m *memory) granted(requests []flow.LeaseRequest, leases []flow.Lease, at t
 		l.Asked = time.Time{}
 		m.live[r.Member] = l
 	}
+	return news
 }
 
 // Live copies the memory.

@@ -23,6 +23,7 @@ type reign struct {
 func (s *Scheduler) lead(t election.Term) error {
 	group, ctx := errgroup.WithContext(t.Context)
 	r := &reign{Term: newTerm(s.cfg, s.deps, s.metrics, s.trouble, t.Fence), desk: newDesk(), ended: ctx.Done()}
+	r.news = s.Nudge
 	s.term.Store(r)
 	s.deps.Begun()
 	defer func() {

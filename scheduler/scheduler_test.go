@@ -214,10 +214,21 @@ func TestMemoryBelievesTheNewestSession(t *testing.T) {
 	young := old
 	young.Generation = 2
 	at := w.now
-	m.heard("h1", []flow.Beat{{Sender: old, Age: time.Second}}, at)
-	m.heard("h2", []flow.Beat{{Sender: young, Age: 2 * time.Second}}, at)
-	m.heard("h1", []flow.Beat{{Sender: old}}, at)
-	m.heard("h2", []flow.Beat{{Sender: young, Age: 3 * time.Second}}, at)
+	for i, b := range []struct {
+		hub  string
+		beat flow.Beat
+		at   time.Time
+		news bool
+	}{
+		{"h1", flow.Beat{Sender: old, Age: time.Second}, at, true},
+		{"h2", flow.Beat{Sender: young, Age: 2 * time.Second}, at, false},
+		{"h1", flow.Beat{Sender: old}, at, false},
+		{"h2", flow.Beat{Sender: young, Age: 3 * time.Second}, at, false},
+	} {
+		if news := m.heard(b.hub, []flow.Beat{b.beat}, b.at, 5*time.Second); news != b.news {
+			t.Errorf("beat %d: news %v, want %v", i, news, b.news)
+		}
+	}
 	if l := m.Live()[old.Member]; l.Generation != 2 || l.Hub != "h2" || !l.SeenAt.Equal(at.Add(-2*time.Second)) {
 		t.Errorf("%+v", l)
 	}

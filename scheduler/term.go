@@ -29,6 +29,7 @@ type Term struct {
 	commit  *commit.Committer
 	gather  *snapshot.Gatherer
 	trouble *trouble
+	news    func() // a cluster may take work that could not before; must not block
 
 	mu     sync.Mutex // of window and doubt
 	window *health.Window
@@ -64,7 +65,7 @@ func newTerm(cfg Config, deps Deps, m *metrics, tr *trouble, fence flow.Fence) *
 	if deps.Elector != nil {
 		options.Observe = deps.Elector.Observe
 	}
-	t := &Term{cfg: cfg, deps: deps, metrics: m, memory: newMemory(), commit: commit.New(deps.Commit, fence, options), trouble: tr}
+	t := &Term{cfg: cfg, deps: deps, metrics: m, memory: newMemory(), commit: commit.New(deps.Commit, fence, options), trouble: tr, news: func() {}}
 	t.gather = &snapshot.Gatherer{Ledger: deps.Ledger, Fleet: deps.Fleet, Live: t.memory.Live, Since: deps.Now(),
 		Health: cfg.Health, Policy: cfg.Policy, Limits: cfg.Limits, Version: cfg.Version, Limit: cfg.PendingLimit, Now: deps.Now}
 	return t
@@ -75,7 +76,11 @@ func (t *Term) Fence() flow.Fence { return t.commit.Fence() }
 
 // Heard takes what a hub heard from its members. It grants nothing: the lease
 // requests among it go to Grant.
-func (t *Term) Heard(hub string, beats []flow.Beat) { t.memory.heard(hub, beats, t.deps.Now()) }
+func (t *Term) Heard(hub string, beats []flow.Beat) {
+	if t.memory.heard(hub, beats, t.deps.Now(), t.cfg.Health.Suspect) {
+		t.news()
+	}
+}
 
 // Grant records leases in one transaction, and returns those that may be sent:
 // of several requests of one member only the newest session's newest is
@@ -91,7 +96,9 @@ func (t *Term) Grant(ctx context.Context, requests []flow.LeaseRequest) ([]flow.
 	if err != nil {
 		return nil, err
 	}
-	t.memory.granted(requests, leases, t.deps.Now())
+	if t.memory.granted(requests, leases, t.deps.Now()) {
+		t.news()
+	}
 	t.metrics.leases.Add(float64(len(leases)))
 	return leases, nil
 }

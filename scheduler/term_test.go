@@ -80,3 +80,36 @@ func TestWhatHappensBetweenDecidingAndActing(t *testing.T) {
 		t.Errorf("placed on %q: %v", w.placed[x], err)
 	}
 }
+
+// TestACycleIsWantedWhenAClusterMayTakeWorkAgain: a new leader that hears a
+// member, a first lease, and the return of a cluster wait for no sweep; what was
+// heard before wakes nobody.
+func TestACycleIsWantedWhenAClusterMayTakeWorkAgain(t *testing.T) {
+	w := newWorld()
+	member := w.cluster("c")
+	term, woken := begin(t, w), 0
+	term.news = func() { woken++ }
+	for _, step := range []struct {
+		why   string
+		after time.Duration
+		lease bool
+		want  int
+	}{
+		{"it is heard for the first time", 0, false, 1},
+		{"it is heard again", time.Second, false, 1},
+		{"it holds its first lease", time.Second, true, 2},
+		{"it renews", time.Second, true, 2},
+		{"it was silent for long", 6 * time.Second, false, 3},
+		{"its lease had lapsed, and it was silent", 40 * time.Second, true, 5},
+	} {
+		w.now = w.now.Add(step.after)
+		if step.lease {
+			renew(t, term, member, uint64(woken)+1)
+		} else {
+			term.Heard("hub", []flow.Beat{beat(member, 0)})
+		}
+		if woken != step.want {
+			t.Errorf("%s: woken %d times, want %d", step.why, woken, step.want)
+		}
+	}
+}
