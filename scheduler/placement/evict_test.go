@@ -178,25 +178,33 @@ func TestEvictKeepsItsPromises(t *testing.T) {
 				t.Fatalf("%s has %d on the move, over its budget of %d", c.Name, drains[c.Name], c.Drain.Budget)
 			}
 		}
-		// Where they went is Evict's own; that there is room for all of them at once
-		// is what a second Evict must agree with: it finds none of them stuck.
+		// Where they went is Evict's own affair; what is promised is that each fits
+		// there beside all that is there and all that was promised before.
 		e := newEvictor(v, placed)
 		e.drains(v.Now)
 		e.taints(v.Now)
-		held := map[string]flow.Resources{}
-		for _, p := range e.placements {
-			held[p.Cluster] = held[p.Cluster].Add(askOf(v, pendingOf(v, p.Execution)).Largest)
-		}
-		for i := range e.out {
-			held[e.to[i]] = held[e.to[i]].Add(e.from[i].class.ask.Largest)
-			if e.to[i] == e.from[i].turn.From {
-				t.Fatalf("%s would come back to %s", e.out[i].Execution, e.to[i])
-			}
+		held, capacity := map[string]flow.Resources{}, map[string]flow.Resources{}
+		for _, l := range v.Loads {
+			held[l.Cluster] = held[l.Cluster].Add(l.Reservation)
 		}
 		for _, c := range v.Clusters {
-			if h := held[c.Name]; h.MilliCPU > c.Capacity.MilliCPU || h.Memory > c.Capacity.Memory || h.GPUs > c.Capacity.GPUs {
-				t.Fatalf("%s was promised %+v and has %+v", c.Name, h, c.Capacity)
+			capacity[c.Name] = c.Capacity
+		}
+		promise := func(id flow.ExecutionID, to string, ask flow.Requirement) {
+			h, l, k := held[to], ask.Largest, capacity[to]
+			if l.MilliCPU > 0 && h.MilliCPU+l.MilliCPU > k.MilliCPU || l.Memory > 0 && h.Memory+l.Memory > k.Memory || l.GPUs > 0 && h.GPUs+l.GPUs > k.GPUs {
+				t.Fatalf("%s was promised %+v on %s, which has %+v of %+v", id, l, to, h, k)
 			}
+			held[to] = h.Add(ask.Reservation)
+		}
+		for _, p := range e.placements {
+			promise(p.Execution, p.Cluster, askOf(v, pendingOf(v, p.Execution)))
+		}
+		for i, r := range e.out {
+			if e.to[i] == e.from[i].turn.From {
+				t.Fatalf("%s would come back to %s", r.Execution, e.to[i])
+			}
+			promise(r.Execution, e.to[i], e.from[i].class.ask)
 		}
 	})
 }
