@@ -128,9 +128,7 @@ const Deleted = "UnexpectedObjectDeletion"
 // it: while we do, and until that is recorded, nothing tells who did.
 func (a *advance) ours(c scope, n *Node, at v1alpha1.AttemptStatus, o Observation) Observation {
 	gone := o.Missing && at.Phase != taskQueued && at.Phase != taskWaiting
-	deleted := o.Failure != nil && o.Failure.Code == Deleted && o.Phase.Rank() == flow.TaskAborted.Rank()
-	over := o.Missing || o.Phase.Rank() == flow.TaskAborted.Rank() && o.Phase != flow.TaskSucceeded
-	if at.Lapsed && over || a.v.lapses() && (gone || deleted) {
+	if a.stoppedByLapse(at, o, gone) {
 		o.Missing, o.Phase, o.Failure, o.Lapsed = false, flow.TaskAborted, leaseEnds(), true
 		return o
 	}
@@ -153,6 +151,16 @@ func (a *advance) ours(c scope, n *Node, at v1alpha1.AttemptStatus, o Observatio
 
 func (a *advance) expired(n *Node) *Failure {
 	return &Failure{Code: "TimeoutExpired", Message: fmt.Sprintf("task execution timeout [%s] expired", a.timeout(n)), Retryable: true}
+}
+
+// stoppedByLapse reports whether an attempt has ended because we stopped it for
+// its lease's sake: it is noted, or it went just when that was due.
+func (a *advance) stoppedByLapse(at v1alpha1.AttemptStatus, o Observation, gone bool) bool {
+	over := o.Phase.Rank() == flow.TaskAborted.Rank()
+	if at.Lapsed {
+		return o.Missing || over && o.Phase != flow.TaskSucceeded
+	}
+	return a.v.lapses() && (gone || over && o.Failure != nil && o.Failure.Code == Deleted)
 }
 
 func leaseEnds() *Failure {
