@@ -4,7 +4,8 @@
 // It starts whole federations of real processes as `skein demo` does, with
 // simulated nodes, and drives them through their public APIs only; what it
 // measures is neither changed nor imported by it, but for placement and its
-// simulation, which are functions. It is no test: it fails only
+// simulation, which are functions, and for the hub, which simulated members meet
+// in this process. It is no test: it fails only
 // if something could not be measured, never because a figure is low. `make bench`
 // runs it. Invariant: a figure and its raw limit come from the same machine,
 // minute and settings, and what the bench started ends with it.
@@ -46,6 +47,7 @@ var parts = []struct {
 }{
 	{"placement", (*bench).placement}, {"simulate", (*bench).simulation}, {"durable", (*bench).durable},
 	{"create", (*bench).create}, {"workflows", (*bench).workflows}, {"writes", (*bench).writes},
+	{"hub", (*bench).hub},
 }
 
 func main() {

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+
+	"github.com/skein-project/skein/admin/ingest"
+	"github.com/skein-project/skein/admin/store"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/deploy/local/proc"
+	"github.com/skein-project/skein/federation/crowd"
+	"github.com/skein-project/skein/federation/hub"
+	"github.com/skein-project/skein/federation/identity"
+	"github.com/skein-project/skein/federation/join"
+)
+
+const (
+	hubMembers = 500
+	hubBatch   = 100 // events of one message: what a busy cluster gathers in a moment
+	hubDomain  = "skein.bench"
+	hubBar     = 5000 // events/s
+)
+
+// hub measures how many events one hub commits for 500 members that send all
+// that they may: with a store that only counts, and with the real one. The
+// members live in this process, so CPU and memory are theirs and the hub's
+// together, without the database.
+func (b *bench) hub(ctx context.Context) error {
+	state, err := stateFolder()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(state)
+	if err := b.hubWith(ctx, state, "hub_events_per_s_without_a_database", newCounting()); err != nil {
+		return err
+	}
+	group := proc.NewGroup(state, slog.New(slog.DiscardHandler))
+	s, err := benchStore(ctx, group, filepath.Join(state, "database"))
+	if err == nil {
+		err = b.hubWith(ctx, state, "hub_events_per_s", stored{s, ingest.New(s, slog.New(slog.DiscardHandler), prometheus.NewRegistry())})
+		s.Close()
+	}
+	return errors.Join(err, group.Stop(context.WithoutCancel(ctx)))
+}
+
+// plane is what stands behind a hub.
+type plane interface {
+	hub.Outbox
+	hub.Sessions
+	hub.Sink
+}
+
+type stored struct {
+	*store.Store
+	hub.Sink
+}
+
+func (b *bench) hubWith(ctx context.Context, state, name string, p plane) error {
+	var rates, cpu []float64
+	for round := range b.rounds {
+		result, used, err := b.hubRound(ctx, state, p, round<<20)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if result.Refused > 0 {
+			return fmt.Errorf("%s: %d of %d events were refused", name, result.Refused, result.Events)
+		}
+		rates = append(rates, float64(result.Events)/result.Took.Seconds())
+		cpu = append(cpu, used.Seconds()/result.Took.Seconds())
+		say("%s: %d events in %.1fs; %d sessions were live after %.1fs", name, result.Events, result.Took.Seconds(), hubMembers, result.Live.Seconds())
+	}
+	rss, err := resident(os.Getpid(), false)
+	if err != nil {
+		return err
+	}
+	return print(b.out, of(name, "events/s", rates).over("bar", hubBar), of(name+"_cpu", "cores", cpu), of(name+"_rss_mb", "MB", []float64{rss}))
+}
+
+func (b *bench) hubRound(ctx context.Context, state string, p plane, first int) (result crowd.Result, used time.Duration, err error) {
+	ca, err := identity.OpenCA(filepath.Join(state, "ca.key"), filepath.Join(state, "ca.crt"), hubDomain, time.Now())
+	if err != nil {
+		return result, 0, err
+	}
+	cert, err := ca.ReplicaCert("bench", []string{"127.0.0.1"}, time.Now(), time.Hour)
+	if err != nil {
+		return result, 0, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return result, 0, err
+	}
+	h := hub.New(hub.Options{Name: "bench", TrustDomain: hubDomain, Desk: join.New(nil, ca, 0, nil), Outbox: p, Sessions: p, Sink: p, Leases: leases{}})
+	server := grpc.NewServer(grpc.Creds(identity.ServerCredentials(identity.Fixed(cert), ca.Pool(), h.Stranger)))
+	h.Register(server)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 2)
+	go func() { done <- h.Run(ctx) }()
+	go func() { done <- server.Serve(listener) }()
+	var before time.Duration
+	result, err = crowd.Run(ctx, crowd.Options{
+		Hub: listener.Addr().String(), CA: ca, TrustDomain: hubDomain, Members: benchMembers(), Batch: hubBatch, Length: 5 * b.length,
+		Events: func(member, n, size int) []flow.Event { return benchEvents(member, first+n*size, size) },
+		Begun:  func() { before = processTime() },
+	})
+	used = processTime() - before
+	cancel()
+	server.Stop()
+	return result, used, errors.Join(err, <-done, <-done)
+}
+
+// processTime is the processor time that this process has used.
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func benchCluster(i int) string { return fmt.Sprintf("c%03d", i) }
+
+func benchExecution(i int) flow.ExecutionID {
+	return flow.ExecutionID{Project: "bench", Domain: "development", Name: fmt.Sprintf("a%08x", uint32(i)*2654435761)}
+}
+
+func benchMembers() (list []flow.Member) {
+	for i := range hubMembers {
+		list = append(list, flow.Member{Cluster: benchCluster(i), Instance: "propeller-0"})
+	}
+	return list
+}
+
+// benchEvents are ends of nodes that ran one task each, as a wide workflow's are.
+func benchEvents(member, first, size int) []flow.Event {
+	list := make([]flow.Event, size)
+	now := time.Now().UTC()
+	for i := range list {
+		n := first + i
+		e := flow.Event{
+			Execution: benchExecution(member), Epoch: flow.Epoch{Era: 1, N: 1}, Kind: flow.EventNode, Node: fmt.Sprintf("n%d", n/2),
+			Phase: int32(flow.NodeSucceeded), Sequence: uint64(n/2 + 1), Revision: 1,
+			OccurredAt: now, StartedAt: now, EndedAt: now, Detail: make([]byte, 400),
+		}
+		if n%2 == 1 {
+			e.Kind, e.Phase = flow.EventTask, int32(flow.TaskSucceeded)
+		}
+		list[i] = e
+	}
+	return list
+}
