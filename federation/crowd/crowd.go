@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,10 @@ type Options struct {
 	Begun  func()        // the measurement begins; may be nil
 }
 
+// doors is how many members come in at a time: a hub ends the session of one
+// that says nothing for long, and here all share a machine.
+const doors = 16
+
 // Result is what the hub bore.
 type Result struct {
 	Events  int64 // committed while it was measured, refused ones too
@@ -49,7 +54,7 @@ type Result struct {
 // Run brings all members to live sessions, lets them send for the length, and
 // counts. An error of any member's ends it: figures of a part would mislead.
 func Run(ctx context.Context, o Options) (Result, error) {
-	c := &crowd{o: o, start: make(chan struct{})}
+	c := &crowd{o: o, start: make(chan struct{}), doors: make(chan struct{}, doors)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
@@ -97,6 +102,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 type crowd struct {
 	o               Options
 	start           chan struct{}
+	doors           chan struct{} // held while a session opens
 	events, refused atomic.Int64
 	over            atomic.Bool
 }
@@ -104,6 +110,9 @@ type crowd struct {
 // member runs one session to the crowd's end.
 func (c *crowd) member(ctx context.Context, i int, live chan<- struct{}) error {
 	who := c.o.Members[i]
+	c.doors <- struct{}{}
+	leave := sync.OnceFunc(func() { <-c.doors })
+	defer leave()
 	conn, err := c.dial(who)
 	if err != nil {
 		return err
@@ -117,6 +126,7 @@ func (c *crowd) member(ctx context.Context, i int, live chan<- struct{}) error {
 	if err := m.open(); err != nil {
 		return fmt.Errorf("member %s: %w", who, err)
 	}
+	leave()
 	live <- struct{}{}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(m.receive)

@@ -81,7 +81,7 @@ func (s *stream) tell(m *skeinv1.ConnectResponse) {
 
 func (s *stream) welcome(o flow.Session) *skeinv1.Welcome {
 	return &skeinv1.Welcome{
-		Generation: o.Generation, Era: o.Era, Incarnation: o.Incarnation, OwnershipRevision: o.OwnershipRevision,
+		Generation: o.Generation, Era: o.Era, Incarnation: o.Incarnation, OwnershipRevision: o.OwnershipRevision, Rebuild: o.Rebuild,
 		Hub: s.hub.o.Name, Heartbeat: durationpb.New(s.hub.o.Heartbeat), Lease: durationpb.New(s.hub.o.Lease),
 	}
 }

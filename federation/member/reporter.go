@@ -19,6 +19,9 @@ import (
 const (
 	batchEvents = 500
 	batchBytes  = 1 << 20
+	// backlogBytes bounds what was made of objects and not sent; the object that
+	// passes it is still taken whole.
+	backlogBytes = 16 << 20
 )
 
 // place is one placement of an execution.
@@ -149,6 +152,10 @@ func (r *reporter) run(ctx context.Context, l *link) error {
 func (r *reporter) gather(ctx context.Context) (more bool) {
 	list, more := r.due()
 	for _, p := range list {
+		if r.full(p) {
+			more = false // acks make room, and wake
+			continue
+		}
 		r.m.mu.Lock()
 		mine := r.m.state.Reports(p.id, p.epoch)
 		r.m.mu.Unlock()
@@ -176,7 +183,7 @@ func (r *reporter) due() (list []place, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for p := range r.dirty {
-		if r.generation == 0 {
+		if r.generation == 0 || r.waiting() >= backlogBytes {
 			break
 		}
 		if len(r.backlog)+len(list) >= batchEvents {
@@ -193,6 +200,25 @@ func (r *reporter) due() (list []place, more bool) {
 		list = append(list, p)
 	}
 	return list, more
+}
+
+// full reports whether the backlog has no room; the placement then waits.
+func (r *reporter) full(p place) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting() < backlogBytes {
+		return false
+	}
+	r.dirty[p] = true
+	return true
+}
+
+// waiting is the size of the backlog; r.mu is held.
+func (r *reporter) waiting() (bytes int) {
+	for i := range r.backlog {
+		bytes += r.backlog[i].bytes
+	}
+	return bytes
 }
 
 // add makes the parcel of one FlyteWorkflow.

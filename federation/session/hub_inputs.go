@@ -140,6 +140,9 @@ func (in VerdictsTaken) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 	if h.stage != Judging {
 		return h.close("verdicts out of order")
 	}
+	if h.session.Rebuild {
+		return h, nil // the inventory was taken as a report; nothing is served
+	}
 	h.stage = Serving
 	h.sent = map[flow.ExecutionID]sent{}
 	h.session.OwnershipRevision = in.Verdicts.OwnershipRevision
