@@ -41,7 +41,7 @@ bench: build ## measure launches and workflows beside their raw limits (docs/ben
 	@set -o pipefail; go run ./deploy/local/with -- go test -count=1 -run '^$$' -bench DurablePlacements ./admin/store | sed -n 's/.*\(BENCH {.*\)/\1/p; /^FAIL/p'
 
 mutants: ## show that each mutant is caught by the suite
-	@go run ./deploy/local/with -- go test -count=1 -v -run TestMutantsAreCaught ./admin/store ./federation ./propeller/workflow ./scheduler
+	@go run ./deploy/local/with -- go test -count=1 -v -run TestMutantsAreCaught ./admin/store ./federation ./propeller/workflow ./scheduler ./chaos/rig
 
 lint: ## lint the tree
 	@cmd/internal/tools/lint/lint

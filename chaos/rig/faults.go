@@ -128,9 +128,9 @@ func (w *World) stall() {
 func (w *World) fade() {
 	c := pick(w.sim, w.clusters)
 	w.logf("fault: what goes down to %s comes later and later, and then nothing goes up", c.name)
-	for i := range 2 {
-		by := w.sim.between(1500*time.Millisecond, 2600*time.Millisecond)
-		w.sim.after(time.Duration(i)*4*time.Second, func() {
+	for i := range 3 { // each step is shorter than a member bears silence
+		by := w.sim.between(1200*time.Millisecond, 1900*time.Millisecond)
+		w.sim.after(time.Duration(i)*3*time.Second, func() {
 			for _, way := range w.roads(c, false, true) {
 				w.net.slowWay[way] += by
 			}
@@ -141,7 +141,7 @@ func (w *World) fade() {
 			})
 		})
 	}
-	w.sim.after(w.sim.between(7*time.Second, 9500*time.Millisecond), func() {
+	w.sim.after(w.sim.between(9*time.Second, 11500*time.Millisecond), func() {
 		if w.sim.now < w.cfg.Busy {
 			w.sever(c, true, false, w.sim.between(15*time.Second, 30*time.Second))
 		}
