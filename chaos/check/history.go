@@ -113,28 +113,43 @@ func (s seen) apply(c Call, a Answer) (seen, bool) {
 		}
 		return seen{exists: true, phase: flow.ExecutionQueued}, !s.exists
 	case Get:
-		return s, s.exists == !a.Refused && (a.Refused || s.phase == a.Phase && s.epoch == a.Epoch && s.cluster == a.Cluster)
+		same := s.phase == a.Phase && s.epoch == a.Epoch && s.cluster == a.Cluster
+		return s, s.exists == !a.Refused && (a.Refused || same)
 	case Abort:
-		switch {
-		case !s.exists, a.Refused:
-			return s, a.Refused && (!s.exists || s.phase.Terminal())
-		case s.phase.Terminal():
-			return s, a.Phase == s.phase && s.phase == flow.ExecutionAborted
-		case s.cluster == "":
-			s.phase = flow.ExecutionAborted
-		default:
-			s.phase = flow.ExecutionAborting
-		}
-		return s, a.Unknown || a.Phase == s.phase
+		return s.abort(a)
+	}
+	return s.inside(c)
+}
+
+// abort is what a user's abort does.
+func (s seen) abort(a Answer) (seen, bool) {
+	switch {
+	case !s.exists, a.Refused:
+		return s, a.Refused && (!s.exists || s.phase.Terminal())
+	case s.phase.Terminal():
+		return s, a.Phase == s.phase && s.phase == flow.ExecutionAborted
+	case s.cluster == "":
+		s.phase = flow.ExecutionAborted
+	default:
+		s.phase = flow.ExecutionAborting
+	}
+	return s, a.Unknown || a.Phase == s.phase
+}
+
+// inside is what the federation does by itself: only with what has not ended.
+func (s seen) inside(c Call) (seen, bool) {
+	if !s.exists || s.phase.Terminal() {
+		return s, false
+	}
+	switch c.Kind {
 	case Place:
-		ok := s.exists && !s.phase.Terminal() && s.phase != flow.ExecutionAborting && c.Epoch.N == s.epoch.N+1
-		return seen{true, flow.ExecutionQueued, c.Epoch, c.Cluster}, ok
+		return seen{true, flow.ExecutionQueued, c.Epoch, c.Cluster}, s.phase != flow.ExecutionAborting && c.Epoch.N == s.epoch.N+1
 	case Leave:
-		ok := s.exists && s.cluster != "" && !s.phase.Terminal() && c.Epoch == s.epoch
+		ok := s.cluster != "" && c.Epoch == s.epoch
 		s.cluster, s.phase = "", c.Phase
 		return s, ok
 	case Event:
-		ok := s.exists && s.cluster == c.Cluster && s.epoch == c.Epoch && !s.phase.Terminal()
+		ok := s.cluster == c.Cluster && s.epoch == c.Epoch
 		s.phase = c.Phase
 		return s, ok
 	}

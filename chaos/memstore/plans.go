@@ -89,14 +89,7 @@ func (s *Store) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (flo
 		for _, w := range b.Waits {
 			t.wait(w, f, b)
 		}
-		for _, trail := range b.Trails {
-			if _, known := t.trails[trail.Digest]; !known {
-				t.trails[trail.Digest], t.stored[trail.Digest] = trail, stamp(b.At)
-			}
-		}
-		if b.Round != nil && !slices.ContainsFunc(t.rounds, func(r flow.Round) bool { return r.ID == b.Round.ID }) {
-			t.rounds = append(t.rounds, *b.Round)
-		}
+		t.keep(b)
 		placed = done
 		return nil
 	})
@@ -104,6 +97,18 @@ func (s *Store) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (flo
 		return next, nil, err
 	}
 	return next, placed, nil
+}
+
+// keep stores a batch's trails and its round, each once.
+func (t *tables) keep(b flow.Batch) {
+	for _, trail := range b.Trails {
+		if _, known := t.trails[trail.Digest]; !known {
+			t.trails[trail.Digest], t.stored[trail.Digest] = trail, stamp(b.At)
+		}
+	}
+	if b.Round != nil && !slices.ContainsFunc(t.rounds, func(r flow.Round) bool { return r.ID == b.Round.ID }) {
+		t.rounds = append(t.rounds, *b.Round)
+	}
 }
 
 // fits reports whether an execution is as the scheduler saw it.

@@ -23,7 +23,6 @@ func (p place) String() string { return fmt.Sprintf("%s@%s", p.id.Name, p.epoch)
 type cluster struct {
 	w       *World
 	name    string
-	site    site
 	members []*member
 	rows    map[place]*object
 	order   []*object // as they were created

@@ -182,9 +182,9 @@ func (m *member) carry(o session.MemberOutput) {
 		m.report.reset(m.state.Session().Generation, o.Keep)
 		m.obey(c)
 	case session.AskLease:
-		c.up.send(session.LeaseAsked{Request: o.Request}, true)
+		c.up.send(session.LeaseAsked(o), true)
 	case session.SendHeartbeat:
-		c.up.send(session.Beaten{Generation: o.Generation}, true)
+		c.up.send(session.Beaten(o), true)
 	case session.Apply:
 		delete(m.draining, o.Assignment.Execution)
 		m.apply(o.Assignment)

@@ -147,9 +147,9 @@ func (s *stream) carry(o session.HubOutput) {
 	case session.BeatNow:
 		s.r.beatNow()
 	case session.SendLease:
-		down.send(session.Granted{Lease: o.Lease}, true)
+		down.send(session.Granted(o), true)
 	case session.AnswerBeat:
-		down.send(session.Answered{Generation: o.Generation}, true)
+		down.send(session.Answered(o), true)
 	case session.Ingest:
 		s.batches = append(s.batches, o)
 		if mutant.On("ack-before-commit") {

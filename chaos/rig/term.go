@@ -129,8 +129,7 @@ func (g *reign) begin() {
 	}
 	w := g.r.w
 	var err error
-	var self *thread
-	self = g.spawn(func() {
+	self := g.spawn(func() {
 		me := w.current
 		var seen *scheduler.Seen
 		if seen, err = g.term.Observe(g.ctx); err != nil || seen == nil {

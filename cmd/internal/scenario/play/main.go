@@ -49,11 +49,11 @@ func play(ctx context.Context, bin string, files []string, verbose bool) (ok boo
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", file, err)
 		}
-		fmt.Println(f)
+		fmt.Fprintln(os.Stdout, f)
 		all.Add(f)
 	}
 	all.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
-	fmt.Println(all)
+	fmt.Fprintln(os.Stdout, all)
 	return all.OK(), nil
 }
 
@@ -66,10 +66,10 @@ func one(ctx context.Context, bin, file string, verbose bool) (f script.Figures,
 	if err != nil {
 		return f, err
 	}
-	fmt.Printf("%s: %s\n", s.Name, s.About)
+	fmt.Fprintf(os.Stdout, "%s: %s\n", s.Name, s.About)
 	say := func(string) {}
 	if verbose {
-		say = func(step string) { fmt.Println(" ", step) }
+		say = func(step string) { fmt.Fprintln(os.Stdout, " ", step) }
 	}
 	state, err := os.MkdirTemp("/var/tmp", "skein-chaos-")
 	if err != nil {
