@@ -107,9 +107,15 @@ func (h *Hub) readRevoked(ctx context.Context) error {
 // the audit. With strict, it refuses with Unavailable as long as it is not known
 // who was revoked: nothing else guards what is asked for.
 func (h *Hub) admit(ctx context.Context, m flow.Member, action string, strict bool) error {
-	switch {
-	case h.o.Revocations == nil:
+	if h.o.Revocations == nil {
 		return nil
+	}
+	if strict && !h.black.fresh(h.now()) { // the hub has just started, or could not look for long
+		if err := h.readRevoked(ctx); err != nil {
+			h.log.Warn("revocations were not read", "error", err)
+		}
+	}
+	switch {
 	case h.black.has(m):
 		err := fault.E(fault.Forbidden, "member %s is revoked", m)
 		h.refused(ctx, "member/"+m.String(), action, "cluster/"+m.Cluster, err)

@@ -41,7 +41,10 @@ func TestRevocationFailsClosed(t *testing.T) {
 			t.Errorf("%s: %v, want open: %t", what, err, open)
 		}
 	}
-	check("before the database was asked", false)
+	r.away = true
+	check("before the database has answered", false)
+	r.away = false
+	check("the database is asked if need be", true)
 	if err := h.readRevoked(ctx); err != nil {
 		t.Fatal(err)
 	}
