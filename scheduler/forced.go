@@ -55,6 +55,9 @@ func (t *Term) sort(free map[string]flow.MoveKind, held []flow.Placed, s snapsho
 	}
 	for _, p := range held {
 		switch {
+		case p.Desired == flow.DesiredAbort && p.Failover.Pinned() && free[p.From] != flow.MoveLost:
+			l.staying = append(l.staying, flow.Wait{Execution: p.Execution, Reasons: []flow.Reason{
+				{Cluster: p.From, Filter: "failover", Message: pinnedAbort}}})
 		case p.Desired == flow.DesiredAbort:
 			l.aborted[p.From] = append(l.aborted[p.From], p.Execution)
 		case p.Failover.Moves(p.Moves):
@@ -69,6 +72,11 @@ func (t *Term) sort(free map[string]flow.MoveKind, held []flow.Placed, s snapsho
 	}
 	return l
 }
+
+// pinnedAbort: its cluster goes on with pinned work through a lapse. Ended here,
+// it would go on starting work of what the control plane calls ABORTED.
+const pinnedAbort = "is being aborted, and waits for this cluster to hear of it: its failover policy is \"never\"; " +
+	"declaring the cluster lost ends it"
 
 func stays(p flow.Placed) string {
 	if p.Failover.Mode == flow.FailoverNever {

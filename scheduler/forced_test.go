@@ -120,9 +120,10 @@ func TestWhatMayNotMoveWaitsForItsCluster(t *testing.T) {
 	s := newStage(t, "a", "b", "c")
 	never := s.holds("a", 1, func(p *flow.Placed) { p.Failover.Mode = flow.FailoverNever })[0]
 	used := s.holds("a", 1, func(p *flow.Placed) { p.Moves, p.Failover.MaxMoves = 2, 2 })[0]
+	aborting := s.holds("a", 1, func(p *flow.Placed) { p.Desired, p.Failover.Mode = flow.DesiredAbort, flow.FailoverNever })[0]
 	huge := s.holds("a", 1, func(p *flow.Placed) { p.Requirement.Largest.MilliCPU = 200_000 })[0]
 	s.pass(40, "b", "c")
-	for id, want := range map[flow.ExecutionID]string{never: "never", used: "2 times", huge: "fits no node"} {
+	for id, want := range map[flow.ExecutionID]string{never: "never", used: "2 times", huge: "fits no node", aborting: "is being aborted"} {
 		said := ""
 		for _, r := range s.waits[id] {
 			said += r.Message + "; "
@@ -132,7 +133,8 @@ func TestWhatMayNotMoveWaitsForItsCluster(t *testing.T) {
 		}
 	}
 	s.pass(1, "a", "b", "c")
-	s.is("its cluster returns", s.world.health("a") == flow.HealthHealthy && s.on("a") == 3)
+	s.is("pinned work that is being aborted is not ended without its owner", !s.ended[aborting])
+	s.is("its cluster returns", s.world.health("a") == flow.HealthHealthy && s.on("a") == 4)
 }
 
 // TestALeaseThatIsGrantedMeanwhileKeepsTheWork: the member renews between the
