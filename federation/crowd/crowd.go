@@ -32,6 +32,8 @@ type Options struct {
 	TrustDomain string
 	Members     []flow.Member
 	Batch       int // events in one batch
+	// Held is the inventory of a member.
+	Held func(member int) []flow.Held
 	// Events makes the n-th batch of a member.
 	Events func(member, n, size int) []flow.Event
 	Length time.Duration // of the measurement, once all sessions are live
@@ -46,6 +48,7 @@ const doors = 16
 type Result struct {
 	Events  int64 // committed while it was measured, refused ones too
 	Refused int64
+	Reason  string // of one that was refused
 	Took    time.Duration
 	// Live is how long it took until every session was live.
 	Live time.Duration
@@ -86,6 +89,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		}
 		result.Took = time.Since(from)
 		result.Events, result.Refused = c.events.Load()-events, c.refused.Load()-refused
+		result.Reason, _ = c.reason.Load().(string)
 		c.over.Store(true)
 		return nil
 	})
@@ -104,6 +108,7 @@ type crowd struct {
 	start           chan struct{}
 	doors           chan struct{} // held while a session opens
 	events, refused atomic.Int64
+	reason          atomic.Value // a string
 	over            atomic.Bool
 }
 

@@ -39,7 +39,7 @@ func (m *member) open() error {
 		switch msg := msg.GetMessage().(type) {
 		case *skeinv1.ConnectResponse_Welcome:
 			m.generation = msg.Welcome.GetGeneration()
-			all := &skeinv1.Inventory{Last: true}
+			all := &skeinv1.Inventory{Held: codec.HeldTo(m.o.Held(m.index)), Last: true}
 			if err := m.wire.Send(&skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Inventory{Inventory: all}}); err != nil {
 				return err
 			}
@@ -67,6 +67,9 @@ func (m *member) receive() error {
 		if ack := msg.GetEventAck(); ack != nil {
 			m.events.Add(int64(m.o.Batch))
 			m.refused.Add(int64(len(ack.GetRefused())))
+			for _, r := range ack.GetRefused() {
+				m.reason.Store(r.GetReason())
+			}
 			m.acked <- struct{}{}
 		}
 	}
