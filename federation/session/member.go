@@ -176,7 +176,10 @@ func (m Member) end(format string, args ...any) (Member, []MemberOutput) {
 	}
 	out := []MemberOutput{End{Reason: fmt.Sprintf(format, args...)}}
 	m.stage, m.session, m.granted = Idle, flow.Session{}, false
-	m.asked, m.own, m.highest, m.verdicts, m.pinned = nil, nil, nil, nil, nil
+	m.asked, m.highest, m.verdicts, m.pinned = nil, nil, nil, nil
+	if !mutant.On("lease-kept-over-a-new-session") {
+		m.own = nil
+	}
 	return m, out
 }
 

@@ -167,6 +167,7 @@ func (in Judged) member(m Member, now time.Duration) (Member, []MemberOutput) {
 		return m, nil
 	}
 	m.stage = Live
+	before := m.own // nothing, but for a mutant
 	m.own, m.highest = map[flow.ExecutionID]confirmed{}, map[flow.ExecutionID]uint64{}
 	var keep []flow.Verdict
 	for _, v := range m.verdicts {
@@ -179,10 +180,16 @@ func (in Judged) member(m Member, now time.Duration) (Member, []MemberOutput) {
 			m.own[v.Execution] = confirmed{epoch: v.Epoch, start: v.Order == flow.OrderKeep, pinned: ok && e == v.Epoch}
 		}
 	}
-	m.verdicts, m.pinned = nil, nil
-	if !mutant.On("lease-kept-over-a-new-session") {
-		m.lease.covered = intersect(m.lease.covered, m.own)
+	if mutant.On("lease-kept-over-a-new-session") {
+		for id, c := range before {
+			if _, judged := m.own[id]; !judged {
+				m.own[id] = c
+				keep = append(keep, flow.Verdict{Execution: id, Epoch: c.epoch, Order: flow.OrderKeep})
+			}
+		}
 	}
+	m.verdicts, m.pinned = nil, nil
+	m.lease.covered = intersect(m.lease.covered, m.own)
 	m.pins = intersect(m.pins, m.own)
 	m, ask := m.ask(now)
 	return m, append([]MemberOutput{Obey{Keep: keep}}, ask...)
