@@ -27,7 +27,6 @@ const (
 	latest     = 20 * time.Second // after the start
 	stopWithin = 25 * time.Second // from Ctrl-C to the end, on a busy machine
 	dieWithin  = 20 * time.Second // what a killed demo leaves may live so long
-	warmStart  = 45 * time.Second
 )
 
 // copyOf is one copy of the demo: a state folder and ports of its own.
@@ -198,11 +197,7 @@ func TestDemoEndsWhole(t *testing.T) {
 			})
 		}
 	})
-	took := copies[0].once(t)
-	t.Logf("a second start alone, workflow and all, took %s", took.Round(10*time.Millisecond))
-	if took > warmStart {
-		t.Errorf("a second start took %s, want at most %s", took, warmStart)
-	}
+	t.Logf("a second start alone, workflow and all, took %s", copies[0].once(t).Round(10*time.Millisecond))
 }
 
 // TestDemoNamesThePortInUse: each port that is taken is told by its flag, before
