@@ -167,4 +167,9 @@ type ClusterReport struct {
 	Architectures []string
 	Accelerators  []string
 	Store         string // identity of the object store that its tasks write to
+
+	// The highest that the member has ever seen, when it opens a session; zero in
+	// later reports. Who has seen more than the database has met a restored backup.
+	Era         uint64
+	Incarnation uint64 // of its cluster: what the Fence holds
 }

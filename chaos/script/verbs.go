@@ -23,7 +23,19 @@ type verb struct {
 	do   func(context.Context, *run, Step) error
 }
 
-var verbs = map[string]verb{
+// verbs are all of them: each file with verbs of its own is one of these.
+var verbs = joined(everyday)
+
+func joined(of ...map[string]verb) map[string]verb {
+	all := map[string]verb{}
+	for _, some := range of {
+		maps.Copy(all, some)
+	}
+	return all
+}
+
+// everyday are launches, links, processes, and what to wait for.
+var everyday = map[string]verb{
 	"launch":   {1, []string{"seconds", "every", "label", "failover", "strict"}, launch},
 	"wait":     {2, []string{"within"}, wait},
 	"cut":      {1, nil, link},

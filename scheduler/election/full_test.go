@@ -37,7 +37,7 @@ func (g *group) beats(t *testing.T, what string, until func() bool) {
 }
 
 // TestAFullDiskEndsTheTermAndNothingElse: the leader's log refuses, another
-// replica leads, and when there is room the first one takes part again. (I45.)
+// replica leads, and when there is room the first one takes part again. (I73.)
 func TestAFullDiskEndsTheTermAndNothingElse(t *testing.T) {
 	var log lockedBuffer
 	disks := map[string]*smalldisk.Disk{}

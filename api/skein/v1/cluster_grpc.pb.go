@@ -58,7 +58,8 @@ type ClusterServiceClient interface {
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
 	// WatchDrain streams a drain's progress until it ends.
 	WatchDrain(ctx context.Context, in *WatchDrainRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDrainResponse], error)
-	// DeclareLost takes all work from a cluster without waiting for its leases.
+	// DeclareLost ends a cluster's sessions and gives its work up; it is placed
+	// elsewhere when the leases of its members are over.
 	// With dry_run it only says what that would risk.
 	DeclareLost(ctx context.Context, in *DeclareLostRequest, opts ...grpc.CallOption) (*DeclareLostResponse, error)
 	// DeclareFound lets a lost cluster join again; what it still runs of its
@@ -233,7 +234,8 @@ type ClusterServiceServer interface {
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
 	// WatchDrain streams a drain's progress until it ends.
 	WatchDrain(*WatchDrainRequest, grpc.ServerStreamingServer[WatchDrainResponse]) error
-	// DeclareLost takes all work from a cluster without waiting for its leases.
+	// DeclareLost ends a cluster's sessions and gives its work up; it is placed
+	// elsewhere when the leases of its members are over.
 	// With dry_run it only says what that would risk.
 	DeclareLost(context.Context, *DeclareLostRequest) (*DeclareLostResponse, error)
 	// DeclareFound lets a lost cluster join again; what it still runs of its

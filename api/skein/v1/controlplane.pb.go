@@ -220,8 +220,12 @@ type Rebuild struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
 	// Clusters that have not reported yet.
-	Waiting       []string `protobuf:"bytes,2,rep,name=waiting,proto3" json:"waiting,omitempty"`
-	Reported      []string `protobuf:"bytes,3,rep,name=reported,proto3" json:"reported,omitempty"`
+	Waiting  []string `protobuf:"bytes,2,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	Reported []string `protobuf:"bytes,3,rep,name=reported,proto3" json:"reported,omitempty"`
+	// What gave the restored backup away.
+	Why string `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	// An operator waits for no cluster any more.
+	Forced        bool `protobuf:"varint,5,opt,name=forced,proto3" json:"forced,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,6 +279,20 @@ func (x *Rebuild) GetReported() []string {
 		return x.Reported
 	}
 	return nil
+}
+
+func (x *Rebuild) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Rebuild) GetForced() bool {
+	if x != nil {
+		return x.Forced
+	}
+	return false
 }
 
 type AddReplicaRequest struct {
@@ -599,6 +617,8 @@ type FinishRebuildResponse struct {
 	Era           uint64                 `protobuf:"varint,1,opt,name=era,proto3" json:"era,omitempty"`
 	Kept          int64                  `protobuf:"varint,2,opt,name=kept,proto3" json:"kept,omitempty"`
 	Released      int64                  `protobuf:"varint,3,opt,name=released,proto3" json:"released,omitempty"`
+	Moved         int64                  `protobuf:"varint,4,opt,name=moved,proto3" json:"moved,omitempty"`
+	Created       int64                  `protobuf:"varint,5,opt,name=created,proto3" json:"created,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -650,6 +670,20 @@ func (x *FinishRebuildResponse) GetKept() int64 {
 func (x *FinishRebuildResponse) GetReleased() int64 {
 	if x != nil {
 		return x.Released
+	}
+	return 0
+}
+
+func (x *FinishRebuildResponse) GetMoved() int64 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
+}
+
+func (x *FinishRebuildResponse) GetCreated() int64 {
+	if x != nil {
+		return x.Created
 	}
 	return 0
 }
@@ -743,11 +777,13 @@ const file_skein_v1_controlplane_proto_rawDesc = "" +
 	"\x05epoch\x18\x03 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12\x14\n" +
 	"\x05doubt\x18\x04 \x01(\tR\x05doubt\x12+\n" +
 	"\arebuild\x18\x05 \x01(\v2\x11.skein.v1.RebuildR\arebuild\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\tR\aversion\"q\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\"\x9b\x01\n" +
 	"\aRebuild\x120\n" +
 	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x18\n" +
 	"\awaiting\x18\x02 \x03(\tR\awaiting\x12\x1a\n" +
-	"\breported\x18\x03 \x03(\tR\breported\"=\n" +
+	"\breported\x18\x03 \x03(\tR\breported\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\x12\x16\n" +
+	"\x06forced\x18\x05 \x01(\bR\x06forced\"=\n" +
 	"\x11AddReplicaRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"C\n" +
@@ -762,11 +798,13 @@ const file_skein_v1_controlplane_proto_rawDesc = "" +
 	"\x1aTransferLeadershipResponse\x12\x16\n" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\x12%\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\"\x16\n" +
-	"\x14FinishRebuildRequest\"Y\n" +
+	"\x14FinishRebuildRequest\"\x89\x01\n" +
 	"\x15FinishRebuildResponse\x12\x10\n" +
 	"\x03era\x18\x01 \x01(\x04R\x03era\x12\x12\n" +
 	"\x04kept\x18\x02 \x01(\x03R\x04kept\x12\x1a\n" +
-	"\breleased\x18\x03 \x01(\x03R\breleased\"\x16\n" +
+	"\breleased\x18\x03 \x01(\x03R\breleased\x12\x14\n" +
+	"\x05moved\x18\x04 \x01(\x03R\x05moved\x12\x18\n" +
+	"\acreated\x18\x05 \x01(\x03R\acreated\"\x16\n" +
 	"\x14OverruleDoubtRequest\"\x17\n" +
 	"\x15OverruleDoubtResponse2\x8d\x04\n" +
 	"\x13ControlPlaneService\x12V\n" +

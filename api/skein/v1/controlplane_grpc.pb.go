@@ -44,8 +44,9 @@ type ControlPlaneServiceClient interface {
 	// TransferLeadership hands the leadership to a replica, or to the most up to
 	// date one, and returns when its term has begun.
 	TransferLeadership(ctx context.Context, in *TransferLeadershipRequest, opts ...grpc.CallOption) (*TransferLeadershipResponse, error)
-	// FinishRebuild ends a REBUILD without waiting for the clusters that have not
-	// reported: what they hold is then given up, and stopped when they return.
+	// FinishRebuild lets a REBUILD wait for leases only, and not for the clusters
+	// that have not reported: what they hold is then given up, and stopped when they
+	// return. It answers when the REBUILD has ended.
 	FinishRebuild(ctx context.Context, in *FinishRebuildRequest, opts ...grpc.CallOption) (*FinishRebuildResponse, error)
 	// OverruleDoubt lets work be moved although more than half of the clusters
 	// seem to be lost; it holds until a majority is back.
@@ -135,8 +136,9 @@ type ControlPlaneServiceServer interface {
 	// TransferLeadership hands the leadership to a replica, or to the most up to
 	// date one, and returns when its term has begun.
 	TransferLeadership(context.Context, *TransferLeadershipRequest) (*TransferLeadershipResponse, error)
-	// FinishRebuild ends a REBUILD without waiting for the clusters that have not
-	// reported: what they hold is then given up, and stopped when they return.
+	// FinishRebuild lets a REBUILD wait for leases only, and not for the clusters
+	// that have not reported: what they hold is then given up, and stopped when they
+	// return. It answers when the REBUILD has ended.
 	FinishRebuild(context.Context, *FinishRebuildRequest) (*FinishRebuildResponse, error)
 	// OverruleDoubt lets work be moved although more than half of the clusters
 	// seem to be lost; it holds until a majority is back.

@@ -759,6 +759,7 @@ type ConnectRequest struct {
 	//	*ConnectRequest_Events
 	//	*ConnectRequest_Acks
 	//	*ConnectRequest_Report
+	//	*ConnectRequest_Holdings
 	Message       isConnectRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -864,6 +865,15 @@ func (x *ConnectRequest) GetReport() *ClusterReport {
 	return nil
 }
 
+func (x *ConnectRequest) GetHoldings() *Holdings {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_Holdings); ok {
+			return x.Holdings
+		}
+	}
+	return nil
+}
+
 type isConnectRequest_Message interface {
 	isConnectRequest_Message()
 }
@@ -896,6 +906,10 @@ type ConnectRequest_Report struct {
 	Report *ClusterReport `protobuf:"bytes,7,opt,name=report,proto3,oneof"`
 }
 
+type ConnectRequest_Holdings struct {
+	Holdings *Holdings `protobuf:"bytes,8,opt,name=holdings,proto3,oneof"`
+}
+
 func (*ConnectRequest_Hello) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Inventory) isConnectRequest_Message() {}
@@ -910,6 +924,8 @@ func (*ConnectRequest_Acks) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Report) isConnectRequest_Message() {}
 
+func (*ConnectRequest_Holdings) isConnectRequest_Message() {}
+
 // Down: from the hub.
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -923,6 +939,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_LogRequest
 	//	*ConnectResponse_Goodbye
 	//	*ConnectResponse_Heartbeat
+	//	*ConnectResponse_Recall
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1037,6 +1054,15 @@ func (x *ConnectResponse) GetHeartbeat() *Heartbeat {
 	return nil
 }
 
+func (x *ConnectResponse) GetRecall() *Recall {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_Recall); ok {
+			return x.Recall
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -1074,6 +1100,10 @@ type ConnectResponse_Heartbeat struct {
 	Heartbeat *Heartbeat `protobuf:"bytes,8,opt,name=heartbeat,proto3,oneof"`
 }
 
+type ConnectResponse_Recall struct {
+	Recall *Recall `protobuf:"bytes,9,opt,name=recall,proto3,oneof"`
+}
+
 func (*ConnectResponse_Welcome) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Verdicts) isConnectResponse_Message() {}
@@ -1090,14 +1120,18 @@ func (*ConnectResponse_Goodbye) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Heartbeat) isConnectResponse_Message() {}
 
+func (*ConnectResponse_Recall) isConnectResponse_Message() {}
+
 // The first message up. Cluster and instance come from the certificate.
 type Hello struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Report *ClusterReport         `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
 	// The highest era that this member has ever seen.
-	HighestEra    uint64 `protobuf:"varint,2,opt,name=highest_era,json=highestEra,proto3" json:"highest_era,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	HighestEra uint64 `protobuf:"varint,2,opt,name=highest_era,json=highestEra,proto3" json:"highest_era,omitempty"`
+	// The incarnation that the cluster's Fence holds; 0: there is none yet.
+	HighestIncarnation uint64 `protobuf:"varint,3,opt,name=highest_incarnation,json=highestIncarnation,proto3" json:"highest_incarnation,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -1140,6 +1174,13 @@ func (x *Hello) GetReport() *ClusterReport {
 func (x *Hello) GetHighestEra() uint64 {
 	if x != nil {
 		return x.HighestEra
+	}
+	return 0
+}
+
+func (x *Hello) GetHighestIncarnation() uint64 {
+	if x != nil {
+		return x.HighestIncarnation
 	}
 	return 0
 }
@@ -1300,6 +1341,167 @@ func (x *Inventory) GetLast() bool {
 	return false
 }
 
+// In REBUILD, after an inventory: the executions that the restored database does
+// not know. A part; the last one says so, and may be empty.
+type Recall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Held          []*Held                `protobuf:"bytes,1,rep,name=held,proto3" json:"held,omitempty"`
+	Last          bool                   `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recall) Reset() {
+	*x = Recall{}
+	mi := &file_skein_v1_dataplane_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recall) ProtoMessage() {}
+
+func (x *Recall) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_dataplane_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recall.ProtoReflect.Descriptor instead.
+func (*Recall) Descriptor() ([]byte, []int) {
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Recall) GetHeld() []*Held {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Recall) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+// Answers Recall: each execution whole, as its FlyteWorkflow has it. A part; the
+// last one says so. What does not exist any more is left out.
+type Holdings struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	List          []*Holding             `protobuf:"bytes,1,rep,name=list,proto3" json:"list,omitempty"`
+	Last          bool                   `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holdings) Reset() {
+	*x = Holdings{}
+	mi := &file_skein_v1_dataplane_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holdings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holdings) ProtoMessage() {}
+
+func (x *Holdings) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_dataplane_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holdings.ProtoReflect.Descriptor instead.
+func (*Holdings) Descriptor() ([]byte, []int) {
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Holdings) GetList() []*Holding {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+func (x *Holdings) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+type Holding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Held  *Held                  `protobuf:"bytes,1,opt,name=held,proto3" json:"held,omitempty"`
+	// Its generation and ownership revision mean nothing.
+	Assignment    *Assignment `protobuf:"bytes,2,opt,name=assignment,proto3" json:"assignment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holding) Reset() {
+	*x = Holding{}
+	mi := &file_skein_v1_dataplane_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holding) ProtoMessage() {}
+
+func (x *Holding) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_v1_dataplane_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holding.ProtoReflect.Descriptor instead.
+func (*Holding) Descriptor() ([]byte, []int) {
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Holding) GetHeld() *Held {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Holding) GetAssignment() *Assignment {
+	if x != nil {
+		return x.Assignment
+	}
+	return nil
+}
+
 type Held struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Execution     *ExecutionRef          `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
@@ -1313,7 +1515,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[14]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1527,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[14]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1540,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{14}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Held) GetExecution() *ExecutionRef {
@@ -1388,7 +1590,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[15]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1602,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[15]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1615,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{15}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Verdict) GetExecution() *ExecutionRef {
@@ -1456,7 +1658,7 @@ type Verdicts struct {
 
 func (x *Verdicts) Reset() {
 	*x = Verdicts{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[16]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1670,7 @@ func (x *Verdicts) String() string {
 func (*Verdicts) ProtoMessage() {}
 
 func (x *Verdicts) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[16]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1683,7 @@ func (x *Verdicts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdicts.ProtoReflect.Descriptor instead.
 func (*Verdicts) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{16}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Verdicts) GetList() []*Verdict {
@@ -1514,7 +1716,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[17]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1526,7 +1728,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[17]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1539,7 +1741,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{17}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Heartbeat) GetGeneration() uint64 {
@@ -1560,7 +1762,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[18]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1774,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[18]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1787,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{18}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeaseRequest) GetGeneration() uint64 {
@@ -1621,7 +1823,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[19]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1835,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[19]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1848,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{19}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Lease) GetGeneration() uint64 {
@@ -1694,7 +1896,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[20]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1908,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[20]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1921,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{20}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Assignment) GetExecution() *ExecutionRef {
@@ -1807,7 +2009,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[21]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +2021,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[21]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +2034,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{21}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Run) GetWorkflow() *EntityRef {
@@ -1944,7 +2146,7 @@ type Failover struct {
 
 func (x *Failover) Reset() {
 	*x = Failover{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[22]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2158,7 @@ func (x *Failover) String() string {
 func (*Failover) ProtoMessage() {}
 
 func (x *Failover) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[22]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,7 +2171,7 @@ func (x *Failover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failover.ProtoReflect.Descriptor instead.
 func (*Failover) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{22}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Failover) GetMode() string {
@@ -1996,7 +2198,7 @@ type Recovery struct {
 
 func (x *Recovery) Reset() {
 	*x = Recovery{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[23]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2210,7 @@ func (x *Recovery) String() string {
 func (*Recovery) ProtoMessage() {}
 
 func (x *Recovery) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[23]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2223,7 @@ func (x *Recovery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recovery.ProtoReflect.Descriptor instead.
 func (*Recovery) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{23}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Recovery) GetNodes() []*RecoveredNode {
@@ -2049,7 +2251,7 @@ type RecoveredNode struct {
 
 func (x *RecoveredNode) Reset() {
 	*x = RecoveredNode{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[24]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2061,7 +2263,7 @@ func (x *RecoveredNode) String() string {
 func (*RecoveredNode) ProtoMessage() {}
 
 func (x *RecoveredNode) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[24]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2074,7 +2276,7 @@ func (x *RecoveredNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoveredNode.ProtoReflect.Descriptor instead.
 func (*RecoveredNode) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{24}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RecoveredNode) GetNode() string {
@@ -2153,7 +2355,7 @@ type AckBatch struct {
 
 func (x *AckBatch) Reset() {
 	*x = AckBatch{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[25]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2367,7 @@ func (x *AckBatch) String() string {
 func (*AckBatch) ProtoMessage() {}
 
 func (x *AckBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[25]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2380,7 @@ func (x *AckBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckBatch.ProtoReflect.Descriptor instead.
 func (*AckBatch) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{25}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AckBatch) GetGeneration() uint64 {
@@ -2215,7 +2417,7 @@ type Nack struct {
 
 func (x *Nack) Reset() {
 	*x = Nack{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[26]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2429,7 @@ func (x *Nack) String() string {
 func (*Nack) ProtoMessage() {}
 
 func (x *Nack) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[26]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2442,7 @@ func (x *Nack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nack.ProtoReflect.Descriptor instead.
 func (*Nack) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{26}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Nack) GetExecution() *ExecutionRef {
@@ -2282,7 +2484,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[27]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2496,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[27]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2509,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{27}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ack) GetExecution() *ExecutionRef {
@@ -2356,7 +2558,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[28]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2368,7 +2570,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[28]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2583,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{28}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Event) GetExecution() *ExecutionRef {
@@ -2501,7 +2703,7 @@ type EventBatch struct {
 
 func (x *EventBatch) Reset() {
 	*x = EventBatch{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[29]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2513,7 +2715,7 @@ func (x *EventBatch) String() string {
 func (*EventBatch) ProtoMessage() {}
 
 func (x *EventBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[29]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2526,7 +2728,7 @@ func (x *EventBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventBatch.ProtoReflect.Descriptor instead.
 func (*EventBatch) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{29}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EventBatch) GetGeneration() uint64 {
@@ -2561,7 +2763,7 @@ type EventAck struct {
 
 func (x *EventAck) Reset() {
 	*x = EventAck{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[30]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2573,7 +2775,7 @@ func (x *EventAck) String() string {
 func (*EventAck) ProtoMessage() {}
 
 func (x *EventAck) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[30]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2586,7 +2788,7 @@ func (x *EventAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAck.ProtoReflect.Descriptor instead.
 func (*EventAck) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{30}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EventAck) GetBatch() uint64 {
@@ -2613,7 +2815,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[31]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2625,7 +2827,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[31]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2638,7 +2840,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{31}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Refusal) GetIndex() uint32 {
@@ -2672,7 +2874,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[32]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2684,7 +2886,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[32]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2697,7 +2899,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{32}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LogRequest) GetId() string {
@@ -2765,7 +2967,7 @@ type SendLogRequest struct {
 
 func (x *SendLogRequest) Reset() {
 	*x = SendLogRequest{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[33]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2777,7 +2979,7 @@ func (x *SendLogRequest) String() string {
 func (*SendLogRequest) ProtoMessage() {}
 
 func (x *SendLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[33]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2790,7 +2992,7 @@ func (x *SendLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendLogRequest.ProtoReflect.Descriptor instead.
 func (*SendLogRequest) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{33}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SendLogRequest) GetId() string {
@@ -2829,7 +3031,7 @@ type SendLogResponse struct {
 
 func (x *SendLogResponse) Reset() {
 	*x = SendLogResponse{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[34]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +3043,7 @@ func (x *SendLogResponse) String() string {
 func (*SendLogResponse) ProtoMessage() {}
 
 func (x *SendLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[34]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +3056,7 @@ func (x *SendLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendLogResponse.ProtoReflect.Descriptor instead.
 func (*SendLogResponse) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{34}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{37}
 }
 
 // The last message down: why the session ends.
@@ -2867,7 +3069,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_skein_v1_dataplane_proto_msgTypes[35]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2879,7 +3081,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_v1_dataplane_proto_msgTypes[35]
+	mi := &file_skein_v1_dataplane_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2892,7 +3094,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{35}
+	return file_skein_v1_dataplane_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Goodbye) GetReason() string {
@@ -2945,7 +3147,7 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12$\n" +
 	"\rarchitectures\x18\x05 \x03(\tR\rarchitectures\x12\"\n" +
 	"\faccelerators\x18\x06 \x03(\tR\faccelerators\x12\x14\n" +
-	"\x05store\x18\a \x01(\tR\x05store\"\xfa\x02\n" +
+	"\x05store\x18\a \x01(\tR\x05store\"\xac\x03\n" +
 	"\x0eConnectRequest\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x0f.skein.v1.HelloH\x00R\x05hello\x123\n" +
 	"\tinventory\x18\x02 \x01(\v2\x13.skein.v1.InventoryH\x00R\tinventory\x123\n" +
@@ -2953,8 +3155,9 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\rlease_request\x18\x04 \x01(\v2\x16.skein.v1.LeaseRequestH\x00R\fleaseRequest\x12.\n" +
 	"\x06events\x18\x05 \x01(\v2\x14.skein.v1.EventBatchH\x00R\x06events\x12(\n" +
 	"\x04acks\x18\x06 \x01(\v2\x12.skein.v1.AckBatchH\x00R\x04acks\x121\n" +
-	"\x06report\x18\a \x01(\v2\x17.skein.v1.ClusterReportH\x00R\x06reportB\t\n" +
-	"\amessage\"\xae\x03\n" +
+	"\x06report\x18\a \x01(\v2\x17.skein.v1.ClusterReportH\x00R\x06report\x120\n" +
+	"\bholdings\x18\b \x01(\v2\x12.skein.v1.HoldingsH\x00R\bholdingsB\t\n" +
+	"\amessage\"\xda\x03\n" +
 	"\x0fConnectResponse\x12-\n" +
 	"\awelcome\x18\x01 \x01(\v2\x11.skein.v1.WelcomeH\x00R\awelcome\x120\n" +
 	"\bverdicts\x18\x02 \x01(\v2\x12.skein.v1.VerdictsH\x00R\bverdicts\x126\n" +
@@ -2966,12 +3169,14 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\vlog_request\x18\x06 \x01(\v2\x14.skein.v1.LogRequestH\x00R\n" +
 	"logRequest\x12-\n" +
 	"\agoodbye\x18\a \x01(\v2\x11.skein.v1.GoodbyeH\x00R\agoodbye\x123\n" +
-	"\theartbeat\x18\b \x01(\v2\x13.skein.v1.HeartbeatH\x00R\theartbeatB\t\n" +
-	"\amessage\"Y\n" +
+	"\theartbeat\x18\b \x01(\v2\x13.skein.v1.HeartbeatH\x00R\theartbeat\x12*\n" +
+	"\x06recall\x18\t \x01(\v2\x10.skein.v1.RecallH\x00R\x06recallB\t\n" +
+	"\amessage\"\x8a\x01\n" +
 	"\x05Hello\x12/\n" +
 	"\x06report\x18\x01 \x01(\v2\x17.skein.v1.ClusterReportR\x06report\x12\x1f\n" +
 	"\vhighest_era\x18\x02 \x01(\x04R\n" +
-	"highestEra\"\xa2\x02\n" +
+	"highestEra\x12/\n" +
+	"\x13highest_incarnation\x18\x03 \x01(\x04R\x12highestIncarnation\"\xa2\x02\n" +
 	"\aWelcome\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
@@ -2985,7 +3190,18 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\arebuild\x18\b \x01(\bR\arebuild\"C\n" +
 	"\tInventory\x12\"\n" +
 	"\x04held\x18\x01 \x03(\v2\x0e.skein.v1.HeldR\x04held\x12\x12\n" +
-	"\x04last\x18\x02 \x01(\bR\x04last\"\xb7\x01\n" +
+	"\x04last\x18\x02 \x01(\bR\x04last\"@\n" +
+	"\x06Recall\x12\"\n" +
+	"\x04held\x18\x01 \x03(\v2\x0e.skein.v1.HeldR\x04held\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\bR\x04last\"E\n" +
+	"\bHoldings\x12%\n" +
+	"\x04list\x18\x01 \x03(\v2\x11.skein.v1.HoldingR\x04list\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\bR\x04last\"c\n" +
+	"\aHolding\x12\"\n" +
+	"\x04held\x18\x01 \x01(\v2\x0e.skein.v1.HeldR\x04held\x124\n" +
+	"\n" +
+	"assignment\x18\x02 \x01(\v2\x14.skein.v1.AssignmentR\n" +
+	"assignment\"\xb7\x01\n" +
 	"\x04Held\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12%\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12\x1a\n" +
@@ -3174,7 +3390,7 @@ func file_skein_v1_dataplane_proto_rawDescGZIP() []byte {
 }
 
 var file_skein_v1_dataplane_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_skein_v1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_skein_v1_dataplane_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_skein_v1_dataplane_proto_goTypes = []any{
 	(Order)(0),                    // 0: skein.v1.Order
 	(Desired)(0),                  // 1: skein.v1.Desired
@@ -3193,101 +3409,110 @@ var file_skein_v1_dataplane_proto_goTypes = []any{
 	(*Hello)(nil),                 // 14: skein.v1.Hello
 	(*Welcome)(nil),               // 15: skein.v1.Welcome
 	(*Inventory)(nil),             // 16: skein.v1.Inventory
-	(*Held)(nil),                  // 17: skein.v1.Held
-	(*Verdict)(nil),               // 18: skein.v1.Verdict
-	(*Verdicts)(nil),              // 19: skein.v1.Verdicts
-	(*Heartbeat)(nil),             // 20: skein.v1.Heartbeat
-	(*LeaseRequest)(nil),          // 21: skein.v1.LeaseRequest
-	(*Lease)(nil),                 // 22: skein.v1.Lease
-	(*Assignment)(nil),            // 23: skein.v1.Assignment
-	(*Run)(nil),                   // 24: skein.v1.Run
-	(*Failover)(nil),              // 25: skein.v1.Failover
-	(*Recovery)(nil),              // 26: skein.v1.Recovery
-	(*RecoveredNode)(nil),         // 27: skein.v1.RecoveredNode
-	(*AckBatch)(nil),              // 28: skein.v1.AckBatch
-	(*Nack)(nil),                  // 29: skein.v1.Nack
-	(*Ack)(nil),                   // 30: skein.v1.Ack
-	(*Event)(nil),                 // 31: skein.v1.Event
-	(*EventBatch)(nil),            // 32: skein.v1.EventBatch
-	(*EventAck)(nil),              // 33: skein.v1.EventAck
-	(*Refusal)(nil),               // 34: skein.v1.Refusal
-	(*LogRequest)(nil),            // 35: skein.v1.LogRequest
-	(*SendLogRequest)(nil),        // 36: skein.v1.SendLogRequest
-	(*SendLogResponse)(nil),       // 37: skein.v1.SendLogResponse
-	(*Goodbye)(nil),               // 38: skein.v1.Goodbye
-	(*durationpb.Duration)(nil),   // 39: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*Recall)(nil),                // 17: skein.v1.Recall
+	(*Holdings)(nil),              // 18: skein.v1.Holdings
+	(*Holding)(nil),               // 19: skein.v1.Holding
+	(*Held)(nil),                  // 20: skein.v1.Held
+	(*Verdict)(nil),               // 21: skein.v1.Verdict
+	(*Verdicts)(nil),              // 22: skein.v1.Verdicts
+	(*Heartbeat)(nil),             // 23: skein.v1.Heartbeat
+	(*LeaseRequest)(nil),          // 24: skein.v1.LeaseRequest
+	(*Lease)(nil),                 // 25: skein.v1.Lease
+	(*Assignment)(nil),            // 26: skein.v1.Assignment
+	(*Run)(nil),                   // 27: skein.v1.Run
+	(*Failover)(nil),              // 28: skein.v1.Failover
+	(*Recovery)(nil),              // 29: skein.v1.Recovery
+	(*RecoveredNode)(nil),         // 30: skein.v1.RecoveredNode
+	(*AckBatch)(nil),              // 31: skein.v1.AckBatch
+	(*Nack)(nil),                  // 32: skein.v1.Nack
+	(*Ack)(nil),                   // 33: skein.v1.Ack
+	(*Event)(nil),                 // 34: skein.v1.Event
+	(*EventBatch)(nil),            // 35: skein.v1.EventBatch
+	(*EventAck)(nil),              // 36: skein.v1.EventAck
+	(*Refusal)(nil),               // 37: skein.v1.Refusal
+	(*LogRequest)(nil),            // 38: skein.v1.LogRequest
+	(*SendLogRequest)(nil),        // 39: skein.v1.SendLogRequest
+	(*SendLogResponse)(nil),       // 40: skein.v1.SendLogResponse
+	(*Goodbye)(nil),               // 41: skein.v1.Goodbye
+	(*durationpb.Duration)(nil),   // 42: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 43: google.protobuf.Timestamp
 }
 var file_skein_v1_dataplane_proto_depIdxs = []int32{
 	10, // 0: skein.v1.ClusterReport.capacity:type_name -> skein.v1.Resources
 	10, // 1: skein.v1.ClusterReport.largest_node:type_name -> skein.v1.Resources
 	14, // 2: skein.v1.ConnectRequest.hello:type_name -> skein.v1.Hello
 	16, // 3: skein.v1.ConnectRequest.inventory:type_name -> skein.v1.Inventory
-	20, // 4: skein.v1.ConnectRequest.heartbeat:type_name -> skein.v1.Heartbeat
-	21, // 5: skein.v1.ConnectRequest.lease_request:type_name -> skein.v1.LeaseRequest
-	32, // 6: skein.v1.ConnectRequest.events:type_name -> skein.v1.EventBatch
-	28, // 7: skein.v1.ConnectRequest.acks:type_name -> skein.v1.AckBatch
+	23, // 4: skein.v1.ConnectRequest.heartbeat:type_name -> skein.v1.Heartbeat
+	24, // 5: skein.v1.ConnectRequest.lease_request:type_name -> skein.v1.LeaseRequest
+	35, // 6: skein.v1.ConnectRequest.events:type_name -> skein.v1.EventBatch
+	31, // 7: skein.v1.ConnectRequest.acks:type_name -> skein.v1.AckBatch
 	11, // 8: skein.v1.ConnectRequest.report:type_name -> skein.v1.ClusterReport
-	15, // 9: skein.v1.ConnectResponse.welcome:type_name -> skein.v1.Welcome
-	19, // 10: skein.v1.ConnectResponse.verdicts:type_name -> skein.v1.Verdicts
-	23, // 11: skein.v1.ConnectResponse.assignment:type_name -> skein.v1.Assignment
-	22, // 12: skein.v1.ConnectResponse.lease:type_name -> skein.v1.Lease
-	33, // 13: skein.v1.ConnectResponse.event_ack:type_name -> skein.v1.EventAck
-	35, // 14: skein.v1.ConnectResponse.log_request:type_name -> skein.v1.LogRequest
-	38, // 15: skein.v1.ConnectResponse.goodbye:type_name -> skein.v1.Goodbye
-	20, // 16: skein.v1.ConnectResponse.heartbeat:type_name -> skein.v1.Heartbeat
-	11, // 17: skein.v1.Hello.report:type_name -> skein.v1.ClusterReport
-	39, // 18: skein.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
-	39, // 19: skein.v1.Welcome.lease:type_name -> google.protobuf.Duration
-	17, // 20: skein.v1.Inventory.held:type_name -> skein.v1.Held
-	8,  // 21: skein.v1.Held.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 22: skein.v1.Held.epoch:type_name -> skein.v1.Epoch
-	8,  // 23: skein.v1.Verdict.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 24: skein.v1.Verdict.epoch:type_name -> skein.v1.Epoch
-	0,  // 25: skein.v1.Verdict.order:type_name -> skein.v1.Order
-	18, // 26: skein.v1.Verdicts.list:type_name -> skein.v1.Verdict
-	39, // 27: skein.v1.Lease.duration:type_name -> google.protobuf.Duration
-	8,  // 28: skein.v1.Assignment.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 29: skein.v1.Assignment.epoch:type_name -> skein.v1.Epoch
-	1,  // 30: skein.v1.Assignment.desired:type_name -> skein.v1.Desired
-	24, // 31: skein.v1.Assignment.run:type_name -> skein.v1.Run
-	9,  // 32: skein.v1.Run.workflow:type_name -> skein.v1.EntityRef
-	9,  // 33: skein.v1.Run.launch_plan:type_name -> skein.v1.EntityRef
-	40, // 34: skein.v1.Run.created_at:type_name -> google.protobuf.Timestamp
-	25, // 35: skein.v1.Run.failover:type_name -> skein.v1.Failover
-	26, // 36: skein.v1.Run.recovery:type_name -> skein.v1.Recovery
-	27, // 37: skein.v1.Recovery.nodes:type_name -> skein.v1.RecoveredNode
-	40, // 38: skein.v1.RecoveredNode.started_at:type_name -> google.protobuf.Timestamp
-	30, // 39: skein.v1.AckBatch.acks:type_name -> skein.v1.Ack
-	29, // 40: skein.v1.AckBatch.nacks:type_name -> skein.v1.Nack
-	8,  // 41: skein.v1.Nack.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 42: skein.v1.Nack.epoch:type_name -> skein.v1.Epoch
-	8,  // 43: skein.v1.Ack.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 44: skein.v1.Ack.epoch:type_name -> skein.v1.Epoch
-	8,  // 45: skein.v1.Event.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 46: skein.v1.Event.epoch:type_name -> skein.v1.Epoch
-	2,  // 47: skein.v1.Event.kind:type_name -> skein.v1.EventKind
-	40, // 48: skein.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	40, // 49: skein.v1.Event.queued_at:type_name -> google.protobuf.Timestamp
-	40, // 50: skein.v1.Event.started_at:type_name -> google.protobuf.Timestamp
-	40, // 51: skein.v1.Event.ended_at:type_name -> google.protobuf.Timestamp
-	31, // 52: skein.v1.EventBatch.events:type_name -> skein.v1.Event
-	34, // 53: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
-	8,  // 54: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 55: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
-	3,  // 56: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
-	5,  // 57: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
-	12, // 58: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
-	36, // 59: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
-	4,  // 60: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
-	6,  // 61: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
-	13, // 62: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
-	37, // 63: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
-	60, // [60:64] is the sub-list for method output_type
-	56, // [56:60] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	18, // 9: skein.v1.ConnectRequest.holdings:type_name -> skein.v1.Holdings
+	15, // 10: skein.v1.ConnectResponse.welcome:type_name -> skein.v1.Welcome
+	22, // 11: skein.v1.ConnectResponse.verdicts:type_name -> skein.v1.Verdicts
+	26, // 12: skein.v1.ConnectResponse.assignment:type_name -> skein.v1.Assignment
+	25, // 13: skein.v1.ConnectResponse.lease:type_name -> skein.v1.Lease
+	36, // 14: skein.v1.ConnectResponse.event_ack:type_name -> skein.v1.EventAck
+	38, // 15: skein.v1.ConnectResponse.log_request:type_name -> skein.v1.LogRequest
+	41, // 16: skein.v1.ConnectResponse.goodbye:type_name -> skein.v1.Goodbye
+	23, // 17: skein.v1.ConnectResponse.heartbeat:type_name -> skein.v1.Heartbeat
+	17, // 18: skein.v1.ConnectResponse.recall:type_name -> skein.v1.Recall
+	11, // 19: skein.v1.Hello.report:type_name -> skein.v1.ClusterReport
+	42, // 20: skein.v1.Welcome.heartbeat:type_name -> google.protobuf.Duration
+	42, // 21: skein.v1.Welcome.lease:type_name -> google.protobuf.Duration
+	20, // 22: skein.v1.Inventory.held:type_name -> skein.v1.Held
+	20, // 23: skein.v1.Recall.held:type_name -> skein.v1.Held
+	19, // 24: skein.v1.Holdings.list:type_name -> skein.v1.Holding
+	20, // 25: skein.v1.Holding.held:type_name -> skein.v1.Held
+	26, // 26: skein.v1.Holding.assignment:type_name -> skein.v1.Assignment
+	8,  // 27: skein.v1.Held.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 28: skein.v1.Held.epoch:type_name -> skein.v1.Epoch
+	8,  // 29: skein.v1.Verdict.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 30: skein.v1.Verdict.epoch:type_name -> skein.v1.Epoch
+	0,  // 31: skein.v1.Verdict.order:type_name -> skein.v1.Order
+	21, // 32: skein.v1.Verdicts.list:type_name -> skein.v1.Verdict
+	42, // 33: skein.v1.Lease.duration:type_name -> google.protobuf.Duration
+	8,  // 34: skein.v1.Assignment.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 35: skein.v1.Assignment.epoch:type_name -> skein.v1.Epoch
+	1,  // 36: skein.v1.Assignment.desired:type_name -> skein.v1.Desired
+	27, // 37: skein.v1.Assignment.run:type_name -> skein.v1.Run
+	9,  // 38: skein.v1.Run.workflow:type_name -> skein.v1.EntityRef
+	9,  // 39: skein.v1.Run.launch_plan:type_name -> skein.v1.EntityRef
+	43, // 40: skein.v1.Run.created_at:type_name -> google.protobuf.Timestamp
+	28, // 41: skein.v1.Run.failover:type_name -> skein.v1.Failover
+	29, // 42: skein.v1.Run.recovery:type_name -> skein.v1.Recovery
+	30, // 43: skein.v1.Recovery.nodes:type_name -> skein.v1.RecoveredNode
+	43, // 44: skein.v1.RecoveredNode.started_at:type_name -> google.protobuf.Timestamp
+	33, // 45: skein.v1.AckBatch.acks:type_name -> skein.v1.Ack
+	32, // 46: skein.v1.AckBatch.nacks:type_name -> skein.v1.Nack
+	8,  // 47: skein.v1.Nack.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 48: skein.v1.Nack.epoch:type_name -> skein.v1.Epoch
+	8,  // 49: skein.v1.Ack.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 50: skein.v1.Ack.epoch:type_name -> skein.v1.Epoch
+	8,  // 51: skein.v1.Event.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 52: skein.v1.Event.epoch:type_name -> skein.v1.Epoch
+	2,  // 53: skein.v1.Event.kind:type_name -> skein.v1.EventKind
+	43, // 54: skein.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	43, // 55: skein.v1.Event.queued_at:type_name -> google.protobuf.Timestamp
+	43, // 56: skein.v1.Event.started_at:type_name -> google.protobuf.Timestamp
+	43, // 57: skein.v1.Event.ended_at:type_name -> google.protobuf.Timestamp
+	34, // 58: skein.v1.EventBatch.events:type_name -> skein.v1.Event
+	37, // 59: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
+	8,  // 60: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 61: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
+	3,  // 62: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
+	5,  // 63: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
+	12, // 64: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
+	39, // 65: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
+	4,  // 66: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
+	6,  // 67: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
+	13, // 68: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
+	40, // 69: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
+	66, // [66:70] is the sub-list for method output_type
+	62, // [62:66] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_skein_v1_dataplane_proto_init() }
@@ -3303,6 +3528,7 @@ func file_skein_v1_dataplane_proto_init() {
 		(*ConnectRequest_Events)(nil),
 		(*ConnectRequest_Acks)(nil),
 		(*ConnectRequest_Report)(nil),
+		(*ConnectRequest_Holdings)(nil),
 	}
 	file_skein_v1_dataplane_proto_msgTypes[10].OneofWrappers = []any{
 		(*ConnectResponse_Welcome)(nil),
@@ -3313,6 +3539,7 @@ func file_skein_v1_dataplane_proto_init() {
 		(*ConnectResponse_LogRequest)(nil),
 		(*ConnectResponse_Goodbye)(nil),
 		(*ConnectResponse_Heartbeat)(nil),
+		(*ConnectResponse_Recall)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3320,7 +3547,7 @@ func file_skein_v1_dataplane_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_v1_dataplane_proto_rawDesc), len(file_skein_v1_dataplane_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   36,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

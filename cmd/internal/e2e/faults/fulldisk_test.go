@@ -28,7 +28,7 @@ type disks map[string]*smalldisk.Disk
 
 // TestFullDisks fills one disk after the other under a running federation: each
 // part says what it does about it, does it, and goes on when there is room;
-// what was accepted succeeds, what was refused is not there. (I1, I7, I45.)
+// what was accepted succeeds, what was refused is not there. (I1, I7, I73.)
 func TestFullDisks(t *testing.T) {
 	state := federationtest.State(t)
 	under := disks{}
