@@ -9,7 +9,8 @@ import (
 	skeinv1 "github.com/skein-project/skein/api/skein/v1"
 )
 
-// DeclareLost takes all work from a cluster without waiting for its leases.
+// DeclareLost gives a cluster up: its sessions end with the call, and what it
+// holds is placed elsewhere, or ended, when the last lease of it is over.
 func (c clusterServer) DeclareLost(ctx context.Context, req *skeinv1.DeclareLostRequest) (*skeinv1.DeclareLostResponse, error) {
 	subject := "cluster/" + req.GetName()
 	report, err := c.declareLost(ctx, req)
@@ -80,7 +81,7 @@ func (c clusterServer) risks(r flow.LossReport, failPinned bool) []string {
 		out = append(out, fmt.Sprintf("Cluster %s is Healthy: it can be drained, which runs nothing twice (skein cluster drain %s).", r.Cluster.Name, r.Cluster.Name))
 	}
 	if r.LeaseUntil.After(c.s.now()) {
-		out = append(out, fmt.Sprintf("A member of it may hold a lease until %s: until then it may start tasks of executions that are placed elsewhere at once.", clock(r.LeaseUntil)))
+		out = append(out, fmt.Sprintf("A member of it may hold a lease until %s: until then it may start tasks, and what it holds is not placed elsewhere.", clock(r.LeaseUntil)))
 	}
 	if r.Movable > 0 {
 		out = append(out, fmt.Sprintf("Tasks of %d executions that are moved may run on in the cluster until somebody stops them there; "+

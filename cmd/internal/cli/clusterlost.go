@@ -14,11 +14,12 @@ func clusterLost(s *session) *cobra.Command {
 	var yes, failPinned bool
 	cmd := &cobra.Command{
 		Use:   "declare-lost NAME",
-		Short: "Take all work from a cluster that will not come back, without waiting for its leases",
-		Long: `Take all work from a cluster that will not come back, without waiting for its
-leases. Without --yes it only prints what that does and risks. A cluster that
-may come back needs nothing of the kind: its work is moved when its leases have
-ended.`,
+		Short: "Give up a cluster that will not come back, and what it holds",
+		Long: `Give up a cluster that will not come back: its sessions end, it gets no lease
+any more, and what it holds is placed elsewhere, or ended, when the leases that
+it may still have are over. Without --yes it only prints what that does and
+risks. A cluster that may come back needs nothing of the kind: its work is moved
+when its leases have ended.`,
 		Example: `  skein cluster declare-lost eu-1
   skein cluster declare-lost eu-1 --yes
   skein cluster declare-lost eu-1 --fail-pinned --yes`,
