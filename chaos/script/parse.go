@@ -11,7 +11,7 @@
 // its settings; "#" begins a comment, and comments before the first verb say
 // what the scenario is about. "repeat N" … "end" repeats what is between.
 //
-//	federation replicas=3 clusters=3 lease=12s nodes=simulated
+//	federation replicas=3 clusters=3 lease=12s suspect=5s nodes=simulated
 //	launch 30 seconds=4 every=100ms      begins to launch, and goes on
 //	wait running 10 within=30s           until so many are in a phase
 //	cut eu-1/hub-*                       also hole, up, down, slow (delay=200ms)
@@ -59,7 +59,10 @@ type Scenario struct {
 type Setup struct {
 	Replicas, Clusters int
 	Lease              time.Duration
-	Nodes              string
+	// Suspect is how long a cluster may be silent before it gets nothing new; it
+	// is below the lease. Zero: the default.
+	Suspect time.Duration
+	Nodes   string
 }
 
 // maxSteps bounds what repetitions come to.
@@ -162,10 +165,12 @@ func (p *parser) setup(s Step) (err error) {
 			u.Clusters, err = strconv.Atoi(v)
 		case "lease":
 			u.Lease, err = time.ParseDuration(v)
+		case "suspect":
+			u.Suspect, err = time.ParseDuration(v)
 		case "nodes":
 			u.Nodes = v
 		default:
-			err = fmt.Errorf("want replicas, clusters, lease or nodes, got %q", k)
+			err = fmt.Errorf("want replicas, clusters, lease, suspect or nodes, got %q", k)
 		}
 		if err != nil {
 			return err

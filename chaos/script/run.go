@@ -29,8 +29,16 @@ type run struct {
 	promised []string
 	refused  []error
 	marked   time.Time
-	gap      time.Duration
+	measured Figures // what verbs measured, and nothing else
 	failed   []string
+}
+
+// measure notes a value of a figure for the scenario's line: Figures.Measured
+// says what names are like. Verbs may call it from anywhere.
+func (r *run) measure(name string, value float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.measured.measure(name, value)
 }
 
 // Run plays a scenario and judges it. An error means that it could not be
@@ -49,7 +57,7 @@ func Run(ctx context.Context, s Scenario, w World) (Figures, error) {
 		}
 	}
 	f, err := r.judge(ctx)
-	f.Scenario, f.Seconds, f.Gap = s.Name, time.Since(began).Round(time.Millisecond).Seconds(), r.gap
+	f.Scenario, f.Seconds, f.Measured = s.Name, time.Since(began).Round(time.Millisecond).Seconds(), r.measured.Measured
 	f.Failed = append(r.failed, f.Failed...)
 	return f, err
 }

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,7 @@ func TestParse(t *testing.T) {
 	s, err := Parse("x", []byte(`
 # What it is
 # about.
-federation clusters=6 lease=5s replicas=5 nodes=process
+federation clusters=6 lease=5s suspect=2s replicas=5 nodes=process
 launch 3 seconds=2 label=region=eu   # and no more
 repeat 2
   cut c1/hub-*
@@ -27,7 +28,7 @@ moves >= 1
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.About != "What it is about." || s.Setup != (Setup{Replicas: 5, Clusters: 6, Lease: 5 * time.Second, Nodes: "process"}) {
+	if s.About != "What it is about." || s.Setup != (Setup{Replicas: 5, Clusters: 6, Lease: 5 * time.Second, Suspect: 2 * time.Second, Nodes: "process"}) {
 		t.Errorf("%q, %+v", s.About, s.Setup)
 	}
 	var verbs []string
@@ -76,6 +77,11 @@ func TestTheScenariosOfTheTree(t *testing.T) {
 	if len(files) < 8 {
 		t.Fatalf("%d scenarios", len(files))
 	}
+	long, _ := filepath.Glob("../testdata/full/*.txt")
+	if len(long) == 0 {
+		t.Fatal("no scenario of full runs")
+	}
+	files = append(files, long...)
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
@@ -129,5 +135,22 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("not noticed: %+v", f)
 			}
 		})
+	}
+}
+
+// TestFiguresAdd shows that counts add up, and that of measurements the worst stays.
+func TestFiguresAdd(t *testing.T) {
+	var sum Figures
+	for _, gap := range []float64{200, 900, 300} {
+		one := Figures{Scenario: "x", Executions: 3, Moves: 1}
+		one.measure("gap_ms", gap)
+		one.measure("only_once", -1)
+		sum.Add(one)
+	}
+	if sum.Executions != 9 || sum.Moves != 3 || !maps.Equal(sum.Measured, map[string]float64{"gap_ms": 900, "only_once": -1}) {
+		t.Errorf("%+v", sum)
+	}
+	if line := sum.String(); !strings.Contains(line, `"measured":{"gap_ms":900,"only_once":-1}`) {
+		t.Error(line)
 	}
 }

@@ -239,7 +239,7 @@ func gap(ctx context.Context, r *run, s Step) error {
 	for i := 1; i < len(at); i++ {
 		longest = max(longest, at[i].Sub(at[i-1]))
 	}
-	r.gap = max(r.gap, longest)
+	r.measure("placement_gap_ms", float64(longest.Milliseconds()))
 	if limit := s.duration("max", 0); limit > 0 && longest > limit {
 		return fmt.Errorf("placements paused for %s", longest.Round(time.Millisecond))
 	}

@@ -11,19 +11,31 @@ import (
 
 // Figures are what a scenario came to.
 type Figures struct {
-	Scenario   string        `json:"scenario"`
-	Executions int           `json:"executions"`
-	Ended      int           `json:"ended"`
-	Moves      int           `json:"moves"`
-	Events     int           `json:"events"`
-	Lost       int           `json:"lost"`     // accepted, and not ended or unknown
-	Overlaps   int           `json:"overlaps"` // accepted work of two epochs interleaved
-	Doubled    int           `json:"doubled"`  // executions with two ends
-	Stale      int           `json:"stale"`    // events accepted of what had not placed them
-	Rerun      int           `json:"rerun"`    // nodes that had succeeded and ran again
-	Seconds    float64       `json:"seconds"`
-	Gap        time.Duration `json:"-"` // the longest pause between first placements, if it was measured
-	Failed     []string      `json:"failed,omitempty"`
+	Scenario   string  `json:"scenario"`
+	Executions int     `json:"executions"`
+	Ended      int     `json:"ended"`
+	Moves      int     `json:"moves"`
+	Events     int     `json:"events"`
+	Lost       int     `json:"lost"`     // accepted, and not ended or unknown
+	Overlaps   int     `json:"overlaps"` // accepted work of two epochs interleaved
+	Doubled    int     `json:"doubled"`  // executions with two ends
+	Stale      int     `json:"stale"`    // events accepted of what had not placed them
+	Rerun      int     `json:"rerun"`    // nodes that had succeeded and ran again
+	Seconds    float64 `json:"seconds"`
+	// Measured is what verbs measured, by the figure's name, which ends with its
+	// unit: failover_max_ms. Of several values of one name the highest counts.
+	Measured map[string]float64 `json:"measured,omitempty"`
+	Failed   []string           `json:"failed,omitempty"`
+}
+
+// measure notes a value of a figure.
+func (f *Figures) measure(name string, value float64) {
+	if f.Measured == nil {
+		f.Measured = map[string]float64{}
+	}
+	if had, known := f.Measured[name]; !known || value > had {
+		f.Measured[name] = value
+	}
 }
 
 // OK reports whether all promises held and all steps did what they say.
@@ -31,11 +43,15 @@ func (f Figures) OK() bool {
 	return f.Lost+f.Overlaps+f.Doubled+f.Stale+f.Rerun == 0 && len(f.Failed) == 0
 }
 
-// Add adds another scenario's figures up.
+// Add adds another scenario's figures up; of what both measured, the higher
+// value stays.
 func (f *Figures) Add(o Figures) {
 	f.Executions, f.Ended, f.Moves, f.Events = f.Executions+o.Executions, f.Ended+o.Ended, f.Moves+o.Moves, f.Events+o.Events
 	f.Lost, f.Overlaps, f.Doubled = f.Lost+o.Lost, f.Overlaps+o.Overlaps, f.Doubled+o.Doubled
-	f.Stale, f.Rerun, f.Gap = f.Stale+o.Stale, f.Rerun+o.Rerun, max(f.Gap, o.Gap)
+	f.Stale, f.Rerun = f.Stale+o.Stale, f.Rerun+o.Rerun
+	for name, value := range o.Measured {
+		f.measure(name, value)
+	}
 	for _, why := range o.Failed {
 		f.fail("%s: %s", o.Scenario, why)
 	}

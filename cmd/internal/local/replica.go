@@ -70,6 +70,9 @@ func (f *Federation) replicaConfigs() ([]config.Admin, error) {
 		if f.opts.Lease != 0 {
 			c.Scheduler.Lease = config.Duration{Duration: f.opts.Lease}
 		}
+		if f.opts.Suspect != 0 {
+			c.Scheduler.Suspect = config.Duration{Duration: f.opts.Suspect}
+		}
 		for key, address := range map[string]*string{"grpc": &c.Flyte.GRPC, "http": &c.Flyte.HTTP,
 			"federation": &c.Federation.Listen, "ops": &c.Ops.Listen, "raft": &c.Raft.Listen} {
 			port, err := f.book.Port(name + "." + key)

@@ -50,7 +50,7 @@ func Start(ctx context.Context, s script.Setup, state, bin string, progress func
 	}
 	var err error
 	w.federation, err = local.Start(ctx, local.Options{
-		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, NoSync: false,
+		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect,
 		Progress: progress, Link: w.links.Through,
 		Env: []string{"SKEIN_ADMIN_TELEMETRY_LEVEL=debug", "SKEIN_ADMIN_TELEMETRY_FORMAT=json"},
 	})
