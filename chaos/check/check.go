@@ -53,6 +53,23 @@ type Checker struct {
 // Counts are facts that are no violations.
 type Counts struct {
 	Accepted, Ended, Placements, Moves, Events, Refused, Late int
+	// Overlaps are accepted events of a placement that was over (I2); OverCommits
+	// are placements without the room or quota for them (I5, I50). Each is a
+	// violation as well.
+	Overlaps, OverCommits int
+}
+
+// Add sums counts up.
+func (n *Counts) Add(o Counts) {
+	n.Accepted += o.Accepted
+	n.Ended += o.Ended
+	n.Placements += o.Placements
+	n.Moves += o.Moves
+	n.Events += o.Events
+	n.Refused += o.Refused
+	n.Late += o.Late
+	n.Overlaps += o.Overlaps
+	n.OverCommits += o.OverCommits
 }
 
 type applied struct {

@@ -32,9 +32,11 @@ func (c *Checker) stale(r Recorded) {
 	if row.Cluster != r.Sender.Cluster || row.Epoch != r.Event.Epoch {
 		c.Fail("I2", "an event of %s at epoch %s from %s was accepted, but %s owns it at %s",
 			r.Event.Execution, r.Event.Epoch, r.Sender.Member, row.Cluster, row.Epoch)
+		c.Seen.Overlaps++
 	}
 	if r.Event.Epoch.Less(l.highest) {
 		c.Fail("I2", "work of %s at epoch %s was accepted after work at epoch %s", r.Event.Execution, r.Event.Epoch, l.highest)
+		c.Seen.Overlaps++
 	} else {
 		l.highest = r.Event.Epoch
 	}

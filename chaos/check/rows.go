@@ -108,6 +108,7 @@ func (c *Checker) capacity(x Change) {
 		}
 		if offered := c.o.Capacity(a.Cluster); !sum.FitsIn(offered) {
 			c.Fail("I5", "%s was placed on %s, which then needs %+v of %+v", a.ID, a.Cluster, sum, offered)
+			c.Seen.OverCommits++
 		}
 	}
 	c.held[a.Cluster][a.ID] = a.Requirement.Reservation

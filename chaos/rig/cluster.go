@@ -37,6 +37,7 @@ type cluster struct {
 
 	// When verdicts were last asked for and taken, and a lease last recorded.
 	judgingAt, judgedAt, leasedAt time.Duration
+	blipEnds                      time.Duration // of the newest blip
 }
 
 // request is one call of the API server. The server may carry out what its

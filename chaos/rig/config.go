@@ -15,8 +15,8 @@ const (
 	// Faults is everything at once: processes die and stop, links break in every
 	// way, the database is away or lies, users abort, operators drain and declare.
 	Faults Kind = "faults"
-	// Blips are outages of links that are all shorter than half a lease: nothing
-	// may move.
+	// Blips are outages of links that end just before a lease must not survive
+	// them any more: nothing may move.
 	Blips Kind = "blips"
 	// Kills are bursts of leader kills.
 	Kills Kind = "kills"
@@ -38,6 +38,7 @@ type Config struct {
 	Lull       time.Duration // how long a change of status waits for others
 	Tombstone  time.Duration // how long what has ended stays in its cluster
 	Capacity   flow.Resources
+	Beyond     time.Duration // how much longer blips last than a lease must survive
 	Scheduler  scheduler.Config
 }
 

@@ -30,6 +30,26 @@
 // # Kinds of worlds
 //
 //	faults   everything at once
-//	blips    links break for less than half a lease, and nothing else: nothing moves
+//	blips    links break for less than a lease must survive, and nothing else: nothing moves
 //	kills    leaders are killed in bursts
+//
+// # What a lease must survive
+//
+// A lease of 10 s does not bear each outage of less than 10 s. For the leader it
+// ends one lease and the margin after the leader heard that its newest grant was
+// recorded, and only a grant that is recorded before that keeps the cluster's
+// work. So an outage may last
+//
+//	lease + margin − age − redial − answer
+//
+// where age is that of the newest record when the links break: up to the renewal
+// interval (a sixth of the lease, and a tick), the hub's wait for its next beat
+// (a second) and the leader's transaction; redial is what the member may have to
+// wait before it dials again when the links are back, twice its longest pause;
+// and answer is what it takes from there to the next record: the session, its
+// inventory and verdicts, the request and its transaction. With a lease of 10 s
+// and a margin of 2 s, as in these worlds, that is 7.5 s less the age, and never
+// below 4.6 s. Blips last up to exactly this, by the age at which each of them
+// strikes. What lasts some seconds longer does move work
+// (TestLongerBlipsMoveWork).
 package rig

@@ -11,7 +11,7 @@ import (
 func (w *World) plague() {
 	switch w.cfg.Kind {
 	case Blips:
-		w.often(2*w.cfg.Scheduler.Lease, 3*w.cfg.Scheduler.Lease, w.blip)
+		w.often(time.Second, w.cfg.Scheduler.Lease, w.blip)
 	case Kills:
 		w.often(8*time.Second, 20*time.Second, w.killLeaders)
 	case Faults:
@@ -330,18 +330,6 @@ func (w *World) badServer() {
 	w.logf("fault: the API server of %s fails for %s", c.name, d)
 	c.failing, c.slow = 0.4, w.sim.between(0, 4*time.Second)
 	w.until(d, func() { c.failing, c.slow = 0, 0 })
-}
-
-// blip cuts one cluster, or several, for less than half a lease. The next comes
-// when all have had the time to come back.
-func (w *World) blip() {
-	d := w.sim.between(100*time.Millisecond, w.cfg.Scheduler.Lease/2)
-	for _, c := range w.clusters {
-		if w.sim.chance(0.5) {
-			w.logf("fault: %s is cut off for %s", c.name, d)
-			w.cut(w.roads(c, true, true), d)
-		}
-	}
 }
 
 // heal ends everything that could still be wrong.

@@ -13,6 +13,7 @@ var (
 	seedFlag  = flag.Uint64("seed", 0, "the world that TestReplay runs")
 	kindFlag  = flag.String("kind", string(Faults), "its kind")
 	seedsFlag = flag.Uint64("seeds", 1000, "how many worlds of faults TestSeeds runs; of the other kinds accordingly")
+	fromFlag  = flag.Uint64("from", 1, "the first of those seeds")
 )
 
 // TestReplay runs one world and prints all that happens in it.
@@ -45,28 +46,49 @@ func TestSeeds(t *testing.T) {
 	for _, k := range []struct {
 		kind  Kind
 		seeds uint64
-	}{{Faults, *seedsFlag}, {Blips, *seedsFlag / 2}, {Kills, *seedsFlag / 20}} {
-		var sum totals
-		for seed := uint64(1); seed <= k.seeds; seed++ {
-			r := Run(seed, k.kind, nil)
-			sum.add(r)
-			if len(r.Violations) > 0 {
-				t.Errorf("%s\n\treplay: %s", r.Violations[0], r.Replay())
-			}
-			if sum.violations > 5 {
-				t.Fatal("too many worlds are broken to go on")
-			}
-		}
+	}{{Faults, *seedsFlag}, {Blips, *seedsFlag / 5}, {Kills, *seedsFlag / 20}} {
+		sum := play(t, k.kind, k.seeds)
 		t.Logf("chaos: %s: %s", k.kind, sum)
 		all.join(sum)
-		if k.kind == Blips && sum.seen.Moves > 0 {
-			t.Errorf("%d moves by outages that were shorter than a lease", sum.seen.Moves)
-		}
-		if k.kind == Kills && k.seeds >= 50 && sum.kills < 100 {
+		switch {
+		case k.kind == Blips && sum.seen.Moves > 0:
+			t.Errorf("%d moves by outages that a lease must survive", sum.seen.Moves)
+		case k.kind == Blips && k.seeds >= 200 && sum.blips < 500:
+			t.Errorf("only %d such outages", sum.blips)
+		case k.kind == Kills && k.seeds >= 50 && sum.kills < 100:
 			t.Errorf("only %d leaders were killed", sum.kills)
 		}
 	}
-	t.Logf("chaos: %d seeds, %d events, %d violations in %s", all.worlds, all.steps, all.violations, time.Since(began).Round(time.Millisecond))
+	t.Logf("chaos: %s in %s", all, time.Since(began).Round(time.Millisecond))
+}
+
+// play runs worlds of one kind.
+func play(t *testing.T, kind Kind, seeds uint64) (sum totals) {
+	for seed := *fromFlag; seed < *fromFlag+seeds; seed++ {
+		r := Run(seed, kind, nil)
+		sum.add(r)
+		if len(r.Violations) > 0 {
+			t.Errorf("%s\n\treplay: %s", r.Violations[0], r.Replay())
+		}
+		if sum.violations > 5 {
+			t.Fatal("too many worlds are broken to go on")
+		}
+	}
+	return sum
+}
+
+// TestLongerBlipsMoveWork shows that what blips are bounded by is what a lease
+// bears, and not far below it: some seconds more, and work moves.
+func TestLongerBlipsMoveWork(t *testing.T) {
+	moves := 0
+	for seed := uint64(1); seed <= 40 && moves == 0; seed++ {
+		cfg := Draw(seed, Blips)
+		cfg.Beyond = 4 * time.Second
+		moves += Play(cfg, nil).Seen.Moves
+	}
+	if moves == 0 {
+		t.Error("blips that last longer than a lease bears move nothing")
+	}
 }
 
 // TestTheSameSeedIsTheSameWorld compares whole histories.

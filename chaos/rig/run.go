@@ -17,6 +17,9 @@ type Result struct {
 	Seen       check.Counts
 	// LeaderKills is how often a process was killed that led.
 	LeaderKills int
+	// Blips is how many outages there were that were shorter than a lease must
+	// survive.
+	Blips int
 }
 
 // Replay is the command line that runs exactly this world again.
@@ -26,8 +29,10 @@ func (r Result) Replay() string {
 
 // Run runs the world of a seed to its end. It writes what happens to trace, if
 // that is not nil. The same seed and kind give the same world.
-func Run(seed uint64, kind Kind, trace io.Writer) Result {
-	cfg := Draw(seed, kind)
+func Run(seed uint64, kind Kind, trace io.Writer) Result { return Play(Draw(seed, kind), trace) }
+
+// Play runs one world to its end.
+func Play(cfg Config, trace io.Writer) Result {
 	w := newWorld(cfg, trace)
 	defer w.end()
 	if err := w.begin(); err != nil {
@@ -50,7 +55,7 @@ func Run(seed uint64, kind Kind, trace io.Writer) Result {
 		w.logf("VIOLATION of %s", v)
 	}
 	return Result{Config: cfg, Steps: w.sim.steps, Virtual: w.sim.now, Violations: w.check.Violations(), Seen: w.check.Seen,
-		LeaderKills: w.kills}
+		LeaderKills: w.kills, Blips: w.blips}
 }
 
 // quiet reports whether everything has ended, everywhere. It looks once in a

@@ -8,40 +8,32 @@ import (
 
 // totals sum worlds up.
 type totals struct {
-	worlds, steps, violations, kills int
-	seen                             check.Counts
+	worlds, steps, violations, kills, blips int
+	seen                                    check.Counts
 }
 
 func (t *totals) add(r Result) {
-	t.worlds++
-	t.steps += r.Steps
-	t.kills += r.LeaderKills
+	one := totals{worlds: 1, steps: r.Steps, kills: r.LeaderKills, blips: r.Blips, seen: r.Seen}
 	if len(r.Violations) > 0 {
-		t.violations++
+		one.violations = 1
 	}
-	t.count(r.Seen)
+	t.join(one)
 }
 
 func (t *totals) join(o totals) {
 	t.worlds += o.worlds
 	t.steps += o.steps
 	t.kills += o.kills
+	t.blips += o.blips
 	t.violations += o.violations
-	t.count(o.seen)
-}
-
-func (t *totals) count(c check.Counts) {
-	t.seen.Accepted += c.Accepted
-	t.seen.Ended += c.Ended
-	t.seen.Placements += c.Placements
-	t.seen.Moves += c.Moves
-	t.seen.Events += c.Events
-	t.seen.Refused += c.Refused
-	t.seen.Late += c.Late
+	t.seen.Add(o.seen)
 }
 
 // String is one line of figures.
 func (t totals) String() string {
-	return fmt.Sprintf("%d worlds, %d executions accepted, %d ended, %d placements, %d moves, %d events accepted, %d refused, %d late acts, %d leaders killed",
-		t.worlds, t.seen.Accepted, t.seen.Ended, t.seen.Placements, t.seen.Moves, t.seen.Events, t.seen.Refused, t.seen.Late, t.kills)
+	s := t.seen
+	return fmt.Sprintf("%d seeds, %d events, %d executions accepted, %d ended, %d placements, %d moves, %d reports accepted, %d refused, "+
+		"%d blips, %d leaders killed, %d late acts, %d overlaps, %d over-commits, %d violations",
+		t.worlds, t.steps, s.Accepted, s.Ended, s.Placements, s.Moves, s.Events, s.Refused,
+		t.blips, t.kills, s.Late, s.Overlaps, s.OverCommits, t.violations)
 }

@@ -34,6 +34,7 @@ type World struct {
 	ctx      context.Context
 	trace    io.Writer // nil: none
 	kills    int       // of processes that led
+	blips    int       // outages shorter than a lease must survive
 }
 
 // newWorld builds a world that has not begun.
