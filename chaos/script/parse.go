@@ -24,8 +24,11 @@
 //	skein cluster drain us-1
 //	ended within=2m                      until all that was launched has ended
 //	moves = 0                            also >=, of all that was launched
+//	transfer                             leadership to another replica
 //	mark                                 begins a measurement, which
-//	gap placements max=4s                ends: the longest pause between first placements
+//	gap placements                       ends: the longest pause between first placements;
+//	                                     "gap leader": of each kill of a leader; "gap transfer"
+//	bar leader_gap_max_ms <= 4000        holds a figure that was measured to a bar
 package script
 
 import (

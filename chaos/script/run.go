@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,12 +17,14 @@ const (
 	patience    = time.Minute     // of a wait that names none
 	settleTime  = 3 * time.Minute // from healing until everything has ended
 	defaultPace = 100 * time.Millisecond
+	stamps      = 36 * 36 * 36 * 36 * 36 // milliseconds of 16 hours
 )
 
 // run is one scenario under way.
 type run struct {
 	World
 	scenario Scenario
+	stamp    string // tells this run's executions from those of others in the same federation
 	users    errgroup.Group
 
 	mu       sync.Mutex
@@ -29,7 +32,8 @@ type run struct {
 	promised []string
 	refused  []error
 	marked   time.Time
-	measured Figures // what verbs measured, and nothing else
+	troubles []trouble
+	measured Figures // what verbs measured and were held to, and nothing else
 	failed   []string
 }
 
@@ -48,7 +52,7 @@ func Run(ctx context.Context, s Scenario, w World) (Figures, error) {
 	if w.Progress == nil {
 		w.Progress = func(string) {}
 	}
-	r := &run{World: w, scenario: s}
+	r := &run{World: w, scenario: s, stamp: strconv.FormatInt(began.UnixMilli()%stamps, 36)}
 	for _, step := range s.Steps {
 		w.Progress(fmt.Sprintf("%s:%d: %s", s.Name, step.Line, step))
 		if err := verbs[step.Verb].do(ctx, r, step); err != nil {
@@ -57,7 +61,7 @@ func Run(ctx context.Context, s Scenario, w World) (Figures, error) {
 		}
 	}
 	f, err := r.judge(ctx)
-	f.Scenario, f.Seconds, f.Measured = s.Name, time.Since(began).Round(time.Millisecond).Seconds(), r.measured.Measured
+	f.Scenario, f.Seconds, f.Measured, f.Bars = s.Name, time.Since(began).Round(time.Millisecond).Seconds(), r.measured.Measured, r.measured.Bars
 	f.Failed = append(r.failed, f.Failed...)
 	return f, err
 }
@@ -74,7 +78,7 @@ func (r *run) judge(ctx context.Context) (Figures, error) {
 	for _, err := range r.refused {
 		r.failed = append(r.failed, "a launch was refused: "+err.Error())
 	}
-	_ = r.await(ctx, settleTime, func(seen []Seen) bool { return ended(seen) >= len(r.promised) }) // Verdict says what has not
+	_ = r.await(ctx, settleTime, func(seen []Status) bool { return ended(seen) >= len(r.promised) }) // Verdict says what has not
 	seen, err := r.Fleet.Executions(ctx, r.prefix())
 	if err != nil {
 		return Figures{}, err
@@ -87,9 +91,9 @@ func (r *run) judge(ctx context.Context) (Figures, error) {
 	return Verdict(r.promised, seen, accepted), nil
 }
 
-func (r *run) prefix() string { return r.scenario.Name + "-" }
+func (r *run) prefix() string { return r.scenario.Name + "-" + r.stamp + "-" }
 
-func ended(seen []Seen) int {
+func ended(seen []Status) int {
 	n := 0
 	for _, s := range seen {
 		if s.Phase.Terminal() {
@@ -101,14 +105,10 @@ func ended(seen []Seen) int {
 
 // await looks until a condition on the scenario's executions holds. The control
 // plane may be out of reach for a while: that is part of the scenario.
-func (r *run) await(ctx context.Context, within time.Duration, ok func([]Seen) bool) error {
-	var last error
+func (r *run) await(ctx context.Context, within time.Duration, ok func([]Status) bool) error {
 	return until(ctx, within, func() (bool, error) {
-		seen, err := r.Fleet.Executions(ctx, r.prefix())
-		if last = err; err != nil {
-			return false, last
-		}
-		return ok(seen), nil
+		seen, err := r.Fleet.Statuses(ctx, r.prefix())
+		return err == nil && ok(seen), err
 	})
 }
 

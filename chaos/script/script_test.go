@@ -104,7 +104,7 @@ func event(second int, cluster string, n uint64, kind flow.EventKind, node strin
 
 // TestVerdict shows that each promise is looked at.
 func TestVerdict(t *testing.T) {
-	ended := Seen{Name: "x", Phase: flow.ExecutionSucceeded, Cluster: "b", Epoch: epoch(2)}
+	ended := Seen{Status: Status{Name: "x", Phase: flow.ExecutionSucceeded, Cluster: "b"}, Epoch: epoch(2)}
 	first := event(1, "a", 1, flow.EventNode, "n0", int32(flow.NodeSucceeded))
 	second := event(2, "b", 2, flow.EventTask, "n1", int32(flow.TaskRunning))
 	last := event(3, "b", 2, flow.EventWorkflow, "", int32(flow.ExecutionSucceeded))
@@ -115,7 +115,7 @@ func TestVerdict(t *testing.T) {
 		broken   func(Figures) int
 	}{
 		{"nothing is wrong", ended, []Accepted{first, second, last}, nil},
-		{"it has not ended", Seen{Name: "x", Phase: flow.ExecutionRunning, Epoch: epoch(2)}, []Accepted{first, second}, func(f Figures) int { return f.Lost }},
+		{"it has not ended", Seen{Status: Status{Name: "x", Phase: flow.ExecutionRunning}, Epoch: epoch(2)}, []Accepted{first, second}, func(f Figures) int { return f.Lost }},
 		{"it is unknown", Seen{}, nil, func(f Figures) int { return f.Lost }},
 		{"the old epoch is accepted after the new one", ended, []Accepted{second, event(4, "a", 1, flow.EventTask, "n2", 1)}, func(f Figures) int { return f.Overlaps }},
 		{"two clusters at one epoch", ended, []Accepted{second, event(4, "a", 2, flow.EventTask, "n2", 1)}, func(f Figures) int { return f.Overlaps }},

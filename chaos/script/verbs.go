@@ -24,7 +24,7 @@ type verb struct {
 }
 
 // verbs are all of them: each file with verbs of its own is one of these.
-var verbs = joined(everyday)
+var verbs = joined(everyday, measuring)
 
 func joined(of ...map[string]verb) map[string]verb {
 	all := map[string]verb{}
@@ -44,7 +44,7 @@ var everyday = map[string]verb{
 	"down":     {1, nil, link},
 	"slow":     {1, []string{"delay", "jitter"}, link},
 	"heal":     {1, nil, func(_ context.Context, r *run, s Step) error { return r.Links.Heal(s.Args[0]) }},
-	"kill":     {1, nil, func(ctx context.Context, r *run, s Step) error { return r.Processes.Kill(ctx, s.Args[0]) }},
+	"kill":     {1, nil, kill},
 	"start":    {1, nil, func(ctx context.Context, r *run, s Step) error { return r.Processes.Start(ctx, s.Args[0]) }},
 	"stop":     {1, nil, func(ctx context.Context, r *run, s Step) error { return r.Processes.Stop(ctx, s.Args[0]) }},
 	"continue": {1, nil, func(ctx context.Context, r *run, s Step) error { return r.Processes.Continue(ctx, s.Args[0]) }},
@@ -55,8 +55,6 @@ var everyday = map[string]verb{
 	"skein":    {1, nil, skein},
 	"ended":    {0, []string{"within"}, allEnded},
 	"moves":    {2, nil, moves},
-	"mark":     {0, nil, func(_ context.Context, r *run, _ Step) error { r.marked = time.Now(); return nil }},
-	"gap":      {1, []string{"max"}, gap},
 }
 
 // known refuses what no verb takes.
@@ -126,18 +124,18 @@ func wait(ctx context.Context, r *run, s Step) error {
 	if err != nil {
 		return err
 	}
-	var is func(Seen) bool
+	var is func(Status) bool
 	switch s.Args[0] {
 	case "queued":
-		is = func(x Seen) bool { return x.Phase == flow.ExecutionQueued }
+		is = func(x Status) bool { return x.Phase == flow.ExecutionQueued }
 	case "running":
-		is = func(x Seen) bool { return x.Phase == flow.ExecutionRunning }
+		is = func(x Status) bool { return x.Phase == flow.ExecutionRunning }
 	case "ended":
-		is = func(x Seen) bool { return x.Phase.Terminal() }
+		is = func(x Status) bool { return x.Phase.Terminal() }
 	default:
 		return fault.E(fault.Invalid, "wait for queued, running or ended, not %q", s.Args[0])
 	}
-	return r.await(ctx, s.duration("within", patience), func(seen []Seen) bool {
+	return r.await(ctx, s.duration("within", patience), func(seen []Status) bool {
 		have := 0
 		for _, x := range seen {
 			if is(x) {
@@ -178,8 +176,8 @@ func health(ctx context.Context, r *run, s Step) error {
 
 // empty waits until nothing that has not ended is placed on a cluster.
 func empty(ctx context.Context, r *run, s Step) error {
-	return r.await(ctx, s.duration("within", patience), func(seen []Seen) bool {
-		return !slices.ContainsFunc(seen, func(x Seen) bool { return x.Cluster == s.Args[0] && !x.Phase.Terminal() })
+	return r.await(ctx, s.duration("within", patience), func(seen []Status) bool {
+		return !slices.ContainsFunc(seen, func(x Status) bool { return x.Cluster == s.Args[0] && !x.Phase.Terminal() })
 	})
 }
 
@@ -199,7 +197,7 @@ func skein(ctx context.Context, r *run, s Step) error {
 }
 
 func allEnded(ctx context.Context, r *run, s Step) error {
-	return r.await(ctx, s.duration("within", patience), func(seen []Seen) bool { return ended(seen) >= r.launched })
+	return r.await(ctx, s.duration("within", patience), func(seen []Status) bool { return ended(seen) >= r.launched })
 }
 
 // moves compares how many moves there were of all that was launched.
@@ -218,30 +216,6 @@ func moves(ctx context.Context, r *run, s Step) error {
 	}
 	if s.Args[0] == "=" && have != want || s.Args[0] == ">=" && have < want {
 		return fmt.Errorf("there were %d moves", have)
-	}
-	return nil
-}
-
-// gap measures the longest pause between first placements since the mark.
-func gap(ctx context.Context, r *run, s Step) error {
-	seen, err := r.Fleet.Executions(ctx, r.prefix())
-	if err != nil {
-		return err
-	}
-	var at []time.Time
-	for _, x := range seen {
-		if len(x.Placed) > 0 && x.Placed[0].After(r.marked) {
-			at = append(at, x.Placed[0])
-		}
-	}
-	slices.SortFunc(at, time.Time.Compare)
-	longest := time.Duration(0)
-	for i := 1; i < len(at); i++ {
-		longest = max(longest, at[i].Sub(at[i-1]))
-	}
-	r.measure("placement_gap_ms", float64(longest.Milliseconds()))
-	if limit := s.duration("max", 0); limit > 0 && longest > limit {
-		return fmt.Errorf("placements paused for %s", longest.Round(time.Millisecond))
 	}
 	return nil
 }

@@ -25,8 +25,21 @@ type Figures struct {
 	// Measured is what verbs measured, by the figure's name, which ends with its
 	// unit: failover_max_ms. Of several values of one name the highest counts.
 	Measured map[string]float64 `json:"measured,omitempty"`
-	Failed   []string           `json:"failed,omitempty"`
+	// Bars are what measured figures were held to. One that was missed is in
+	// Failed as well.
+	Bars   []Bar    `json:"bars,omitempty"`
+	Failed []string `json:"failed,omitempty"`
 }
+
+// Bar is what a figure was held to.
+type Bar struct {
+	Figure string  `json:"figure"`
+	Most   float64 `json:"most"`
+	Value  float64 `json:"value"`
+}
+
+// Met reports whether the figure was good enough.
+func (b Bar) Met() bool { return b.Value <= b.Most }
 
 // measure notes a value of a figure.
 func (f *Figures) measure(name string, value float64) {
@@ -52,6 +65,7 @@ func (f *Figures) Add(o Figures) {
 	for name, value := range o.Measured {
 		f.measure(name, value)
 	}
+	f.Bars = append(f.Bars, o.Bars...)
 	for _, why := range o.Failed {
 		f.fail("%s: %s", o.Scenario, why)
 	}

@@ -52,14 +52,19 @@ type Users interface {
 	Abort(ctx context.Context, name string) error
 }
 
-// Seen is what is known of one execution from outside.
-type Seen struct {
+// Status is where one execution stands.
+type Status struct {
 	Name    string
 	Phase   flow.ExecutionPhase
-	Cluster string
-	Epoch   flow.Epoch
-	Moves   []flow.Move
-	Placed  []time.Time // of each epoch, oldest first
+	Cluster string // where it is placed; empty: nowhere
+}
+
+// Seen is what is known of one execution from outside.
+type Seen struct {
+	Status
+	Epoch  flow.Epoch
+	Moves  []flow.Move
+	Placed []time.Time // of each epoch, oldest first
 }
 
 // Accepted is one event that the control plane has recorded.
@@ -76,6 +81,9 @@ type Accepted struct {
 
 // Fleet is what operators see.
 type Fleet interface {
+	// Statuses lists the executions whose names begin so, at the cost of one page.
+	Statuses(ctx context.Context, prefix string) ([]Status, error)
+	// Executions lists them with where they have been, at the cost of a call each.
 	Executions(ctx context.Context, prefix string) ([]Seen, error)
 	Health(ctx context.Context, cluster string) (flow.Health, error)
 	// Doubt is why no work is moved; empty: it is.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -25,24 +26,24 @@ type fleet struct{ *World }
 
 const pageSize = 500
 
-// Executions lists what exists, with where it was.
-func (f fleet) Executions(ctx context.Context, prefix string) ([]script.Seen, error) {
+// asked is how many executions are explained at once.
+const asked = 8
+
+// Statuses lists what exists.
+func (f fleet) Statuses(ctx context.Context, prefix string) ([]script.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	var out []script.Seen
+	var out []script.Status
 	for token := ""; ; {
 		page, err := f.admin.ListExecutions(ctx, &admin.ResourceListRequest{Limit: pageSize, Token: token,
-			Id: &admin.NamedEntityIdentifier{Project: project, Domain: domain}})
+			Id: &admin.NamedEntityIdentifier{Project: project, Domain: domain}, Filters: "contains(name," + prefix + ")"})
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range page.GetExecutions() {
 			if name := e.GetId().GetName(); strings.HasPrefix(name, prefix) {
-				seen, err := f.explain(ctx, name, flow.ExecutionPhase(e.GetClosure().GetPhase()))
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, seen)
+				out = append(out, script.Status{Name: name, Phase: flow.ExecutionPhase(e.GetClosure().GetPhase()),
+					Cluster: e.GetSpec().GetMetadata().GetSystemMetadata().GetExecutionCluster()})
 			}
 		}
 		if token = page.GetToken(); token == "" {
@@ -51,14 +52,32 @@ func (f fleet) Executions(ctx context.Context, prefix string) ([]script.Seen, er
 	}
 }
 
-func (f fleet) explain(ctx context.Context, name string, phase flow.ExecutionPhase) (script.Seen, error) {
+// Executions lists what exists, with where it was.
+func (f fleet) Executions(ctx context.Context, prefix string) ([]script.Seen, error) {
+	list, err := f.Statuses(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]script.Seen, len(list))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(asked)
+	for i, status := range list {
+		group.Go(func() (err error) {
+			out[i], err = f.explain(ctx, status)
+			return err
+		})
+	}
+	return out, group.Wait()
+}
+
+func (f fleet) explain(ctx context.Context, status script.Status) (script.Seen, error) {
 	answer, err := f.placements.Explain(ctx, &skeinv1.ExplainRequest{
-		Execution: &skeinv1.ExecutionRef{Project: project, Domain: domain, Name: name}})
+		Execution: &skeinv1.ExecutionRef{Project: project, Domain: domain, Name: status.Name}})
 	if err != nil {
 		return script.Seen{}, err
 	}
-	seen := script.Seen{Name: name, Phase: phase, Cluster: answer.GetCluster(),
-		Epoch: flow.Epoch{Era: answer.GetEpoch().GetEra(), N: answer.GetEpoch().GetN()}}
+	seen := script.Seen{Status: status, Epoch: flow.Epoch{Era: answer.GetEpoch().GetEra(), N: answer.GetEpoch().GetN()}}
+	seen.Cluster = answer.GetCluster()
 	for _, m := range answer.GetMoves() {
 		seen.Moves = append(seen.Moves, flow.Move{From: m.GetFrom(), Kind: flow.MoveKind(m.GetKind()), At: m.GetAt().AsTime(),
 			Epoch: flow.Epoch{Era: m.GetEpoch().GetEra(), N: m.GetEpoch().GetN()}})
