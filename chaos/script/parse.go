@@ -64,8 +64,9 @@ type Setup struct {
 	Lease              time.Duration
 	// Suspect is how long a cluster may be silent before it gets nothing new; it
 	// is below the lease. Zero: the default.
-	Suspect time.Duration
-	Nodes   string
+	Suspect      time.Duration
+	Nodes        string
+	Certificates time.Duration // how long a member's is valid; zero: the default
 }
 
 // maxSteps bounds what repetitions come to.
@@ -172,8 +173,10 @@ func (p *parser) setup(s Step) (err error) {
 			u.Suspect, err = time.ParseDuration(v)
 		case "nodes":
 			u.Nodes = v
+		case "certificates":
+			u.Certificates, err = time.ParseDuration(v)
 		default:
-			err = fmt.Errorf("want replicas, clusters, lease, suspect or nodes, got %q", k)
+			err = fmt.Errorf("want replicas, clusters, lease, suspect, nodes or certificates, got %q", k)
 		}
 		if err != nil {
 			return err

@@ -81,11 +81,11 @@ func (h *Hub) Connect(wire skeinv1.DataPlaneService_ConnectServer) error {
 		acks:    make(chan []flow.Ack, ackQueue),
 		report:  make(chan flow.ClusterReport, 1),
 	}
-	return identity.Status(s.serve(ctx, caller.Expires))
+	return identity.Status(s.serve(ctx, caller))
 }
 
 // serve opens the session and runs it to its end.
-func (s *stream) serve(ctx context.Context, expires time.Time) error {
+func (s *stream) serve(ctx context.Context, caller identity.Caller) error {
 	opened, err := s.opened(ctx)
 	if err != nil {
 		return err
@@ -95,10 +95,10 @@ func (s *stream) serve(ctx context.Context, expires time.Time) error {
 		return err
 	}
 	defer s.hub.leave(s)
-	s.log.Info("session opened")
+	s.log.Info("session opened", "serial", caller.Serial) // how rotation is seen from outside
 	s.step(session.SessionOpened{Session: opened})
 
-	ctx, cancel := context.WithDeadlineCause(ctx, expires, fault.E(fault.Unauthorized, "the certificate has expired"))
+	ctx, cancel := context.WithDeadlineCause(ctx, caller.Expires, fault.E(fault.Unauthorized, "the certificate has expired"))
 	defer cancel()
 	go s.receive() // ends when this handler returns: Recv cannot be interrupted otherwise
 	g, gctx := errgroup.WithContext(ctx)

@@ -15,10 +15,11 @@ import (
 	"github.com/skein-project/skein/api/fault"
 )
 
-// Caller is who made a call, and until when its certificate says so.
+// Caller is who made a call, by which certificate, and until when that says so.
 type Caller struct {
 	ID
 	Expires time.Time
+	Serial  string // of the certificate, in hexadecimal
 }
 
 // PeerFromContext gives the caller of a gRPC method by its verified
@@ -37,7 +38,7 @@ func PeerFromContext(ctx context.Context, trustDomain string) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	return Caller{ID: id, Expires: leaf.NotAfter}, nil
+	return Caller{ID: id, Expires: leaf.NotAfter, Serial: leaf.SerialNumber.Text(16)}, nil
 }
 
 // Guard decides, for each method of our own services, whether its caller may

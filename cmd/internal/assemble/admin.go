@@ -188,7 +188,7 @@ func clocks(s config.Scheduling) scheduler.Config {
 }
 
 func (a *Admin) openHub(context.Context) error {
-	a.desk = join.New(a.store, a.ca, identity.DefaultTTL, time.Now)
+	a.desk = join.New(a.store, a.ca, a.cfg.Federation.Certificate.Duration, time.Now)
 	a.hub = hub.New(hub.Options{
 		Name: a.cfg.Replica, TrustDomain: a.cfg.TrustDomain, Desk: a.desk, Outbox: a.store, Sessions: a.store,
 		Sink: ingest.New(a.store, a.log, a.registry), Leases: a.peers, Revocations: a.store, Lease: a.cfg.Scheduler.Lease.Duration,

@@ -20,8 +20,8 @@ type Admin struct {
 	TrustDomain string     `json:"trustDomain"` // of SPIFFE identities
 	State       string     `json:"state"`       // folder that this replica alone writes
 	Flyte       Flyte      `json:"flyte"`
-	Federation  Listener   `json:"federation"` // TLS: members, peers and operators
-	Ops         Listener   `json:"ops"`        // metrics, liveness, readiness
+	Federation  Federation `json:"federation"`
+	Ops         Listener   `json:"ops"` // metrics, liveness, readiness
 	Raft        Raft       `json:"raft"`
 	Peers       []Peer     `json:"peers"` // every replica, this one included
 	Database    Database   `json:"database"`
@@ -50,6 +50,12 @@ type Flyte struct {
 // Listener is one address to listen on.
 type Listener struct {
 	Listen string `json:"listen"`
+}
+
+// Federation is where members, peers and operators connect, by TLS.
+type Federation struct {
+	Listen      string   `json:"listen"`
+	Certificate Duration `json:"certificate"` // how long a member's is valid; it renews it at two thirds
 }
 
 // Raft is this replica's part in the election.
@@ -128,7 +134,7 @@ func DefaultAdmin() Admin {
 	return Admin{
 		TrustDomain: "skein.local",
 		Flyte:       Flyte{GRPC: "127.0.0.1:8089", HTTP: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
-		Federation:  Listener{Listen: "127.0.0.1:8443"},
+		Federation:  Federation{Listen: "127.0.0.1:8443", Certificate: Seconds(24 * 3600)},
 		Ops:         Listener{Listen: "127.0.0.1:10254"},
 		Raft:        Raft{Listen: "127.0.0.1:8300", Heartbeat: Seconds(0.5), Election: Seconds(0.5), Lease: Seconds(0.35)},
 		Database:    Database{MaxConns: 32},
@@ -142,6 +148,13 @@ func DefaultAdmin() Admin {
 	}
 }
 
+// A member's certificate must outlast what keeps it from being renewed; and one
+// in the wrong hands is good until its end, if nobody revokes it.
+const (
+	shortestCertificate = 10 * time.Second
+	longestCertificate  = 90 * 24 * time.Hour
+)
+
 var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // Validate reports every problem at once.
@@ -154,6 +167,9 @@ func (a *Admin) Validate() error {
 	c.address("flyte.http", a.Flyte.HTTP)
 	c.url("flyte.publicURL", a.Flyte.PublicURL)
 	c.address("federation.listen", a.Federation.Listen)
+	if life := a.Federation.Certificate.Duration; life < shortestCertificate || life > longestCertificate {
+		c.add("federation.certificate: want %s to %s, got %s", shortestCertificate, longestCertificate, a.Federation.Certificate)
+	}
 	c.address("ops.listen", a.Ops.Listen)
 	c.address("raft.listen", a.Raft.Listen)
 	c.required("database.url", a.Database.URL.Reveal())

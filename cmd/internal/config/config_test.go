@@ -48,6 +48,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"an unknown variable", "", "SKEIN_ADMIN_FLYTE_GRCP=x", [2]string{}, "SKEIN_ADMIN_FLYTE_GRCP"},
 		{"an unknown flag", "", "", [2]string{"flyte.grcp", "x"}, "flyte.grcp"},
 		{"a bad address", "flyte: {grpc: nowhere}", "", [2]string{}, "flyte.grpc"},
+		{"a life too short for a certificate", "federation: {certificate: 5s}", "", [2]string{}, "federation.certificate"},
 		{"a bad duration", "", "SKEIN_ADMIN_SCHEDULER_LEASE=soon", [2]string{}, "SKEIN_ADMIN_SCHEDULER_LEASE"},
 		{"a number that is none", "", "", [2]string{"database.maxConns", "many"}, "database.maxConns"},
 		{"a lease below the suspect time", "scheduler: {lease: 4s}", "", [2]string{}, "scheduler.lease: 4s must be above scheduler.suspect (5s)"},

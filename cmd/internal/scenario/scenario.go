@@ -52,7 +52,7 @@ func Start(ctx context.Context, s script.Setup, state, bin string, progress func
 	w.federation, err = local.Start(ctx, local.Options{
 		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect,
 		Progress: progress, Link: w.links.Through,
-		Env: []string{"SKEIN_ADMIN_TELEMETRY_LEVEL=debug", "SKEIN_ADMIN_TELEMETRY_FORMAT=json"},
+		Env: environment(s),
 	})
 	if err != nil {
 		w.links.Close()
@@ -63,6 +63,15 @@ func Start(ctx context.Context, s script.Setup, state, bin string, progress func
 		return nil, err
 	}
 	return w, nil
+}
+
+// environment is what replicas are told beside what local.Start tells them.
+func environment(s script.Setup) []string {
+	env := []string{"SKEIN_ADMIN_TELEMETRY_LEVEL=debug", "SKEIN_ADMIN_TELEMETRY_FORMAT=json"}
+	if s.Certificates != 0 {
+		env = append(env, fmt.Sprintf("SKEIN_ADMIN_FEDERATION_CERTIFICATE=%s", s.Certificates))
+	}
+	return env
 }
 
 func (w *World) connect(ctx context.Context) error {
