@@ -11,8 +11,8 @@
 // its settings; "#" begins a comment, and comments before the first verb say
 // what the scenario is about. "repeat N" … "end" repeats what is between.
 //
-//	federation replicas=3 clusters=3 lease=12s suspect=5s nodes=simulated
-//	launch 30 seconds=4 every=100ms      begins to launch, and goes on
+//	federation replicas=3 clusters=3 lease=12s suspect=5s nodes=simulated pods=200
+//	launch 30 seconds=4 every=100ms      begins to launch chains of three tasks (tasks=1: of one), and goes on
 //	wait running 10 within=30s           until so many are in a phase
 //	cut eu-1/hub-*                       also hole, up, down, slow (delay=200ms)
 //	heal *
@@ -24,6 +24,9 @@
 //	skein cluster drain us-1
 //	ended within=2m                      until all that was launched has ended
 //	moves = 0                            also >=, of all that was launched
+//	lose eu-1                            cuts it from all hubs, with work on it, which then
+//	failover eu-1 within=60s             runs elsewhere: how long after the cut is measured
+//	clean eu-1 within=60s                until nothing of an old epoch is alive there
 //	transfer                             leadership to another replica
 //	mark                                 begins a measurement, which
 //	gap placements                       ends: the longest pause between first placements;
@@ -66,6 +69,7 @@ type Setup struct {
 	// is below the lease. Zero: the default.
 	Suspect      time.Duration
 	Nodes        string
+	Pods         int           // that a simulated node takes at once; zero: the default
 	Certificates time.Duration // how long a member's is valid; zero: the default
 }
 
@@ -173,10 +177,12 @@ func (p *parser) setup(s Step) (err error) {
 			u.Suspect, err = time.ParseDuration(v)
 		case "nodes":
 			u.Nodes = v
+		case "pods":
+			u.Pods, err = strconv.Atoi(v)
 		case "certificates":
 			u.Certificates, err = time.ParseDuration(v)
 		default:
-			err = fmt.Errorf("want replicas, clusters, lease, suspect, nodes or certificates, got %q", k)
+			err = fmt.Errorf("want replicas, clusters, lease, suspect, nodes, pods or certificates, got %q", k)
 		}
 		if err != nil {
 			return err

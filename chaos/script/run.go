@@ -33,7 +33,9 @@ type run struct {
 	refused  []error
 	marked   time.Time
 	troubles []trouble
-	measured Figures // what verbs measured and were held to, and nothing else
+	losses   map[string]loss // by cluster
+	late     map[string]int  // when the scenario began
+	measured Figures         // what verbs measured and were held to, and nothing else
 	failed   []string
 }
 
@@ -53,6 +55,10 @@ func Run(ctx context.Context, s Scenario, w World) (Figures, error) {
 		w.Progress = func(string) {}
 	}
 	r := &run{World: w, scenario: s, stamp: strconv.FormatInt(began.UnixMilli()%stamps, 36)}
+	var err error
+	if r.late, err = w.Planes.Late(ctx); err != nil {
+		return Figures{Scenario: s.Name}, err
+	}
 	for _, step := range s.Steps {
 		w.Progress(fmt.Sprintf("%s:%d: %s", s.Name, step.Line, step))
 		if err := verbs[step.Verb].do(ctx, r, step); err != nil {
@@ -88,7 +94,22 @@ func (r *run) judge(ctx context.Context) (Figures, error) {
 		return Figures{}, err
 	}
 	accepted = slices.DeleteFunc(accepted, func(a Accepted) bool { return !strings.HasPrefix(a.Execution, r.prefix()) })
-	return Verdict(r.promised, seen, accepted), nil
+	f := Verdict(r.promised, seen, accepted, r.Room)
+	f.Late, err = r.lateActs(ctx)
+	return f, err
+}
+
+// lateActs counts those of this scenario. Of a propeller that was killed, those
+// before its death are not known.
+func (r *run) lateActs(ctx context.Context) (n int, err error) {
+	now, err := r.Planes.Late(ctx)
+	for cluster, count := range now {
+		if before := r.late[cluster]; before <= count {
+			count -= before
+		}
+		n += count
+	}
+	return n, err
 }
 
 func (r *run) prefix() string { return r.scenario.Name + "-" + r.stamp + "-" }

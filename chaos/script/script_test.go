@@ -124,7 +124,7 @@ func TestVerdict(t *testing.T) {
 		{"two ends", ended, []Accepted{last, event(4, "b", 2, flow.EventWorkflow, "", int32(flow.ExecutionFailed))}, func(f Figures) int { return f.Doubled }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := Verdict([]string{"x"}, []Seen{tc.row}, tc.accepted)
+			f := Verdict([]string{"x"}, []Seen{tc.row}, tc.accepted, 0)
 			if tc.broken == nil {
 				if !f.OK() || f.Ended != 1 {
 					t.Errorf("%+v", f)

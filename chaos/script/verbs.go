@@ -24,7 +24,7 @@ type verb struct {
 }
 
 // verbs are all of them: each file with verbs of its own is one of these.
-var verbs = joined(everyday, measuring)
+var verbs = joined(everyday, measuring, losing)
 
 func joined(of ...map[string]verb) map[string]verb {
 	all := map[string]verb{}
@@ -36,7 +36,7 @@ func joined(of ...map[string]verb) map[string]verb {
 
 // everyday are launches, links, processes, and what to wait for.
 var everyday = map[string]verb{
-	"launch":   {1, []string{"seconds", "every", "label", "failover", "strict"}, launch},
+	"launch":   {1, []string{"tasks", "seconds", "every", "label", "failover", "strict"}, launch},
 	"wait":     {2, []string{"within"}, wait},
 	"cut":      {1, nil, link},
 	"hole":     {1, nil, link},
@@ -84,6 +84,10 @@ func launch(ctx context.Context, r *run, s Step) error {
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "seconds")
 	}
+	tasks, err := strconv.Atoi(cmp.Or(s.Set["tasks"], "3"))
+	if err != nil || tasks != 1 && tasks != 3 {
+		return fault.E(fault.Invalid, "tasks: want 1 or 3, got %q", s.Set["tasks"])
+	}
 	annotations := map[string]string{}
 	for key, name := range map[string]string{"failover": "skein.dev/failover", "strict": "skein.dev/strict"} {
 		if v := s.Set[key]; v != "" {
@@ -95,7 +99,7 @@ func launch(ctx context.Context, r *run, s Step) error {
 	tick := s.duration("every", defaultPace)
 	r.users.Go(func() error {
 		for i := range count {
-			l := Launch{Name: fmt.Sprintf("%s%04d", r.prefix(), first+i), Seconds: seconds, Label: s.Set["label"], Annotations: annotations}
+			l := Launch{Name: fmt.Sprintf("%s%04d", r.prefix(), first+i), Tasks: tasks, Seconds: seconds, Label: s.Set["label"], Annotations: annotations}
 			r.users.Go(func() error {
 				err := r.Users.Launch(ctx, l)
 				r.mu.Lock()

@@ -16,11 +16,13 @@ type Figures struct {
 	Ended      int     `json:"ended"`
 	Moves      int     `json:"moves"`
 	Events     int     `json:"events"`
-	Lost       int     `json:"lost"`     // accepted, and not ended or unknown
-	Overlaps   int     `json:"overlaps"` // accepted work of two epochs interleaved
-	Doubled    int     `json:"doubled"`  // executions with two ends
-	Stale      int     `json:"stale"`    // events accepted of what had not placed them
-	Rerun      int     `json:"rerun"`    // nodes that had succeeded and ran again
+	Lost       int     `json:"lost"`        // accepted, and not ended or unknown
+	Overlaps   int     `json:"overlaps"`    // accepted work of two epochs interleaved
+	Doubled    int     `json:"doubled"`     // executions with two ends
+	Stale      int     `json:"stale"`       // events accepted of what had not placed them
+	Rerun      int     `json:"rerun"`       // nodes that had succeeded and ran again
+	Over       int     `json:"overcommits"` // executions more on a cluster than it has room for
+	Late       int     `json:"late"`        // starts answered after the lease's end; shown, and not forbidden
 	Seconds    float64 `json:"seconds"`
 	// Measured is what verbs measured, by the figure's name, which ends with its
 	// unit: failover_max_ms. Of several values of one name the highest counts.
@@ -53,7 +55,7 @@ func (f *Figures) measure(name string, value float64) {
 
 // OK reports whether all promises held and all steps did what they say.
 func (f Figures) OK() bool {
-	return f.Lost+f.Overlaps+f.Doubled+f.Stale+f.Rerun == 0 && len(f.Failed) == 0
+	return f.Lost+f.Overlaps+f.Doubled+f.Stale+f.Rerun+f.Over == 0 && len(f.Failed) == 0
 }
 
 // Add adds another scenario's figures up; of what both measured, the higher
@@ -61,7 +63,7 @@ func (f Figures) OK() bool {
 func (f *Figures) Add(o Figures) {
 	f.Executions, f.Ended, f.Moves, f.Events = f.Executions+o.Executions, f.Ended+o.Ended, f.Moves+o.Moves, f.Events+o.Events
 	f.Lost, f.Overlaps, f.Doubled = f.Lost+o.Lost, f.Overlaps+o.Overlaps, f.Doubled+o.Doubled
-	f.Stale, f.Rerun = f.Stale+o.Stale, f.Rerun+o.Rerun
+	f.Stale, f.Rerun, f.Over, f.Late = f.Stale+o.Stale, f.Rerun+o.Rerun, f.Over+o.Over, f.Late+o.Late
 	for name, value := range o.Measured {
 		f.measure(name, value)
 	}
@@ -81,13 +83,20 @@ func (f Figures) String() string {
 }
 
 // Verdict judges what was seen of the executions that their users were promised.
-// Restarted executions may run a node again; resumed ones may not.
-func Verdict(promised []string, seen []Seen, accepted []Accepted) Figures {
+// Restarted executions may run a node again; resumed ones may not. Room is how
+// many executions a cluster may hold at once; 0: nobody knows.
+func Verdict(promised []string, seen []Seen, accepted []Accepted, room int) Figures {
 	f := Figures{Executions: len(promised), Events: len(accepted)}
 	rows := map[string]Seen{}
+	var stays []Stay
 	for _, s := range seen {
 		rows[s.Name] = s
 		f.Moves += len(s.Moves)
+		stays = append(stays, s.Stays...)
+	}
+	for cluster, more := range overcommits(stays, room) {
+		f.Over += more
+		f.fail("%s held %d executions more than it has room for", cluster, more)
 	}
 	for _, name := range promised {
 		switch row, known := rows[name]; {

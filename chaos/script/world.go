@@ -15,8 +15,11 @@ type World struct {
 	Processes Processes
 	Users     Users
 	Fleet     Fleet
+	Planes    Planes
 	// Skein runs the command line and gives its output.
 	Skein func(ctx context.Context, args ...string) (string, error)
+	// Room is how many executions a cluster may hold at once; 0: nobody knows.
+	Room int
 	// Progress is told each step as it begins; nil: nobody is.
 	Progress func(string)
 }
@@ -38,7 +41,8 @@ type Processes interface {
 // Launch is one execution that is to be made.
 type Launch struct {
 	Name        string
-	Seconds     int               // how long each of its tasks runs
+	Tasks       int               // one after the other: 1 or 3
+	Seconds     int               // how long each of them runs
 	Label       string            // execution cluster label
 	Annotations map[string]string // "skein.dev/…"
 }
@@ -56,7 +60,8 @@ type Users interface {
 type Status struct {
 	Name    string
 	Phase   flow.ExecutionPhase
-	Cluster string // where it is placed; empty: nowhere
+	Cluster string    // where it is placed; empty: nowhere
+	Changed time.Time // when it last changed, which is when it ended if it has
 }
 
 // Seen is what is known of one execution from outside.
@@ -65,6 +70,7 @@ type Seen struct {
 	Epoch  flow.Epoch
 	Moves  []flow.Move
 	Placed []time.Time // of each epoch, oldest first
+	Stays  []Stay      // of each epoch, oldest first
 }
 
 // Accepted is one event that the control plane has recorded.
@@ -90,4 +96,21 @@ type Fleet interface {
 	Doubt(ctx context.Context) (string, error)
 	// Accepted lists the events recorded since the federation began, in order.
 	Accepted(ctx context.Context) ([]Accepted, error)
+}
+
+// Object is one thing in a cluster that works for an execution.
+type Object struct {
+	Kind, Name string
+	Execution  string
+	Epoch      flow.Epoch
+}
+
+// Planes is what is seen inside clusters.
+type Planes interface {
+	// Alive lists the FlyteWorkflows that have not ended, and the pods that have
+	// not and are not being deleted, of executions whose names begin so.
+	Alive(ctx context.Context, cluster, prefix string) ([]Object, error)
+	// Late counts, by cluster, starts whose answer came after the lease's end since
+	// that cluster's propeller began.
+	Late(ctx context.Context) (map[string]int, error)
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/skein-project/skein/api/fault"
@@ -20,6 +22,7 @@ func nodeCommand() *cobra.Command {
 	var kubeconfig, name, dir, store, venv, clientCA, cert, key string
 	var bins []string
 	var simulated bool
+	var pods int64
 	cmd := &cobra.Command{
 		Use: "node", Hidden: true, Args: cobra.NoArgs,
 		Short: "Run pods of a loopback cluster as plain processes (development only)",
@@ -33,7 +36,7 @@ func nodeCommand() *cobra.Command {
 			}
 			log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 			if simulated {
-				agent, err := simnode.New(simnode.Options{RESTConfig: rest, NodeName: name, Log: log})
+				agent, err := simnode.New(simnode.Options{RESTConfig: rest, NodeName: name, Log: log, Capacity: room(pods)})
 				if err != nil {
 					return err
 				}
@@ -56,7 +59,8 @@ func nodeCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "an administrator's kubeconfig of the cluster")
 	flags.StringVar(&name, "name", "process-node", "name of the Node")
-	flags.BoolVar(&simulated, "simulated", false, "run nothing and complete pods by rule: no other flag but --kubeconfig and --name counts")
+	flags.BoolVar(&simulated, "simulated", false, "run nothing and complete pods by rule: no other flag but --kubeconfig, --name and --pods counts")
+	flags.Int64Var(&pods, "pods", 0, "how many pods a simulated node takes at once; 0: what nodes here declare")
 	flags.StringVar(&dir, "dir", "", "folder for pods")
 	flags.StringSliceVar(&bins, "bin-dir", nil, "folders in which programs are looked up first")
 	flags.StringVar(&store, "store", "", "folder of the object store, the only hostPath")
@@ -65,6 +69,14 @@ func nodeCommand() *cobra.Command {
 	flags.StringVar(&cert, "cert", "", "certificate of the log server")
 	flags.StringVar(&key, "key", "", "its key")
 	return cmd
+}
+
+// room is the capacity of a node for so many pods; nil says nothing.
+func room(pods int64) corev1.ResourceList {
+	if pods == 0 {
+		return nil
+	}
+	return corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(pods, resource.DecimalSI)}
 }
 
 // logTLS is nil without a certificate: the agent then makes its own.

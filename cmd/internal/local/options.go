@@ -60,6 +60,7 @@ type Options struct {
 	Nodes    string        // one of NodeKinds
 	Lease    time.Duration // zero: the default
 	Suspect  time.Duration // without a heartbeat for so long, a cluster gets nothing new; zero: the default
+	Pods     int           // that a simulated node takes at once; zero: the default
 	NoSync   bool          // the database may lose data if the machine crashes
 	// Supervise starts again what ends without having been asked to.
 	Supervise bool

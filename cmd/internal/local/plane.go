@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type Plane struct {
 	Propeller *proc.Process
 	Node      *proc.Process // its agent or kubelet
 	Real      *kubelet.Node // with kubelet nodes
+	Ops       string        // the propeller's address for health, readiness and metrics
 	dir       string
 }
 
@@ -109,7 +111,7 @@ func (f *Federation) startNode(ctx context.Context, p *Plane) error {
 func (f *Federation) nodeArgs(p *Plane) ([]string, error) {
 	args := []string{"node", "--kubeconfig", p.Server.Kubeconfig, "--name", p.Name + "-node"}
 	if f.opts.Nodes == SimulatedNodes {
-		return append(args, "--simulated"), nil
+		return append(args, "--simulated", "--pods", strconv.Itoa(f.opts.Pods)), nil
 	}
 	if f.Objects == nil {
 		args = append(args, "--store", f.Store)
@@ -128,6 +130,7 @@ func (f *Federation) startPropeller(ctx context.Context, p *Plane) error {
 	if err := config.Save(path, &c); err != nil {
 		return err
 	}
+	p.Ops = c.Ops.Listen
 	p.Propeller, err = f.group.Start(ctx, proc.Spec{
 		Name: p.Name + "-propeller", Path: filepath.Join(f.opts.BinDir, "skein-propeller"), Args: []string{"run", "--config", path},
 		Env: f.withKeys(f.environment()), Log: f.log(p.Name + "-propeller"), Grace: 10 * time.Second,

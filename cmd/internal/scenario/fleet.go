@@ -43,7 +43,7 @@ func (f fleet) Statuses(ctx context.Context, prefix string) ([]script.Status, er
 		for _, e := range page.GetExecutions() {
 			if name := e.GetId().GetName(); strings.HasPrefix(name, prefix) {
 				out = append(out, script.Status{Name: name, Phase: flow.ExecutionPhase(e.GetClosure().GetPhase()),
-					Cluster: e.GetSpec().GetMetadata().GetSystemMetadata().GetExecutionCluster()})
+					Cluster: e.GetSpec().GetMetadata().GetSystemMetadata().GetExecutionCluster(), Changed: e.GetClosure().GetUpdatedAt().AsTime()})
 			}
 		}
 		if token = page.GetToken(); token == "" {
@@ -71,8 +71,12 @@ func (f fleet) Executions(ctx context.Context, prefix string) ([]script.Seen, er
 }
 
 func (f fleet) explain(ctx context.Context, status script.Status) (script.Seen, error) {
-	answer, err := f.placements.Explain(ctx, &skeinv1.ExplainRequest{
-		Execution: &skeinv1.ExecutionRef{Project: project, Domain: domain, Name: status.Name}})
+	var answer *skeinv1.ExplainResponse
+	err := again(ctx, func(ctx context.Context) (err error) { // hundreds of calls: one may meet a busy database
+		answer, err = f.placements.Explain(ctx, &skeinv1.ExplainRequest{
+			Execution: &skeinv1.ExecutionRef{Project: project, Domain: domain, Name: status.Name}})
+		return err
+	})
 	if err != nil {
 		return script.Seen{}, err
 	}
@@ -84,11 +88,34 @@ func (f fleet) explain(ctx context.Context, status script.Status) (script.Seen, 
 	}
 	for _, d := range answer.GetDecisions() {
 		if d.GetCluster() != "" {
-			seen.Placed = append(seen.Placed, d.GetAt().AsTime())
+			seen.Stays = append(seen.Stays, script.Stay{Cluster: d.GetCluster(), Begin: d.GetAt().AsTime()})
 		}
 	}
-	slices.SortFunc(seen.Placed, time.Time.Compare)
+	slices.SortFunc(seen.Stays, func(a, b script.Stay) int { return a.Begin.Compare(b.Begin) })
+	for i := range seen.Stays {
+		seen.Stays[i].End = until(seen, i)
+		seen.Placed = append(seen.Placed, seen.Stays[i].Begin)
+	}
 	return seen, nil
+}
+
+// until is when a stay ended: at the next move from there, at the next
+// placement, when the execution ended, or now.
+func until(seen script.Seen, stay int) time.Time {
+	s := seen.Stays[stay]
+	end := time.Now()
+	if seen.Phase.Terminal() {
+		end = seen.Changed
+	}
+	if stay+1 < len(seen.Stays) {
+		end = seen.Stays[stay+1].Begin
+	}
+	for _, m := range seen.Moves {
+		if m.From == s.Cluster && m.At.After(s.Begin) && m.At.Before(end) {
+			end = m.At
+		}
+	}
+	return end
 }
 
 // Health is what operators are told.

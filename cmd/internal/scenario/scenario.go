@@ -9,6 +9,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
@@ -24,7 +25,10 @@ import (
 	"github.com/skein-project/skein/cmd/internal/local"
 )
 
-const project, domain = "flytesnacks", "development"
+const (
+	project, domain = "flytesnacks", "development"
+	nodePods        = 200 // that a node declares
+)
 
 // World is a running federation that scenarios can happen to.
 type World struct {
@@ -37,12 +41,13 @@ type World struct {
 	placements skeinv1.PlacementServiceClient
 	control    skeinv1.ControlPlaneServiceClient
 	skein      *grpc.ClientConn
+	room       int // for executions of one task at a time, on each cluster
 }
 
 // Start starts a federation as a scenario wants it. State is its folder, bin
 // that of the programs.
 func Start(ctx context.Context, s script.Setup, state, bin string, progress func(string)) (*World, error) {
-	w := &World{links: inject.New(), bin: bin}
+	w := &World{links: inject.New(), bin: bin, room: cmp.Or(s.Pods, nodePods)}
 	var clusters []local.Cluster
 	for i := range s.Clusters {
 		name := fmt.Sprintf("c%d", i+1)
@@ -50,7 +55,7 @@ func Start(ctx context.Context, s script.Setup, state, bin string, progress func
 	}
 	var err error
 	w.federation, err = local.Start(ctx, local.Options{
-		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect,
+		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect, Pods: s.Pods,
 		Progress: progress, Link: w.links.Through,
 		Env: environment(s),
 	})
@@ -93,7 +98,8 @@ func (w *World) connect(ctx context.Context) error {
 
 // Ports are what a script needs of the world.
 func (w *World) Ports(progress func(string)) script.World {
-	return script.World{Links: w.links, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Skein: w.command, Progress: progress}
+	return script.World{Links: w.links, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Planes: planes{w},
+		Skein: w.command, Room: w.room, Progress: progress}
 }
 
 // command runs the command line as an operator.

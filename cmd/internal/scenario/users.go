@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	plan     = "chaos.chain"
 	version  = "v1"
 	callTime = 5 * time.Second
 	tryFor   = 3 * time.Minute
@@ -24,23 +23,38 @@ const (
 	delay = "simulated.skein.dev/delay"
 )
 
-// workflow is three tasks one after the other: a move falls between them, or
-// into one.
-const workflow = `
+// workflows are, by their number of tasks, one after the other: with three, a
+// move falls between them, or into one. Tasks ask for so little that a node's
+// number of pods is what limits.
+var workflows = map[int]string{1: `
 tasks:
-  - name: chaos.step
-    image: sh
-    command: [sh, -c, "true"]
+  - {name: chaos.step, image: sh, command: [sh, -c, "true"], resources: {cpu: 10m, memory: 16Mi}}
 workflow:
-  name: chaos.chain
+  name: chaos.1
+  nodes:
+    - {id: first, task: chaos.step}
+`, 3: `
+tasks:
+  - {name: chaos.step, image: sh, command: [sh, -c, "true"], resources: {cpu: 10m, memory: 16Mi}}
+workflow:
+  name: chaos.3
   nodes:
     - {id: first, task: chaos.step}
     - {id: second, task: chaos.step, after: [first]}
     - {id: third, task: chaos.step, after: [second]}
-`
+`}
 
 func (w *World) register(ctx context.Context) error {
-	m, _, err := manifest.Parse([]byte(workflow))
+	for tasks, text := range workflows {
+		if err := w.registerOne(ctx, text); err != nil {
+			return fmt.Errorf("register the workflow of %d tasks: %w", tasks, err)
+		}
+	}
+	return nil
+}
+
+func (w *World) registerOne(ctx context.Context, text string) error {
+	m, _, err := manifest.Parse([]byte(text))
 	if err != nil {
 		return err
 	}
@@ -49,7 +63,7 @@ func (w *World) register(ctx context.Context) error {
 		return err
 	}
 	for _, t := range q.Tasks {
-		if _, err := w.admin.CreateTask(ctx, t); err != nil {
+		if _, err := w.admin.CreateTask(ctx, t); err != nil && status.Code(err) != codes.AlreadyExists {
 			return err
 		}
 	}
@@ -70,7 +84,7 @@ func (u users) Launch(ctx context.Context, l script.Launch) error {
 		annotations[k] = v
 	}
 	spec := &admin.ExecutionSpec{Metadata: &admin.ExecutionMetadata{}, Annotations: &admin.Annotations{Values: annotations},
-		LaunchPlan: &core.Identifier{ResourceType: core.ResourceType_LAUNCH_PLAN, Project: project, Domain: domain, Name: plan, Version: version}}
+		LaunchPlan: &core.Identifier{ResourceType: core.ResourceType_LAUNCH_PLAN, Project: project, Domain: domain, Name: fmt.Sprintf("chaos.%d", l.Tasks), Version: version}}
 	if l.Label != "" {
 		spec.ExecutionClusterLabel = &admin.ExecutionClusterLabel{Value: l.Label}
 	}
