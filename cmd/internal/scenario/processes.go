@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/deploy/local/proc"
 )
@@ -108,25 +110,29 @@ func (p processes) signal(ctx context.Context, name string, s syscall.Signal) er
 }
 
 // Recover lets everything go on, and starts what is dead: what others need
-// first.
+// first, and what needs each other at once (a replica is ready when one leads).
 func (p processes) Recover(ctx context.Context) error {
-	list := []*proc.Process{p.federation.Database.Process}
-	for _, c := range p.federation.Planes {
-		list = append(list, c.Server.Etcd, c.Server.APIServer)
-	}
+	waves := make([][]*proc.Process, 5)
+	waves[0] = append(waves[0], p.federation.Database.Process)
 	for _, r := range p.federation.Replicas {
-		list = append(list, r.Process)
+		waves[3] = append(waves[3], r.Process)
 	}
 	for _, c := range p.federation.Planes {
-		list = append(list, c.Node, c.Propeller)
+		waves[1] = append(waves[1], c.Server.Etcd)
+		waves[2] = append(waves[2], c.Server.APIServer)
+		waves[4] = append(waves[4], c.Node, c.Propeller)
 	}
 	var errs []error
-	for _, process := range list {
-		if process.Alive() {
-			errs = append(errs, process.Signal(syscall.SIGCONT))
-			continue
+	for _, wave := range waves {
+		var group errgroup.Group
+		for _, process := range wave {
+			if process.Alive() {
+				errs = append(errs, process.Signal(syscall.SIGCONT))
+				continue
+			}
+			group.Go(func() error { return process.Restart(ctx) })
 		}
-		errs = append(errs, process.Restart(ctx))
+		errs = append(errs, group.Wait())
 	}
 	return errors.Join(errs...)
 }
