@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
@@ -167,8 +169,32 @@ func (p placementServer) Replay(ctx context.Context, req *skeinv1.ReplayRequest)
 	if limit == 0 {
 		limit = defaultReplay
 	}
-	r, err := p.s.deps.Forecaster.Replay(ctx, limit)
-	return &skeinv1.ReplayResponse{Rounds: r.Rounds, Decisions: r.Decisions, Differences: r.Differences}, err
+	older, err := roundKey(req.GetBefore())
+	if err != nil {
+		return nil, err
+	}
+	r, err := p.s.deps.Forecaster.Replay(ctx, older, limit)
+	return &skeinv1.ReplayResponse{Rounds: r.Rounds, Decisions: r.Decisions, Different: r.Different, Differences: r.Differences, Next: fromRoundKey(r.Next)}, err
+}
+
+// fromRoundKey writes a place in the order of rounds as callers give it back.
+func fromRoundKey(k flow.RoundKey) string {
+	if k == (flow.RoundKey{}) {
+		return ""
+	}
+	return k.At.UTC().Format(time.RFC3339Nano) + "," + k.ID
+}
+
+func roundKey(text string) (flow.RoundKey, error) {
+	if text == "" {
+		return flow.RoundKey{}, nil
+	}
+	at, id, _ := strings.Cut(text, ",")
+	moment, err := time.Parse(time.RFC3339Nano, at)
+	if err != nil || id == "" || moment.IsZero() {
+		return flow.RoundKey{}, fault.Field("before", "is not the next of an earlier answer: %s", fault.Quote(text))
+	}
+	return flow.RoundKey{At: moment, ID: id}, texts("before", id)
 }
 
 func fromResources(r *skeinv1.Resources) flow.Resources {

@@ -94,17 +94,23 @@ type ClusterLoad struct {
 	Capacity                          flow.Resources
 }
 
+// MaxDifferences are told in one answer.
+const MaxDifferences = 1000
+
 // Replayed is what became of stored decisions that were taken again.
 type Replayed struct {
 	Rounds, Decisions int64
-	Differences       []string
+	Different         int64         // decisions that came out otherwise
+	Differences       []string      // the first MaxDifferences of them
+	Next              flow.RoundKey // where to go on; zero: there are no older rounds
 }
 
 // Forecaster decides again by the code that decides, and changes nothing.
 type Forecaster interface {
 	WhatIf(ctx context.Context, c Change) (Forecast, error)
-	// Replay takes the newest stored rounds again.
-	Replay(ctx context.Context, rounds int) (Replayed, error)
+	// Replay takes stored rounds again: the newest that are older than a place in
+	// their order.
+	Replay(ctx context.Context, older flow.RoundKey, rounds int) (Replayed, error)
 	// Remedies say what would have to change for an execution that waits with
 	// these reasons, one sentence each, the easiest first. It does no I/O.
 	Remedies(reasons []flow.Reason) []string

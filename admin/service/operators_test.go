@@ -40,6 +40,7 @@ func (language) Effective(list []flow.Policy, t flow.Tenant, workflow string) fl
 type fortunes struct {
 	asked service.Change
 	tells service.Forecast
+	older []flow.RoundKey // where replays began
 }
 
 func (f *fortunes) WhatIf(_ context.Context, c service.Change) (service.Forecast, error) {
@@ -47,8 +48,10 @@ func (f *fortunes) WhatIf(_ context.Context, c service.Change) (service.Forecast
 	return f.tells, nil
 }
 
-func (f *fortunes) Replay(_ context.Context, rounds int) (service.Replayed, error) {
-	return service.Replayed{Rounds: int64(rounds)}, nil
+// Replay notes where it begins, and always has more.
+func (f *fortunes) Replay(_ context.Context, older flow.RoundKey, rounds int) (service.Replayed, error) {
+	f.older = append(f.older, older)
+	return service.Replayed{Rounds: int64(rounds), Next: flow.RoundKey{At: time.Unix(int64(rounds), 1000), ID: "1.1/7"}}, nil
 }
 
 func (f *fortunes) Remedies(reasons []flow.Reason) []string { return placement.Remedies(reasons) }

@@ -209,8 +209,20 @@ func TestForecastsAndReplays(t *testing.T) {
 		_, err := o.placement.WhatIf(t.Context(), q)
 		wantStatus(t, says, err, codes.InvalidArgument, says)
 	}
-	if r, err := o.placement.Replay(t.Context(), &skeinv1.ReplayRequest{}); err != nil || r.GetRounds() != 100 {
-		t.Errorf("replayed = %v, %v", r, err)
+	first, err := o.placement.Replay(t.Context(), &skeinv1.ReplayRequest{})
+	if err != nil || first.GetRounds() != 100 {
+		t.Errorf("replayed = %v, %v", first, err)
+	}
+	if _, err := o.placement.Replay(t.Context(), &skeinv1.ReplayRequest{Limit: 7, Before: first.GetNext()}); err != nil {
+		t.Error(err)
+	}
+	want := flow.RoundKey{At: time.Unix(100, 1000).UTC(), ID: "1.1/7"}
+	if got := o.fortunes.older; len(got) != 2 || got[0] != (flow.RoundKey{}) || got[1] != want {
+		t.Errorf("went on at %v, want %v", got, want)
+	}
+	for _, bad := range []string{"7", "now,1.1/7", "2026-01-02T03:04:05Z,", "0001-01-01T00:00:00Z,x"} {
+		_, err = o.placement.Replay(t.Context(), &skeinv1.ReplayRequest{Before: bad})
+		wantStatus(t, "a place that nobody gave", err, codes.InvalidArgument, "before")
 	}
 	_, err = o.placement.Replay(t.Context(), &skeinv1.ReplayRequest{Limit: 10_001})
 	wantStatus(t, "too many rounds", err, codes.InvalidArgument, "limit")

@@ -138,11 +138,17 @@ func (s *Store) Trails(ctx context.Context, digests []string) ([]flow.Trail, err
 	}, "SELECT digest, class, round, reasons FROM trails WHERE digest = ANY($1::TEXT[]) ORDER BY digest", digests)
 }
 
-// Rounds lists the newest rounds, newest first.
-func (s *Store) Rounds(ctx context.Context, limit int) ([]flow.Round, error) {
+// Rounds lists rounds that are older than a place in their order, newest first;
+// the zero place is before all.
+func (s *Store) Rounds(ctx context.Context, older flow.RoundKey, limit int) ([]flow.Round, error) {
+	const all = "SELECT id, scheduler_era, scheduler_epoch, decided_at, view, plan, decisions FROM rounds "
+	sql, args := all, []any{limit}
+	if older != (flow.RoundKey{}) {
+		sql += "WHERE (decided_at, id) < ($2::TIMESTAMPTZ, $3::TEXT) "
+		args = append(args, at(&older.At), older.ID)
+	}
 	return query(ctx, s, "Rounds", func(r *flow.Round) []column {
 		return []column{{"", &r.ID}, {"", &r.Scheduler.Era}, {"", &r.Scheduler.N}, {"", at(&r.At)}, {"", &r.View}, {"", &r.Plan},
 			{"", &r.Decisions}}
-	}, `SELECT id, scheduler_era, scheduler_epoch, decided_at, view, plan, decisions FROM rounds
-		ORDER BY decided_at DESC, id DESC LIMIT $1`, limit)
+	}, sql+"ORDER BY decided_at DESC, id DESC LIMIT $1", args...)
 }

@@ -134,6 +134,16 @@ type Round struct {
 	Decisions int
 }
 
+// Before names the rounds that are older than this one, to read on from it.
+func (r Round) Before() RoundKey { return RoundKey{At: r.At, ID: r.ID} }
+
+// RoundKey is a place in the order of rounds, the newest first: just after the
+// round that it names. Zero is before all of them.
+type RoundKey struct {
+	At time.Time
+	ID string
+}
+
 // Decision is one stored decision about an execution: a placement, or a wait
 // with reasons (Cluster empty).
 type Decision struct {

@@ -75,10 +75,14 @@ func (s *Store) RoundDecisions(ctx context.Context, round string) (list []flow.D
 }
 
 // Rounds is as admin/store's.
-func (s *Store) Rounds(ctx context.Context, limit int) (list []flow.Round, err error) {
+func (s *Store) Rounds(ctx context.Context, older flow.RoundKey, limit int) (list []flow.Round, err error) {
+	newest := func(a, b flow.RoundKey) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID)) }
 	err = s.read(ctx, "Rounds", func(t *tables) error {
 		list = slices.Clone(t.rounds)
-		slices.SortStableFunc(list, func(a, b flow.Round) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID)) })
+		if older != (flow.RoundKey{}) {
+			list = slices.DeleteFunc(list, func(r flow.Round) bool { return newest(r.Before(), older) <= 0 })
+		}
+		slices.SortStableFunc(list, func(a, b flow.Round) int { return newest(a.Before(), b.Before()) })
 		list = list[:min(limit, len(list))]
 		return nil
 	})

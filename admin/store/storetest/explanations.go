@@ -44,8 +44,20 @@ var explanationCases = []testCase{
 			round := w.round(i)
 			w.commit(flow.Batch{Round: &round})
 		}
-		list, err := w.Rounds(w.ctx, 2)
-		w.equal(must(w, list, err), []flow.Round{w.round(2), w.round(1)})
+		again := w.round(1) // at the same moment as another
+		again.ID = "1.2/0"
+		w.commit(flow.Batch{Round: &again})
+		var older flow.RoundKey
+		for _, want := range [][]flow.Round{{w.round(2)}, {again}, {w.round(1)}, {w.round(0)}, nil} {
+			list, err := w.Rounds(w.ctx, older, 1)
+			w.equal(len(must(w, list, err)), len(want))
+			if len(want) > 0 {
+				w.equal(list, want)
+				older = list[0].Before()
+			}
+		}
+		list, err := w.Rounds(w.ctx, flow.RoundKey{}, 2)
+		w.equal(must(w, list, err), []flow.Round{w.round(2), again})
 	}},
 	{"a wait says something new if its trail is another", func(w *world) {
 		w.lead()
@@ -103,6 +115,6 @@ func trimCase(w *world) {
 	}
 	n, err = w.Trim(w.ctx, began, 2)
 	w.equal(must(w, n, err), int64(1))
-	list, err := w.Rounds(w.ctx, 10)
+	list, err := w.Rounds(w.ctx, flow.RoundKey{}, 10)
 	w.equal([]string{must(w, list, err)[0].ID, list[1].ID}, []string{"1.1/102", "1.1/101"})
 }

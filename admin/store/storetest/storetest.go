@@ -156,7 +156,7 @@ type Trims interface {
 type Decisions interface {
 	ListDecisions(context.Context, flow.ExecutionID) ([]flow.Decision, error)
 	RoundDecisions(ctx context.Context, round string) ([]flow.Decision, error)
-	Rounds(ctx context.Context, limit int) ([]flow.Round, error)
+	Rounds(ctx context.Context, older flow.RoundKey, limit int) ([]flow.Round, error)
 	Trails(ctx context.Context, digests []string) ([]flow.Trail, error)
 }
 

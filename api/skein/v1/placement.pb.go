@@ -1274,8 +1274,11 @@ func (x *ClusterLoad) GetCapacity() *Resources {
 
 type ReplayRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Newest rounds first; 100 if zero, 10,000 at most.
-	Limit         int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Rounds of this call, newest first; 100 if zero, 10,000 at most. All are
+	// taken again page by page.
+	Limit int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	// The next of an earlier answer: go on with older rounds. Empty: the newest.
+	Before        string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1317,11 +1320,23 @@ func (x *ReplayRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *ReplayRequest) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
 type ReplayResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Rounds        int64                  `protobuf:"varint,1,opt,name=rounds,proto3" json:"rounds,omitempty"`
-	Decisions     int64                  `protobuf:"varint,2,opt,name=decisions,proto3" json:"decisions,omitempty"`
-	Differences   []string               `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Rounds    int64                  `protobuf:"varint,1,opt,name=rounds,proto3" json:"rounds,omitempty"`
+	Decisions int64                  `protobuf:"varint,2,opt,name=decisions,proto3" json:"decisions,omitempty"`
+	// The first thousand of them.
+	Differences []string `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
+	// Where to go on; empty: there are no older rounds.
+	Next string `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`
+	// How many decisions came out otherwise.
+	Different     int64 `protobuf:"varint,5,opt,name=different,proto3" json:"different,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1375,6 +1390,20 @@ func (x *ReplayResponse) GetDifferences() []string {
 		return x.Differences
 	}
 	return nil
+}
+
+func (x *ReplayResponse) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *ReplayResponse) GetDifferent() int64 {
+	if x != nil {
+		return x.Different
+	}
+	return 0
 }
 
 var File_skein_v1_placement_proto protoreflect.FileDescriptor
@@ -1495,13 +1524,16 @@ const file_skein_v1_placement_proto_rawDesc = "" +
 	"\x10executions_after\x18\x03 \x01(\x03R\x0fexecutionsAfter\x12<\n" +
 	"\x0freserved_before\x18\x04 \x01(\v2\x13.skein.v1.ResourcesR\x0ereservedBefore\x12:\n" +
 	"\x0ereserved_after\x18\x05 \x01(\v2\x13.skein.v1.ResourcesR\rreservedAfter\x12/\n" +
-	"\bcapacity\x18\x06 \x01(\v2\x13.skein.v1.ResourcesR\bcapacity\"%\n" +
+	"\bcapacity\x18\x06 \x01(\v2\x13.skein.v1.ResourcesR\bcapacity\"=\n" +
 	"\rReplayRequest\x12\x14\n" +
-	"\x05limit\x18\x01 \x01(\x05R\x05limit\"h\n" +
+	"\x05limit\x18\x01 \x01(\x05R\x05limit\x12\x16\n" +
+	"\x06before\x18\x02 \x01(\tR\x06before\"\x9a\x01\n" +
 	"\x0eReplayResponse\x12\x16\n" +
 	"\x06rounds\x18\x01 \x01(\x03R\x06rounds\x12\x1c\n" +
 	"\tdecisions\x18\x02 \x01(\x03R\tdecisions\x12 \n" +
-	"\vdifferences\x18\x03 \x03(\tR\vdifferences2\x8e\x02\n" +
+	"\vdifferences\x18\x03 \x03(\tR\vdifferences\x12\x12\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\x12\x1c\n" +
+	"\tdifferent\x18\x05 \x01(\x03R\tdifferent2\x8e\x02\n" +
 	"\x10PlacementService\x12>\n" +
 	"\aExplain\x12\x18.skein.v1.ExplainRequest\x1a\x19.skein.v1.ExplainResponse\x12@\n" +
 	"\aGetLogs\x12\x18.skein.v1.GetLogsRequest\x1a\x19.skein.v1.GetLogsResponse0\x01\x12;\n" +

@@ -23,7 +23,7 @@ type forecaster struct {
 	config scheduler.Config
 	ledger snapshot.Ledger
 	fleet  snapshot.Fleet
-	rounds func(ctx context.Context, limit int) ([]flow.Round, error)
+	rounds func(ctx context.Context, older flow.RoundKey, limit int) ([]flow.Round, error)
 }
 
 // WhatIf reads the world, and decides on a changed copy of it.
@@ -85,26 +85,44 @@ func foretold(at time.Time, f placement.Forecast) service.Forecast {
 	return out
 }
 
-// Replay takes the newest stored rounds again.
-func (f forecaster) Replay(ctx context.Context, limit int) (service.Replayed, error) {
-	rounds, err := f.rounds(ctx, limit)
-	if err != nil {
-		return service.Replayed{}, err
-	}
-	var out service.Replayed
-	for _, r := range rounds {
-		if err := ctx.Err(); err != nil {
-			return out, err
-		}
-		differences, err := placement.Replay(r)
+// roundsAtOnce are read into memory together: one is a megabyte at most.
+const roundsAtOnce = 16
+
+// Replay takes stored rounds again, a few at a time.
+func (f forecaster) Replay(ctx context.Context, older flow.RoundKey, limit int) (service.Replayed, error) {
+	out := service.Replayed{Next: older}
+	for out.Rounds < int64(limit) {
+		want := min(roundsAtOnce, limit-int(out.Rounds))
+		rounds, err := f.rounds(ctx, out.Next, want)
 		if err != nil {
 			return out, err
 		}
-		out.Rounds++
-		out.Decisions += int64(r.Decisions)
-		for _, d := range differences {
-			out.Differences = append(out.Differences, fmt.Sprintf("round %s, decision %d (%s to %q): %s", r.ID, d.Position, d.Execution, d.Cluster, d.Message))
+		for _, r := range rounds {
+			if err := ctx.Err(); err != nil {
+				return out, err
+			}
+			if err := again(r, &out); err != nil {
+				return out, err
+			}
+		}
+		if len(rounds) < want {
+			out.Next = flow.RoundKey{}
+			return out, nil
 		}
 	}
 	return out, nil
+}
+
+// again takes one round's decisions again, and counts them.
+func again(r flow.Round, out *service.Replayed) error {
+	differences, err := placement.Replay(r)
+	if err != nil {
+		return err
+	}
+	out.Rounds, out.Decisions, out.Next = out.Rounds+1, out.Decisions+int64(r.Decisions), r.Before()
+	out.Different += int64(len(differences))
+	for _, d := range differences[:min(len(differences), service.MaxDifferences-len(out.Differences))] {
+		out.Differences = append(out.Differences, fmt.Sprintf("round %s, decision %d (%s to %q): %s", r.ID, d.Position, d.Execution, d.Cluster, d.Message))
+	}
+	return nil
 }

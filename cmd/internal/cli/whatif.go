@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -119,36 +121,67 @@ func forecast(w io.Writer, f *skeinv1.WhatIfResponse) error {
 	return rows(w, "CLUSTER EXECUTIONS RESERVED CAPACITY", lines)
 }
 
+// replayPage is how many rounds one call takes again: it has to answer before
+// the call's time is up.
+const replayPage = 100
+
 func replayCommand(s *session) *cobra.Command {
-	var limit int32
+	var last int64
+	var all bool
 	cmd := &cobra.Command{
 		Use:     "replay",
 		Short:   "Take stored decisions again and compare the answers",
 		Long:    "Take stored decisions again and compare the answers. A difference means that the code or its inputs are not what they were: it is a fault, and the exit code is 1.",
-		Example: "  skein replay\n  skein replay --limit 1000",
+		Example: "  skein replay\n  skein replay --last 1000\n  skein replay --all",
 		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if last < 1 {
+				return fault.Field("--last", "must be at least 1, is %d; --all takes all", last)
+			}
+			if all {
+				last = math.MaxInt64
+			}
 			return s.placements(func(api skeinv1.PlacementServiceClient) error {
-				answer, err := api.Replay(cmd.Context(), &skeinv1.ReplayRequest{Limit: limit})
+				answer, err := replayed(cmd.Context(), api, last)
 				if err != nil {
 					return err
 				}
 				if err := s.print(cmd.OutOrStdout(), answer, func(w io.Writer) error {
 					_, err := fmt.Fprintf(w, "%d rounds with %d decisions were taken again; %d came out otherwise\n%s",
-						answer.GetRounds(), answer.GetDecisions(), len(answer.GetDifferences()), lined(answer.GetDifferences()))
+						answer.GetRounds(), answer.GetDecisions(), answer.GetDifferent(), lined(answer.GetDifferences()))
 					return err
 				}); err != nil {
 					return err
 				}
-				if n := len(answer.GetDifferences()); n > 0 {
+				if n := answer.GetDifferent(); n > 0 {
 					return fault.E(fault.Internal, "%d decisions came out otherwise", n)
 				}
 				return nil
 			})
 		},
 	}
-	cmd.Flags().Int32Var(&limit, "limit", 0, "rounds, the newest first (default 100)")
+	cmd.Flags().Int64Var(&last, "last", replayPage, "how many rounds, the newest first")
+	cmd.Flags().BoolVar(&all, "all", false, "all rounds that are stored")
+	cmd.MarkFlagsMutuallyExclusive("last", "all")
 	return cmd
+}
+
+// replayed takes the newest rounds again, page by page, and adds the answers up.
+func replayed(ctx context.Context, api skeinv1.PlacementServiceClient, last int64) (*skeinv1.ReplayResponse, error) {
+	sum := &skeinv1.ReplayResponse{}
+	for sum.GetRounds() < last {
+		page, err := api.Replay(ctx, &skeinv1.ReplayRequest{Limit: int32(min(replayPage, last-sum.GetRounds())), Before: sum.GetNext()})
+		if err != nil {
+			return nil, err
+		}
+		sum.Rounds, sum.Decisions, sum.Next = sum.GetRounds()+page.GetRounds(), sum.GetDecisions()+page.GetDecisions(), page.GetNext()
+		sum.Different += page.GetDifferent()
+		sum.Differences = append(sum.Differences, page.GetDifferences()...)
+		if page.GetNext() == "" {
+			break
+		}
+	}
+	return sum, nil
 }
 
 func lined(list []string) string {
