@@ -5,31 +5,41 @@
 // transaction) and it does not retry: a batch either committed whole, or the
 // hub gets an error and does not ack it, and the member sends it again.
 //
-// Invariant: an event is acked only after the transaction that recorded or
-// refused it has committed (docs/invariants.md, I1).
+// Batches of several sessions share a transaction when they come faster than
+// the database takes them (docs/adr/0028): a batch that finds a writer free is
+// recorded at once and alone, and what comes while all writers are busy is
+// recorded together by the next one. So a lone batch waits for nobody, and many
+// cost the database one transaction.
+//
+//	Ingest ──→ waiting ──→ writer: RecordBatches ──→ answers
+//	Ingest ──→ waiting ─┘     │ a batch that the database cannot hold
+//	                          └→ each batch alone, of that one each event
+//
+// Invariants: an event is acked only after the transaction that recorded or
+// refused it has committed (docs/invariants.md, I1); one session's batch neither
+// fails nor delays another's for ever, whatever is wrong with it (I83).
 package ingest
 
 import (
 	"context"
 	"log/slog"
-	"slices"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/skein-project/skein/admin/lifecycle"
-	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 )
 
 var tracer = otel.Tracer("github.com/skein-project/skein/admin/ingest")
 
-// Store records events. It compares sender, session and epoch before it calls
-// apply, acks outbox rows no further than each event's revision, and does all
-// of it in one transaction.
+// Store records batches of events in one transaction. It compares sender, session
+// and epoch before it calls apply, and acks outbox rows no further than each
+// event's revision. A sender that may not speak is answered so, and is no error:
+// the others' batches are recorded as if it had not been there.
 type Store interface {
-	RecordEvents(ctx context.Context, from flow.Sender, events []flow.Event, apply flow.Apply) ([]flow.EventResult, error)
+	RecordBatches(ctx context.Context, batches []flow.EventBatch, apply flow.Apply) ([]flow.BatchResult, error)
 }
 
 // Ingester records batches of events. It is safe for concurrent use.
@@ -37,6 +47,11 @@ type Ingester struct {
 	store  Store
 	log    *slog.Logger
 	events *prometheus.CounterVec
+	groups prometheus.Histogram
+
+	mu      sync.Mutex
+	waiting []*batch // in the order in which they came
+	writing int      // writers under way
 }
 
 // New makes an Ingester that counts into reg.
@@ -45,13 +60,19 @@ func New(store Store, log *slog.Logger, reg prometheus.Registerer) *Ingester {
 		Name: "skein_admin_events_total",
 		Help: "Events of the fleet by kind and by whether they were recorded or refused.",
 	}, []string{"kind", "result"})
-	reg.MustRegister(events)
-	return &Ingester{store: store, log: log, events: events}
+	groups := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "skein_admin_event_batches_per_transaction",
+		Help:    "Batches of events, each of one session, that were handed to one transaction.",
+		Buckets: prometheus.ExponentialBuckets(1, 2, 9),
+	})
+	reg.MustRegister(events, groups)
+	return &Ingester{store: store, log: log, events: events, groups: groups}
 }
 
 // Ingest records one batch and answers each event of it. A refusal is an
 // answer, not an error; an error means that nothing of the batch is known to
-// be recorded.
+// be recorded. Batches of one session keep their order if each is given when the
+// one before was answered.
 func (i *Ingester) Ingest(ctx context.Context, from flow.Sender, events []flow.Event) ([]flow.EventResult, error) {
 	if len(events) == 0 {
 		return nil, nil
@@ -59,7 +80,7 @@ func (i *Ingester) Ingest(ctx context.Context, from flow.Sender, events []flow.E
 	ctx, span := tracer.Start(ctx, "ingest.record")
 	defer span.End()
 	span.SetAttributes(attribute.String("cluster", from.Cluster), attribute.Int("events", len(events)))
-	results, err := i.record(ctx, from, events)
+	results, err := i.recorded(ctx, flow.EventBatch{From: from, Events: events})
 	if err != nil {
 		span.RecordError(err)
 		return nil, err
@@ -68,44 +89,6 @@ func (i *Ingester) Ingest(ctx context.Context, from flow.Sender, events []flow.E
 		i.note(ctx, from, events[n], r)
 	}
 	return results, nil
-}
-
-// record keeps what the database can never hold from holding up the rest: a
-// batch that it calls Invalid is recorded execution by execution, and the
-// execution that it concerns event by event, so that the one event is refused.
-// Otherwise it would be sent again for ever, and all that its cluster says with
-// it.
-func (i *Ingester) record(ctx context.Context, from flow.Sender, events []flow.Event) ([]flow.EventResult, error) {
-	results, err := i.store.RecordEvents(ctx, from, events, lifecycle.Apply)
-	if !fault.Is(err, fault.Invalid) {
-		return results, err
-	}
-	if len(events) == 1 {
-		return []flow.EventResult{{Reason: "cannot be stored: " + err.Error()}}, nil
-	}
-	results = nil
-	alone := firsts(events) == len(events)
-	for len(events) > 0 {
-		n := firsts(events)
-		if alone {
-			n = 1
-		}
-		some, err := i.record(ctx, from, events[:n])
-		if err != nil {
-			return nil, err
-		}
-		results, events = append(results, some...), events[n:]
-	}
-	return results, nil
-}
-
-// firsts is how many events at the front are of one execution.
-func firsts(events []flow.Event) int {
-	n := slices.IndexFunc(events, func(e flow.Event) bool { return e.Execution != events[0].Execution })
-	if n < 0 {
-		return len(events)
-	}
-	return n
 }
 
 func (i *Ingester) note(ctx context.Context, from flow.Sender, e flow.Event, r flow.EventResult) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,26 +13,47 @@ import (
 	"github.com/skein-project/skein/api/flow"
 )
 
-// picky is a database that can hold no node named "bad", and is gone when it
-// is to hold one named "away".
-type picky struct{ held []string }
+// picky is a database that can hold no node named "bad", does not say why it
+// holds none named "odd", and is gone when it is to hold one named "away".
+type picky struct {
+	mu    sync.Mutex
+	held  []string
+	calls []int // batches of each transaction
+}
 
-func (p *picky) RecordEvents(_ context.Context, _ flow.Sender, events []flow.Event, _ flow.Apply) ([]flow.EventResult, error) {
+// over is the generation of a session that has ended.
+const over = 99
+
+func (p *picky) RecordBatches(_ context.Context, batches []flow.EventBatch, _ flow.Apply) ([]flow.BatchResult, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = append(p.calls, len(batches))
 	has := func(node string) bool {
-		return slices.ContainsFunc(events, func(e flow.Event) bool { return e.Node == node })
+		return slices.ContainsFunc(batches, func(b flow.EventBatch) bool {
+			return slices.ContainsFunc(b.Events, func(e flow.Event) bool { return e.Node == node })
+		})
 	}
 	switch {
 	case has("bad"):
 		return nil, fault.E(fault.Invalid, "holds a value that cannot be stored")
+	case has("odd"):
+		return nil, fault.E(fault.Internal, "the database refused a statement")
 	case has("away"):
 		return nil, fault.E(fault.Unavailable, "the database is not available")
 	}
-	results := make([]flow.EventResult, len(events))
-	for i, e := range events {
-		results[i].Accepted = true
-		p.held = append(p.held, e.Execution.Name+e.Node)
+	answers := make([]flow.BatchResult, len(batches))
+	for i, b := range batches {
+		if b.From.Generation == over {
+			answers[i].Err = fault.E(fault.Stale, "the session is over")
+			continue
+		}
+		answers[i].Results = make([]flow.EventResult, len(b.Events))
+		for n, e := range b.Events {
+			answers[i].Results[n].Accepted = true
+			p.held = append(p.held, e.Execution.Name+e.Node)
+		}
 	}
-	return results, nil
+	return answers, nil
 }
 
 func told(execution string, nodes ...string) (events []flow.Event) {
@@ -39,6 +61,10 @@ func told(execution string, nodes ...string) (events []flow.Event) {
 		events = append(events, flow.Event{Execution: flow.ExecutionID{Name: execution}, Kind: flow.EventNode, Node: n})
 	}
 	return events
+}
+
+func ingester(s Store) *Ingester {
+	return New(s, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 }
 
 func TestWhatCannotBeStoredHoldsUpNobody(t *testing.T) {
@@ -54,7 +80,7 @@ func TestWhatCannotBeStoredHoldsUpNobody(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := &picky{}
-			results, err := New(p, slog.New(slog.DiscardHandler), prometheus.NewRegistry()).Ingest(t.Context(), flow.Sender{}, c.events)
+			results, err := ingester(p).Ingest(t.Context(), flow.Sender{}, c.events)
 			if err != nil || len(results) != len(c.events) {
 				t.Fatalf("%d results for %d events, %v", len(results), len(c.events), err)
 			}
@@ -72,7 +98,7 @@ func TestWhatCannotBeStoredHoldsUpNobody(t *testing.T) {
 
 func TestADatabaseThatIsAwayIsAnError(t *testing.T) {
 	events := slices.Concat(told("a", "bad"), told("b", "away"))
-	if _, err := New(&picky{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()).Ingest(t.Context(), flow.Sender{}, events); !fault.Is(err, fault.Unavailable) {
+	if _, err := ingester(&picky{}).Ingest(t.Context(), flow.Sender{}, events); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("got %v: what was not recorded would be acked", err)
 	}
 }

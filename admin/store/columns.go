@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -52,13 +53,54 @@ func setAll(columns []column, first int) string {
 	return strings.Join(list, ", ")
 }
 
-// setExcluded writes the SET list of an upsert.
-func setExcluded(columns []column) string {
+// setFrom writes the SET list of an UPDATE from a table with the same columns.
+func setFrom(table string, columns []column) string {
 	list := make([]string, len(columns))
 	for i, c := range columns {
-		list[i] = c.name + " = excluded." + c.name
+		list[i] = c.name + " = " + table + "." + c.name
 	}
 	return strings.Join(list, ", ")
+}
+
+// unnested writes rows as a table of a FROM, of one array for each column:
+// however many rows there are, it is one statement of one text.
+func unnested(rows [][]column) (from string, arrays []any) {
+	types := make([]string, len(rows[0]))
+	arrays = make([]any, len(rows[0]))
+	for i := range rows[0] {
+		types[i], arrays[i] = array(rows, i)
+		types[i] = fmt.Sprintf("$%d::%s[]", i+1, types[i])
+	}
+	return "unnest(" + strings.Join(types, ", ") + ")", arrays
+}
+
+// array gathers one column of all rows, and says which type it has.
+func array(rows [][]column, i int) (sqlType string, values any) {
+	switch rows[0][i].at.(type) {
+	case *stamp:
+		return "TIMESTAMPTZ", gathered(rows, i, func(s *stamp) stamp { return *s })
+	case *[]byte:
+		return "BYTEA", gathered(rows, i, func(b *[]byte) []byte { return *b })
+	}
+	value := func(at any) reflect.Value { return reflect.ValueOf(at).Elem() }
+	switch value(rows[0][i].at).Kind() {
+	case reflect.Bool:
+		return "BOOL", gathered(rows, i, func(at any) bool { return value(at).Bool() })
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "INT8", gathered(rows, i, func(at any) int64 { return value(at).Int() })
+	case reflect.Uint32, reflect.Uint64:
+		return "INT8", gathered(rows, i, func(at any) int64 { return int64(value(at).Uint()) }) //nolint:gosec // counts, as they are stored
+	}
+	// A string; of anything else the database says that it is not its column's.
+	return "TEXT", gathered(rows, i, func(at any) string { return fmt.Sprint(value(at)) })
+}
+
+func gathered[P, T any](rows [][]column, i int, value func(P) T) []T {
+	list := make([]T, len(rows))
+	for n, row := range rows {
+		list[n] = value(row[i].at.(P))
+	}
+	return list
 }
 
 // collect reads all rows by the columns that fields lists for one value.

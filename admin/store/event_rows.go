@@ -2,28 +2,51 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/mutant"
 )
 
-// load reads all rows that the events name, in one round trip.
-func (r *records) load(ctx context.Context, tx pgx.Tx, sender flow.Sender) error {
+// load checks all senders and reads all rows that the events name, in one round
+// trip. It answers the batches of senders that may not speak.
+func (r *records) load(ctx context.Context, tx pgx.Tx, batches []flow.EventBatch, answers []flow.BatchResult) error {
 	batch := &pgx.Batch{}
-	queueSession(batch, sender, nil)
+	for i, b := range batches {
+		if len(b.Events) > 0 {
+			queueSpeaker(batch, b.From, &answers[i].Err)
+		}
+	}
 	ids := keysOf(r.executionIDs)
-	batch.Queue("SELECT "+names("e.", lightColumns(new(flow.Execution)))+` FROM executions e
+	batch.Queue("SELECT "+names("e.", eventColumns(new(flow.Execution)))+` FROM executions e
 		JOIN unnest($1::TEXT[], $2::TEXT[], $3::TEXT[]) AS k (name, project, domain)
 		ON e.name = k.name AND e.project = k.project AND e.domain = k.domain`,
-		ids.names, ids.projects, ids.domains).Query(into(lightColumns, func(e *flow.Execution) {
+		ids.names, ids.projects, ids.domains).Query(into(eventColumns, func(e *flow.Execution) {
 		r.executions[e.ID].value = e
 	}))
 	r.queueNodes(batch)
 	r.queueTasks(batch)
 	return send(ctx, tx, batch)
 }
+
+// queueSpeaker puts a check of a sender before the rest of a batch. What the
+// check says is an answer to that sender, not an error of the others.
+func queueSpeaker(batch *pgx.Batch, sender flow.Sender, answer *error) {
+	batch.Queue(selectSession, sender.Cluster, sender.Instance).QueryRow(func(row pgx.Row) error {
+		_, err := checkSession(row, sender)
+		var said *fault.Error
+		if errors.As(err, &said) && !mutant.On("one-stale-session-fails-all") {
+			*answer, err = err, nil
+		}
+		return err
+	})
+}
+
+// eventColumns are what an event may look at and change.
+func eventColumns(e *flow.Execution) []column { return append(executionKey(&e.ID), stateColumns(e)...) }
 
 func (r *records) queueNodes(batch *pgx.Batch) {
 	if len(r.nodeIDs) == 0 {
@@ -83,80 +106,119 @@ func send(ctx context.Context, tx pgx.Tx, batch *pgx.Batch) error {
 	return tx.SendBatch(ctx, batch).Close()
 }
 
-// save writes what has changed, and the acks, in one round trip.
-func (r *records) save(ctx context.Context, tx pgx.Tx, sender flow.Sender) error {
+// save writes what has changed, and the acks, in one round trip and with one
+// statement for each table.
+func (r *records) save(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
+	var executions, nodes, tasks [][]column
 	for _, id := range r.executionIDs {
 		if e := r.executions[id]; e.changed {
 			e.value.Version++
-			columns := stateColumns(e.value)
-			batch.Queue("UPDATE executions SET "+setAll(columns, 4)+ofExecution,
-				append([]any{id.Name, id.Project, id.Domain}, places(columns)...)...)
+			executions = append(executions, eventColumns(e.value))
 		}
 	}
 	for _, id := range r.nodeIDs {
 		if n := r.nodes[id]; n.changed {
-			queueUpsert(batch, "nodes", "name, project, domain, node", nodeColumns(n.value))
+			nodes = append(nodes, nodeColumns(n.value))
 		}
 	}
 	for _, a := range r.attempts {
 		if t := r.tasks[a]; t.changed {
-			queueUpsert(batch, "tasks", "name, project, domain, node, attempt, task_project, task_domain, task_name, task_version",
-				taskColumns(t.value))
+			tasks = append(tasks, taskColumns(t.value))
 		}
 	}
-	r.queueAcks(batch, sender)
+	queueStates(batch, executions)
+	queueUpserts(batch, "nodes", "name, project, domain, node", nodes)
+	queueUpserts(batch, "tasks", "name, project, domain, node, attempt, task_project, task_domain, task_name, task_version", tasks)
+	r.queueAcks(batch)
 	return send(ctx, tx, batch)
 }
 
-// queueUpsert writes a node or task row unless a newer one is there.
-func queueUpsert(batch *pgx.Batch, table, key string, columns []column) {
-	batch.Queue(insertInto(table, columns)+" ON CONFLICT ("+key+") DO UPDATE SET "+setExcluded(columns)+
-		" WHERE ("+table+".epoch_era, "+table+".epoch_n, "+table+".sequence) <= (excluded.epoch_era, excluded.epoch_n, excluded.sequence)",
-		places(columns)...)
+// queueStates writes the state columns of executions.
+func queueStates(batch *pgx.Batch, rows [][]column) {
+	if len(rows) == 0 {
+		return
+	}
+	from, args := unnested(rows)
+	batch.Queue("UPDATE executions AS e SET "+setFrom("k", rows[0][len(executionKey(new(flow.ExecutionID))):])+" FROM "+from+
+		" AS k ("+names("", rows[0])+") WHERE e.name = k.name AND e.project = k.project AND e.domain = k.domain", args...)
 }
 
-func (r *records) queueAcks(batch *pgx.Batch, sender flow.Sender) {
-	var acks []flow.Ack
+// queueUpserts writes node or task rows unless newer ones are there.
+func queueUpserts(batch *pgx.Batch, table, key string, rows [][]column) {
+	if len(rows) == 0 {
+		return
+	}
+	from, args := unnested(rows)
+	batch.Queue("INSERT INTO "+table+" ("+names("", rows[0])+") SELECT * FROM "+from+
+		" ON CONFLICT ("+key+") DO UPDATE SET "+setFrom("excluded", rows[0])+
+		" WHERE ("+table+".epoch_era, "+table+".epoch_n, "+table+".sequence) <= (excluded.epoch_era, excluded.epoch_n, excluded.sequence)", args...)
+}
+
+func (r *records) queueAcks(batch *pgx.Batch) {
+	var acks []memberAck
 	for _, id := range r.executionIDs {
-		revision, ok := r.acks[id]
-		if !ok {
-			continue
+		if a := r.acked(id); a.Revision > 0 {
+			acks = append(acks, a)
 		}
-		e := r.executions[id].value
-		if e.Revoking != "" { // its workers may drain still: only an Ack says that it is gone
-			revision = min(revision, e.Revision-1)
-		}
-		acks = append(acks, flow.Ack{Execution: id, Epoch: e.Epoch, Revision: revision})
 	}
 	upTo := "LEAST(a.revision, o.wanted)"
 	if mutant.On("event-acks-newest-revision") {
 		upTo = "o.wanted"
 	}
-	queueAcks(batch, sender.Member, acks, upTo)
+	queueAcks(batch, acks, upTo)
+}
+
+// acked is what events show of one execution: the highest revision, and the
+// first member that shows one.
+func (r *records) acked(id flow.ExecutionID) (ack memberAck) {
+	e := r.executions[id].value
+	for _, a := range r.acks[id] {
+		if e.Revoking != "" { // its workers may drain still: only an Ack says that it is gone
+			a.revision = min(a.revision, e.Revision-1)
+		}
+		if ack.Revision == 0 {
+			ack = memberAck{a.by, flow.Ack{Execution: id, Epoch: e.Epoch}}
+		}
+		ack.Revision = max(ack.Revision, a.revision)
+	}
+	return ack
+}
+
+// memberAck is an ack and whose it is.
+type memberAck struct {
+	by flow.Member
+	flow.Ack
 }
 
 // queueAcks raises acked of the rows that still have the acked epoch, never
-// above what the ack names: a late ack must not swallow a pending abort.
-func queueAcks(batch *pgx.Batch, member flow.Member, acks []flow.Ack, upTo string) {
+// above what the ack names: a late ack must not swallow a pending abort. There
+// is at most one ack for a row.
+func queueAcks(batch *pgx.Batch, acks []memberAck, upTo string) {
 	if len(acks) == 0 {
 		return
 	}
 	var ids keys
+	var clusters, instances []string
 	var eras, ns, revisions []int64
 	for _, a := range acks {
 		ids.add(a.Execution)
+		clusters, instances = append(clusters, a.by.Cluster), append(instances, a.by.Instance)
 		eras, ns = append(eras, int64(a.Epoch.Era)), append(ns, int64(a.Epoch.N))
 		revisions = append(revisions, int64(a.Revision))
 	}
 	batch.Queue("UPDATE outbox AS o SET acked = "+upTo+`,
-		acked_by = CASE WHEN o.acked = 0 THEN $8::TEXT ELSE o.acked_by END,
-		acked_in = CASE WHEN o.acked = 0 THEN (`+sessionsSoFar+`) ELSE o.acked_in END
-		FROM unnest($2::TEXT[], $3::TEXT[], $4::TEXT[], $5::INT8[], $6::INT8[], $7::INT8[]) AS a (name, project, domain, era, n, revision)
-		WHERE o.cluster = $1 AND o.name = a.name AND o.project = a.project AND o.domain = a.domain
+		acked_by = CASE WHEN o.acked = 0 THEN a.instance ELSE o.acked_by END,
+		acked_in = CASE WHEN o.acked = 0 THEN (`+sessionsOf+`o.cluster) ELSE o.acked_in END
+		FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::INT8[], $7::INT8[], $8::INT8[])
+		AS a (cluster, instance, name, project, domain, era, n, revision)
+		WHERE o.cluster = a.cluster AND o.name = a.name AND o.project = a.project AND o.domain = a.domain
 		AND o.epoch_era = a.era AND o.epoch_n = a.n AND o.acked < `+upTo,
-		member.Cluster, ids.names, ids.projects, ids.domains, eras, ns, revisions, member.Instance)
+		clusters, instances, ids.names, ids.projects, ids.domains, eras, ns, revisions)
 }
 
 // sessionsSoFar counts the sessions that a cluster's members ever opened.
-const sessionsSoFar = "SELECT COALESCE(SUM(m.generation), 0)::INT8 FROM members m WHERE m.cluster = $1"
+const (
+	sessionsOf    = "SELECT COALESCE(SUM(m.generation), 0)::INT8 FROM members m WHERE m.cluster = "
+	sessionsSoFar = sessionsOf + "$1"
+)

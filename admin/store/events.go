@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,31 +12,49 @@ import (
 	"github.com/skein-project/skein/api/mutant"
 )
 
-// RecordEvents folds a member's events into what is recorded, in their order
-// and in one transaction, and acks what they show to have been applied. Stale
-// if the session is not the member's newest. An event about an execution that
-// is not the sender's, at the epoch that it is the sender's, is refused before
-// apply sees it. apply is called again when the transaction is run again; it
-// gets executions without Inputs and UserInputs.
+// RecordEvents folds one member's events into what is recorded; see
+// RecordBatches. Stale if the session is not the member's newest.
+func (s *Store) RecordEvents(ctx context.Context, sender flow.Sender, events []flow.Event, apply flow.Apply) ([]flow.EventResult, error) {
+	answers, err := s.RecordBatches(ctx, []flow.EventBatch{{From: sender, Events: events}}, apply)
+	if err != nil {
+		return nil, err
+	}
+	return answers[0].Results, answers[0].Err
+}
+
+// RecordBatches folds events of several sessions into what is recorded, batch
+// after batch and each in its order, in one transaction, and acks what they
+// show to have been applied. Each sender is checked in that transaction: of one
+// that may not speak (Stale, Forbidden) nothing is recorded, and the others'
+// batches are as if it had not been there. An error means that nothing of any
+// batch is known to be recorded. An event about an execution that is not its
+// sender's, at the epoch that it is the sender's, is refused before apply sees
+// it. apply is called again when the transaction is run again; it gets
+// executions without Inputs and UserInputs.
 //
 // Repeating a batch does no harm: what landed is refused by apply as known.
-func (s *Store) RecordEvents(ctx context.Context, sender flow.Sender, events []flow.Event, apply flow.Apply) ([]flow.EventResult, error) {
-	var results []flow.EventResult
-	if len(events) == 0 {
-		return nil, nil
+func (s *Store) RecordBatches(ctx context.Context, batches []flow.EventBatch, apply flow.Apply) ([]flow.BatchResult, error) {
+	var answers []flow.BatchResult
+	if !slices.ContainsFunc(batches, func(b flow.EventBatch) bool { return len(b.Events) > 0 }) {
+		return make([]flow.BatchResult, len(batches)), nil
 	}
 	err := s.change(ctx, "RecordEvents", func(ctx context.Context, tx pgx.Tx) error {
-		r := newRecords(events)
-		if err := r.load(ctx, tx, sender); err != nil {
+		r := newRecords(batches)
+		answers = make([]flow.BatchResult, len(batches))
+		if err := r.load(ctx, tx, batches, answers); err != nil {
 			return err
 		}
-		results = make([]flow.EventResult, len(events))
-		for i, event := range events {
-			results[i] = r.apply(sender, event, apply)
+		for i, b := range batches {
+			if answers[i].Err == nil {
+				answers[i].Results = r.applyAll(b, apply)
+			}
 		}
-		return r.save(ctx, tx, sender)
+		return r.save(ctx, tx)
 	}, nil)
-	return results, err
+	if err != nil {
+		return nil, err
+	}
+	return answers, nil
 }
 
 // attempt names a task row as an event does: a node runs one task at a time.
@@ -44,12 +63,12 @@ type attempt struct {
 	n    uint32
 }
 
-// records is the part of the database that a batch of events is about.
+// records is the part of the database that some batches of events are about.
 type records struct {
 	executions map[flow.ExecutionID]*record[flow.Execution]
 	nodes      map[flow.NodeID]*record[flow.NodeExecution]
 	tasks      map[attempt]*record[flow.TaskExecution]
-	acks       map[flow.ExecutionID]uint64
+	acks       map[flow.ExecutionID][]applied
 
 	// In the order in which the events name them.
 	executionIDs []flow.ExecutionID
@@ -78,24 +97,32 @@ func (r *record[T]) copied() *T {
 	return &value
 }
 
-func newRecords(events []flow.Event) *records {
+// applied is the revision that a member shows to have applied.
+type applied struct {
+	by       flow.Member
+	revision uint64
+}
+
+func newRecords(batches []flow.EventBatch) *records {
 	r := &records{
 		executions: map[flow.ExecutionID]*record[flow.Execution]{},
 		nodes:      map[flow.NodeID]*record[flow.NodeExecution]{},
 		tasks:      map[attempt]*record[flow.TaskExecution]{},
-		acks:       map[flow.ExecutionID]uint64{},
+		acks:       map[flow.ExecutionID][]applied{},
 	}
-	for _, event := range events {
-		if _, seen := r.executions[event.Execution]; !seen {
-			r.executions[event.Execution] = &record[flow.Execution]{}
-			r.executionIDs = append(r.executionIDs, event.Execution)
+	for _, b := range batches {
+		for _, event := range b.Events {
+			r.expect(event)
 		}
-		r.expect(event)
 	}
 	return r
 }
 
 func (r *records) expect(event flow.Event) {
+	if _, seen := r.executions[event.Execution]; !seen {
+		r.executions[event.Execution] = &record[flow.Execution]{}
+		r.executionIDs = append(r.executionIDs, event.Execution)
+	}
 	if event.Kind == flow.EventWorkflow {
 		return
 	}
@@ -114,12 +141,20 @@ func (r *records) expect(event flow.Event) {
 	}
 }
 
+func (r *records) applyAll(b flow.EventBatch, apply flow.Apply) []flow.EventResult {
+	results := make([]flow.EventResult, len(b.Events))
+	for i, event := range b.Events {
+		results[i] = r.apply(b.From, event, apply)
+	}
+	return results
+}
+
 func (r *records) apply(sender flow.Sender, event flow.Event, apply flow.Apply) flow.EventResult {
 	execution := r.executions[event.Execution]
 	if reason := refusal(sender, event, execution.value); reason != "" {
 		return flow.EventResult{Reason: reason}
 	}
-	r.acks[event.Execution] = max(r.acks[event.Execution], event.Revision)
+	r.ack(event.Execution, applied{sender.Member, event.Revision})
 	node, task := r.rows(event)
 	recorded, result := apply(flow.Recorded{Execution: *execution.value, Node: node.copied(), Task: task.copied()}, event)
 	if !result.Accepted {
@@ -135,6 +170,18 @@ func (r *records) apply(sender flow.Sender, event flow.Event, apply flow.Apply) 
 		task.value.Reason = ""
 	}
 	return result
+}
+
+// ack keeps the highest revision that each member shows to have applied. There
+// is one member for an execution, but while one instance follows another.
+func (r *records) ack(id flow.ExecutionID, a applied) {
+	for i := range r.acks[id] {
+		if known := &r.acks[id][i]; known.by == a.by {
+			known.revision = max(known.revision, a.revision)
+			return
+		}
+	}
+	r.acks[id] = append(r.acks[id], a)
 }
 
 func (r *records) rows(event flow.Event) (*record[flow.NodeExecution], *record[flow.TaskExecution]) {

@@ -13,11 +13,12 @@ const inMutant = "SKEIN_MUTANT_CHILD"
 
 // mutants are the known mistakes, and the tests each of which must notice it.
 var mutants = map[string][]string{
-	"commit-error-ignored":                                  {"TestWriteSkew", "TestStore/LostAnswers/CommitPlan,_landed_false"},
+	"commit-error-ignored":                                  {"TestWriteSkew", "TestStore/LostAnswers/CommitPlan,_landed_false", "TestStore/LostAnswers/RecordBatches,_landed_false"},
 	"ambiguous-not-read-back":                               {"TestStore/LostAnswers/CreateExecution,_landed_true", "TestStore/LostAnswers/CommitPlan,_landed_true"},
 	"epoch-by-select":                                       {"TestStore/Races/of_two_leaders", "TestStore/Plans/a_leader_whose_beat"},
-	"event-acks-newest-revision":                            {"TestStore/Events/an_event_acks", "TestStore/Revokes/an_event_never_acks"},
-	"no-epoch-check":                                        {"TestStore/Events/what_is_not_the_sender's", "TestAnOlderEpochOfTheSameClusterIsRefused"},
+	"event-acks-newest-revision":                            {"TestStore/Events/an_event_acks", "TestStore/Revokes/an_event_never_acks", "TestStore/Batches/each_batch_acks"},
+	"no-epoch-check":                                        {"TestStore/Events/what_is_not_the_sender's", "TestStore/Batches/what_is_not_a_batch's", "TestAnOlderEpochOfTheSameClusterIsRefused"},
+	"one-stale-session-fails-all":                           {"TestStore/Batches/a_session_that_is_over", "TestStore/LostAnswers/RecordBatches,_landed_false"},
 	"re-place-without-reading-the-lease-row":                {"TestStore/Moves/a_lease_that_was_granted", "TestStore/Moves/what_is_to_end_on_a_lapsed"},
 	"ownership-revision-not-raised-by-aborted-at-lease-end": {"TestStore/Moves/what_is_to_end_on_a_lapsed"},
 }

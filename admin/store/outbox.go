@@ -139,14 +139,14 @@ func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) er
 			newest[key] = a
 		}
 	}
-	once := make([]flow.Ack, 0, len(newest))
+	once, mine := make([]flow.Ack, 0, len(newest)), make([]memberAck, 0, len(newest))
 	for _, a := range newest {
-		once = append(once, a)
+		once, mine = append(once, a), append(mine, memberAck{sender.Member, a})
 	}
 	return s.change(ctx, "Ack", func(ctx context.Context, tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		queueSession(batch, sender, nil)
-		queueAcks(batch, sender.Member, once, "LEAST(a.revision, o.wanted)")
+		queueAcks(batch, mine, "LEAST(a.revision, o.wanted)")
 		var given []stay
 		queueRevoked(batch, sender.Cluster, once, func(s *stay) { given = append(given, *s) })
 		if err := send(ctx, tx, batch); err != nil || len(given) == 0 {

@@ -40,3 +40,17 @@ type EventResult struct {
 	Accepted bool
 	Reason   string // why it was refused: a fact to log and count, not an error
 }
+
+// EventBatch is what one session said at once: a store may record batches of
+// several sessions together.
+type EventBatch struct {
+	From   Sender
+	Events []Event
+}
+
+// BatchResult answers one batch: each event of it, or why its sender may not
+// speak, and then nothing of the batch was recorded.
+type BatchResult struct {
+	Results []EventResult
+	Err     error
+}

@@ -11,22 +11,44 @@ import (
 )
 
 // RecordEvents is as admin/store's.
-func (s *Store) RecordEvents(ctx context.Context, sender flow.Sender, events []flow.Event, apply flow.Apply) (out []flow.EventResult, err error) {
-	if len(events) == 0 {
-		return nil, nil
+func (s *Store) RecordEvents(ctx context.Context, sender flow.Sender, events []flow.Event, apply flow.Apply) ([]flow.EventResult, error) {
+	answers, err := s.RecordBatches(ctx, []flow.EventBatch{{From: sender, Events: events}}, apply)
+	if err != nil {
+		return nil, err
+	}
+	return answers[0].Results, answers[0].Err
+}
+
+// RecordBatches is as admin/store's.
+func (s *Store) RecordBatches(ctx context.Context, batches []flow.EventBatch, apply flow.Apply) (out []flow.BatchResult, err error) {
+	if !slices.ContainsFunc(batches, func(b flow.EventBatch) bool { return len(b.Events) > 0 }) {
+		return make([]flow.BatchResult, len(batches)), nil
 	}
 	err = s.write(ctx, "RecordEvents", func(t *tables) error {
-		if _, err := t.session(sender); err != nil {
-			return err
+		answers := make([]flow.BatchResult, len(batches))
+		for i, b := range batches {
+			if len(b.Events) > 0 {
+				answers[i] = t.recordAll(b, apply)
+			}
 		}
-		results := make([]flow.EventResult, len(events))
-		for i, e := range events {
-			results[i] = t.record(sender, e, apply)
-		}
-		out = results
+		out = answers
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (t *tables) recordAll(b flow.EventBatch, apply flow.Apply) (answer flow.BatchResult) {
+	if _, answer.Err = t.session(b.From); answer.Err != nil {
+		return answer
+	}
+	answer.Results = make([]flow.EventResult, len(b.Events))
+	for i, e := range b.Events {
+		answer.Results[i] = t.record(b.From, e, apply)
+	}
+	return answer
 }
 
 // record folds one event, and acks what it shows to have been applied.

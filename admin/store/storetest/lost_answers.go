@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 )
 
@@ -67,6 +68,23 @@ var lostAnswerCases = func() []testCase {
 				_, err := w.RecordEvents(w.ctx, sender, []flow.Event{happened(e, flow.EventWorkflow, "", int32(flow.ExecutionFailed), 1)}, apply)
 				return err
 			}, func() { w.equal(w.get(e.ID).Phase, flow.ExecutionFailed) }
+		}},
+		{"RecordBatches", func(w *world) (func() error, func()) {
+			old, west := w.member("east"), w.member("west")
+			a, b := w.run("a", old), w.run("b", west)
+			w.session("east")
+			ended := func(e flow.Execution) []flow.Event {
+				return []flow.Event{happened(e, flow.EventWorkflow, "", int32(flow.ExecutionFailed), 1)}
+			}
+			var answers []flow.BatchResult
+			return func() (err error) {
+					answers, err = w.RecordBatches(w.ctx, []flow.EventBatch{{From: old, Events: ended(a)}, {From: west, Events: ended(b)}}, apply)
+					return err
+				}, func() {
+					w.fails(answers[0].Err, fault.Stale)
+					w.ok(answers[1].Err)
+					w.equal([]any{w.get(a.ID).Phase, w.get(b.ID).Phase}, []any{flow.ExecutionQueued, flow.ExecutionFailed})
+				}
 		}},
 		{"Ack", func(w *world) (func() error, func()) {
 			sender := w.member("east")

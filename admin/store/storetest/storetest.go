@@ -110,6 +110,7 @@ type Outbox interface {
 // Events is the port for what the fleet reports.
 type Events interface {
 	RecordEvents(context.Context, flow.Sender, []flow.Event, flow.Apply) ([]flow.EventResult, error)
+	RecordBatches(context.Context, []flow.EventBatch, flow.Apply) ([]flow.BatchResult, error)
 }
 
 // Tokens is the port for join tokens.
@@ -215,7 +216,7 @@ type group struct {
 var groups = []group{
 	{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
 	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases}, {"Trims", trimCases},
-	{"MoveRaces", moveRaceCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Tokens", tokenCases},
+	{"MoveRaces", moveRaceCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Batches", batchCases}, {"Tokens", tokenCases},
 	{"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
 }
 
