@@ -37,6 +37,11 @@ type Options struct {
 	// NoMoves says that nothing may leave its cluster: outages are all shorter
 	// than a lease.
 	NoMoves bool
+	// Quota is a tenant's, Health what the database holds of a cluster, and Budget
+	// that of each drain of a cluster.
+	Quota  func(flow.Tenant) flow.Quota
+	Health func(cluster string) flow.Health
+	Budget func(cluster string) int
 }
 
 // Checker keeps the books. It is used by one goroutine.
@@ -53,6 +58,7 @@ type Checker struct {
 // Counts are facts that are no violations.
 type Counts struct {
 	Accepted, Ended, Placements, Moves, Events, Refused, Late int
+	Planned                                                   int // of the moves: their owners had been asked
 	// Overlaps are accepted events of a placement that was over (I2); OverCommits
 	// are placements without the room or quota for them (I5, I50). Each is a
 	// violation as well.
@@ -65,6 +71,7 @@ func (n *Counts) Add(o Counts) {
 	n.Ended += o.Ended
 	n.Placements += o.Placements
 	n.Moves += o.Moves
+	n.Planned += o.Planned
 	n.Events += o.Events
 	n.Refused += o.Refused
 	n.Late += o.Late

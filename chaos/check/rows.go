@@ -8,8 +8,9 @@ import (
 // no ID before.
 type Change struct{ Before, After flow.Execution }
 
-// Committed says what a transaction has changed. Op is its name.
-func (c *Checker) Committed(op string, changes []Change) {
+// Committed says what a transaction has changed, and from which clusters it took
+// something by force. Op is its name.
+func (c *Checker) Committed(op string, changes []Change, forced []string) {
 	for _, x := range changes {
 		l := c.life(x.After.ID)
 		if x.Before.ID.Name != "" && x.Before.Version != l.row.Version {
@@ -20,6 +21,16 @@ func (c *Checker) Committed(op string, changes []Change) {
 		c.phase(op, x)
 		c.placement(op, x)
 		c.capacity(x)
+		c.planned(op, x)
+	}
+	if len(changes) > 0 {
+		c.quotas(changes)
+	}
+	if op == "Revoke" {
+		c.budgets()
+	}
+	if op == "Ack" && len(forced) > 0 {
+		c.Fail("I71", "%s: the ownership revision of %v was raised by a planned move", op, forced)
 	}
 }
 

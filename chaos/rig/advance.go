@@ -10,8 +10,8 @@ import (
 const retries = 1
 
 // advance decides what can move of an object now: pods to start, and a change
-// of its status.
-func (e *engine) advance(o *object) (func(*object), []podKey) {
+// of its status. While a lease ends, strict work starts nothing.
+func (e *engine) advance(o *object, lapses bool) (func(*object), []podKey) {
 	if o.desired == flow.DesiredAbort {
 		return func(o *object) {
 			o.c.stop(o)
@@ -32,18 +32,21 @@ func (e *engine) advance(o *object) (func(*object), []podKey) {
 			}
 			continue
 		}
-		return e.node(o, i)
+		return e.node(o, i, lapses)
 	}
 	return func(o *object) { o.finish(flow.ExecutionSucceeded) }, nil
 }
 
 // node moves the one node that is not done.
-func (e *engine) node(o *object, i int) (func(*object), []podKey) {
+func (e *engine) node(o *object, i int, lapses bool) (func(*object), []podKey) {
 	n := &o.nodes[i]
 	last := len(n.attempts) - 1
 	if last < 0 || n.attempts[last].phase.Terminal() {
 		k := podKey{o.place, i, n.first + uint32(len(n.attempts))}
 		if p := o.c.pods[k]; p == nil {
+			if lapses {
+				return nil, nil
+			}
 			return e.begun(i), []podKey{k}
 		}
 		return e.begun(i), nil
@@ -63,10 +66,21 @@ func (e *engine) node(o *object, i int) (func(*object), []podKey) {
 		switch {
 		case p.phase == flow.TaskSucceeded:
 			n.phase, n.sequence = flow.NodeSucceeded, o.sequence
-		case last >= retries:
+		case p.phase == flow.TaskFailed && failed(n.attempts) > retries:
 			n.phase, n.sequence = flow.NodeFailed, o.sequence
 		}
 	}, nil
+}
+
+// failed counts the attempts that are charged to the retries: not those that a
+// lapse has stopped.
+func failed(list []attemptStatus) (n int) {
+	for _, a := range list {
+		if a.phase == flow.TaskFailed {
+			n++
+		}
+	}
+	return n
 }
 
 // begun records the attempt whose pod is there.

@@ -43,10 +43,15 @@ func (m *member) applyNext(id flow.ExecutionID) {
 		switch {
 		case !ok: // it comes again
 		case done:
+			if a.Desired == flow.DesiredGone {
+				m.step(session.Finished{Execution: a.Execution, Epoch: a.Epoch})
+			}
 			c.up.send(session.AcksCame{Generation: m.state.Session().Generation,
 				Acks: []flow.Ack{{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision}}}, true)
 		case m.state.Newest(a.Execution, a.Revision):
 			m.draining[a.Execution] = a
+			c.up.send(session.AcksCame{Generation: m.state.Session().Generation, Nacks: []flow.Nack{{
+				Ack: flow.Ack{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision}, Reason: "what it gives up has not ended yet"}}}, true)
 		}
 		next()
 	})
@@ -58,14 +63,7 @@ func (m *member) obeyOne(a flow.Assignment) (done bool) {
 	c := m.cluster
 	m.w.logf("%s: applies %s %s@%s, revision %d", m.name, a.Desired, a.Execution.Name, a.Epoch, a.Revision)
 	if a.Desired == flow.DesiredGone {
-		done = true
-		for _, o := range c.objects() {
-			if o.id == a.Execution && !a.Epoch.Less(o.epoch) && !o.ended() {
-				done = false
-				o.want(flow.DesiredAbort, a.Revision)
-			}
-		}
-		return done
+		return m.release(a)
 	}
 	p := place{a.Execution, a.Epoch}
 	o := c.find(p)
@@ -74,8 +72,44 @@ func (m *member) obeyOne(a flow.Assignment) (done bool) {
 		return true
 	}
 	m.report.touch(p)
+	if o.leaving && a.Desired == flow.DesiredAbort && o.revision < a.Revision {
+		o.leaving = false // a user's abort has overtaken the move: now it is told
+		m.report.again(p)
+		o.want(a.Desired, a.Revision)
+	}
 	if !o.ended() && (o.revision < a.Revision || o.desired != a.Desired) {
 		o.want(a.Desired, a.Revision)
 	}
 	return true // a finished one is never run again: it is acked and reported
+}
+
+// release ends what is to leave: it is done when nothing of it is left running,
+// and the control plane has had all that it came to by itself.
+func (m *member) release(a flow.Assignment) (done bool) {
+	done = true
+	for _, o := range m.cluster.objects() {
+		switch {
+		case o.id != a.Execution || a.Epoch.Less(o.epoch):
+		case o.ended() && (o.marked || o.epoch != a.Epoch):
+		case o.ended():
+			done = false
+			m.report.touch(o.place)
+		case o.desired == flow.DesiredAbort:
+			done = false
+		default:
+			done = false
+			o.leaving = true
+			o.want(flow.DesiredAbort, a.Revision)
+		}
+	}
+	return done
+}
+
+// drained looks again at a release, of which an object has ended, or all of it
+// was told.
+func (m *member) drained(o *object) {
+	if a, ok := m.draining[o.id]; ok && o.ended() {
+		delete(m.draining, o.id)
+		m.apply(a)
+	}
 }

@@ -10,6 +10,9 @@ import (
 	"github.com/skein-project/skein/chaos/memstore"
 )
 
+// domains are the tenants' domains.
+var domains = []string{"d", "e"}
+
 // clients are the users: they launch, abort and look, through some replica.
 type clients struct {
 	w        *World
@@ -77,7 +80,7 @@ func (c *clients) judge() {
 func (c *clients) plan() {
 	w := c.w
 	for i := range w.cfg.Executions {
-		id := flow.ExecutionID{Project: "p", Domain: "d", Name: fmt.Sprintf("x%d", i)}
+		id := flow.ExecutionID{Project: "p", Domain: pick(w.sim, domains), Name: fmt.Sprintf("x%d", i)}
 		w.jobs[id] = c.drawJob()
 		w.sim.after(w.sim.between(0, w.cfg.Busy*3/4), func() { c.launch(id, 1) })
 		for range 3 {
@@ -89,6 +92,9 @@ func (c *clients) plan() {
 	}
 }
 
+// stirs reports whether clusters may lose their work in this world.
+func (w *World) stirs() bool { return w.cfg.Kind != Blips && w.cfg.Kind != Kills }
+
 func (c *clients) drawJob() job {
 	s := c.w.sim
 	j := job{}
@@ -97,6 +103,9 @@ func (c *clients) drawJob() job {
 	}
 	for range 1 + s.rng.IntN(4) {
 		j.nodes = append(j.nodes, s.between(500*time.Millisecond, 12*time.Second))
+	}
+	if c.w.stirs() && s.chance(0.3) { // outlives a lease
+		j.nodes[0] = s.between(15*time.Second, 40*time.Second)
 	}
 	if s.chance(0.1) {
 		j.fails = 1 + s.rng.IntN(len(j.nodes))
@@ -117,10 +126,14 @@ func (c *clients) draw(id flow.ExecutionID) flow.Execution {
 	switch x := w.sim.rng.Float64(); {
 	case x < 0.15:
 		e.Failover.Mode = flow.FailoverRestart
-	case x < 0.25 && w.cfg.Kind == Faults:
+	case x < 0.25 && w.stirs():
 		e.Failover.Mode = flow.FailoverNever
 	}
 	e.Failover.Strict = w.sim.chance(0.2)
+	if w.cfg.Orders {
+		e.Requirement.Tolerations = w.tolerations()
+		e.Requirement.Class = pick(w.sim, []string{"", "", "high", "low"})
+	}
 	return e
 }
 

@@ -33,7 +33,9 @@ type cluster struct {
 	slow    time.Duration
 	cuts    []func() // that heal its roads before their time
 
-	wiped map[place]bool // of which an object was lost
+	wiped    map[place]bool // of which an object was lost
+	impaired time.Duration  // until when nobody may be there to kill what runs
+	budget   int            // of its drains
 
 	// When verdicts were last asked for and taken, and a lease last recorded.
 	judgingAt, judgedAt, leasedAt time.Duration
@@ -89,10 +91,7 @@ func (c *cluster) changed(o *object) {
 		m.post(c.w.sim.between(time.Millisecond, 20*time.Millisecond), func() {
 			m.report.touch(o.place)
 			m.engine.wake()
-			if a, ok := m.draining[o.id]; ok && o.ended() {
-				delete(m.draining, o.id)
-				m.apply(a)
-			}
+			m.drained(o)
 		})
 	}
 }

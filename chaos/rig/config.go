@@ -20,10 +20,13 @@ const (
 	Blips Kind = "blips"
 	// Kills are bursts of leader kills.
 	Kills Kind = "kills"
+	// Orders are operators' drains, taints, cordons and quotas, with nothing
+	// broken: what they ask for must be done.
+	Orders Kind = "orders"
 )
 
 // Kinds lists the kinds of worlds.
-func Kinds() []Kind { return []Kind{Faults, Blips, Kills} }
+func Kinds() []Kind { return []Kind{Faults, Blips, Kills, Orders} }
 
 // Config is one world. World draws one from a seed.
 type Config struct {
@@ -39,6 +42,7 @@ type Config struct {
 	Tombstone  time.Duration // how long what has ended stays in its cluster
 	Capacity   flow.Resources
 	Beyond     time.Duration // how much longer blips last than a lease must survive
+	Orders     bool          // there are priorities and quotas, and operators give orders
 	Scheduler  scheduler.Config
 }
 
@@ -49,6 +53,7 @@ func Draw(seed uint64, kind Kind) Config {
 		Executions: 6 + s.rng.IntN(10), Busy: s.between(40*time.Second, 80*time.Second), Heal: 4 * time.Minute,
 		Lull: s.between(time.Millisecond, 2*time.Second), Tombstone: 10 * time.Minute, Scheduler: scheduler.Default()}
 	c.Capacity = flow.Resources{MilliCPU: int64(2000 + 1000*s.rng.IntN(4)), Memory: 1 << 33, Pods: 100}
+	c.Orders = kind == Orders || kind == Faults && s.chance(0.5)
 	c.Scheduler.Lease = 10 * time.Second
 	c.Scheduler.Timeout = 4 * time.Second
 	c.Scheduler.Health.Suspect = 3 * time.Second

@@ -32,6 +32,7 @@
 //	faults   everything at once
 //	blips    links break for less than a lease must survive, and nothing else: nothing moves
 //	kills    leaders are killed in bursts
+//	orders   operators drain, taint and cordon, quotas are tight, and nothing breaks
 //
 // # What a lease must survive
 //

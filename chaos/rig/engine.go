@@ -10,6 +10,7 @@ import (
 const (
 	holdFor   = 4 * time.Second
 	holdAgain = time.Second
+	lookEvery = 5 * time.Second
 )
 
 // podKey names a pod: a repeat finds its own work.
@@ -21,9 +22,10 @@ type podKey struct {
 
 // pod is one container that runs, whoever lives.
 type pod struct {
-	key   podKey
-	done  bool
-	phase flow.TaskPhase
+	key    podKey
+	done   bool
+	ending bool // it was told to
+	phase  flow.TaskPhase
 }
 
 // engine is a small propeller: it drives the objects of its cluster, starts
@@ -31,13 +33,14 @@ type pod struct {
 type engine struct {
 	m     *member
 	awake bool
+	alarm time.Duration  // when it looks again for strict work; 0: no time was set
 	busy  map[place]bool // a step of it is under way
 }
 
 func newEngine(m *member) *engine {
 	e := &engine{m: m, busy: map[place]bool{}}
 	m.every(holdAgain, e.hold)
-	m.every(5*time.Second, e.wake)
+	m.every(lookEvery, e.wake)
 	return e
 }
 
@@ -72,7 +75,16 @@ func (e *engine) look() {
 // drive takes one step of an object: side effects first, then one status write,
 // which fails if the object has changed since it was read.
 func (e *engine) drive(o *object) {
-	next, starts := e.advance(o)
+	lapses := e.lapses(o)
+	if lapses && e.m.cluster.running(o) {
+		e.busy[o.place] = true
+		e.m.cluster.request(e.m.proc, func() bool { o.c.kill(o); return true }, func(bool) {
+			delete(e.busy, o.place)
+			e.wake()
+		})
+		return
+	}
+	next, starts := e.advance(o, lapses)
 	if next == nil && len(starts) == 0 {
 		return
 	}
@@ -124,6 +136,9 @@ func (e *engine) start(o *object, k podKey, then func(bool)) {
 	w, m := e.m.w, e.m
 	w.entitled(m, o)
 	until := w.sim.now + left
+	if w.cfg.Kind == Faults && w.sim.chance(0.005) {
+		w.freeze(m, w.some()) // between asking and acting
+	}
 	m.post(w.sim.between(0, time.Millisecond), func() {
 		if w.sim.now >= until && !w.sim.chance(0.5) {
 			then(false) // its context has ended
@@ -146,7 +161,7 @@ func (c *cluster) run(o *object, k podKey, until time.Duration) bool {
 	c.pods[k] = p
 	o.started = true
 	c.w.sim.after(o.job.nodes[k.node], func() {
-		if p.done {
+		if p.done || p.ending {
 			return
 		}
 		p.done, p.phase = true, flow.TaskSucceeded
@@ -160,15 +175,9 @@ func (c *cluster) run(o *object, k podKey, until time.Duration) bool {
 
 // stop ends all pods of an object.
 func (c *cluster) stop(o *object) {
-	for i := range o.nodes {
-		n := &o.nodes[i]
-		for a := range n.attempts {
-			if p := c.pods[podKey{o.place, i, n.first + uint32(a)}]; p != nil && !p.done {
-				p.done, p.phase = true, flow.TaskAborted
-			}
-		}
-		if p := c.pods[podKey{o.place, i, n.first + uint32(len(n.attempts))}]; p != nil && !p.done {
-			p.done, p.phase = true, flow.TaskAborted // started and never recorded
+	for _, p := range c.podsOf(o) {
+		if !p.done {
+			p.done, p.phase = true, flow.TaskAborted
 		}
 	}
 }

@@ -14,9 +14,15 @@ func (w *World) plague() {
 		w.often(time.Second, w.cfg.Scheduler.Lease, w.blip)
 	case Kills:
 		w.often(8*time.Second, 20*time.Second, w.killLeaders)
+	case Orders:
+		w.often(time.Second, 12*time.Second, func() { pick(w.sim, w.orders())() })
+		w.overdue()
 	case Faults:
 		lo, hi := time.Second, w.sim.between(2500*time.Millisecond, 8*time.Second)
 		w.often(lo, hi, func() { pick(w.sim, w.faults())() })
+		if w.cfg.Orders {
+			w.often(2*time.Second, 20*time.Second, func() { pick(w.sim, w.orders())() })
+		}
 	}
 }
 
@@ -264,8 +270,19 @@ func (w *World) pause(p *proc, d time.Duration) {
 	w.until(d, p.resume)
 }
 
-func (w *World) killMember()  { w.restart(pick(w.sim, w.members()).proc, w.some()) }
-func (w *World) stopMember()  { w.pause(pick(w.sim, w.members()).proc, w.some()) }
+func (w *World) killMember() {
+	m, d := pick(w.sim, w.members()), w.some()
+	m.cluster.impair(d)
+	w.restart(m.proc, d)
+}
+
+func (w *World) stopMember() { w.freeze(pick(w.sim, w.members()), w.some()) }
+
+func (w *World) freeze(m *member, d time.Duration) {
+	m.cluster.impair(d)
+	w.pause(m.proc, d)
+}
+
 func (w *World) killReplica() { w.restart(pick(w.sim, w.replicas).proc, w.some()) }
 
 // stopReplica stops a replica for a while. If it leads, another one is elected;
@@ -328,6 +345,7 @@ func (w *World) stepWall() {
 func (w *World) badServer() {
 	c, d := pick(w.sim, w.clusters), w.some()
 	w.logf("fault: the API server of %s fails for %s", c.name, d)
+	c.impair(d)
 	c.failing, c.slow = 0.4, w.sim.between(0, 4*time.Second)
 	w.until(d, func() { c.failing, c.slow = 0, 0 })
 }
@@ -342,6 +360,7 @@ func (w *World) heal() {
 		c.failing, c.slow = 0, 0
 		w.find(c)
 	}
+	w.release()
 	for _, r := range w.replicas {
 		r.start()
 		r.resume()

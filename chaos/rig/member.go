@@ -36,6 +36,7 @@ type member struct {
 	draining map[flow.ExecutionID]flow.Assignment
 	report   *reporter
 	engine   *engine
+	noted    time.Duration // the lease's end on the boot clock, as the state folder has it
 }
 
 func (w *World) newMember(c *cluster, instance string, s site, clk clock) *member {
@@ -45,7 +46,7 @@ func (w *World) newMember(c *cluster, instance string, s site, clk clock) *membe
 		m.state, m.conn, m.ended, m.writes, m.pause = session.Member{}, nil, true, 0, firstPause
 		m.report = newReporter(m)
 		m.engine = newEngine(m)
-		m.step(session.Recalled{Pinned: m.cluster.pinned(true)})
+		m.step(session.Recalled{Lease: m.noted, Pinned: m.cluster.pinned(true)})
 		m.every(memberTick, func() { m.step(session.Ticked{}) })
 		m.every(5*time.Second, m.sweep)
 		m.post(w.sim.between(0, time.Second), m.dial)
@@ -146,6 +147,9 @@ func (m *member) waitForWrites() {
 func (m *member) step(in session.MemberInput) {
 	var out []session.MemberOutput
 	m.state, out = m.state.Step(m.now(), in)
+	if _, ok := in.(session.Granted); ok {
+		m.noted = m.state.LeaseEnd()
+	}
 	for _, o := range out {
 		m.carry(o)
 		switch o.(type) {

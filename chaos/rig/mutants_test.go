@@ -31,6 +31,7 @@ var mutants = []string{
 	"re-place-without-reading-the-lease-row",
 	"reservation-forgotten-at-leader-change",
 	"revision-forgotten-for-a-row-without-a-cr",
+	"strict-kills-late",
 	"tombstone-dropped-early",
 	"wall-clock-lease",
 }

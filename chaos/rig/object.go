@@ -25,6 +25,7 @@ type object struct {
 	nodes    []nodeStatus
 	marked   bool // the control plane has all of it
 	started  bool // something of it was started
+	leaving  bool // a planned move has aborted it: that is not told
 }
 
 type nodeStatus struct {
@@ -81,17 +82,17 @@ func (o *object) events(acked uint64) []flow.Event {
 		event(flow.EventWorkflow, o.phaseSeq, int32(o.phase))
 	}
 	for i, n := range o.nodes {
-		if n.sequence > acked {
+		if n.sequence > acked && !(o.leaving && n.phase == flow.NodeAborted) {
 			event(flow.EventNode, n.sequence, int32(n.phase)).Node = nodeName(i)
 		}
 		for k, a := range n.attempts {
-			if a.sequence > acked {
+			if a.sequence > acked && !(o.leaving && a.phase == flow.TaskAborted) {
 				e := event(flow.EventTask, a.sequence, int32(a.phase))
 				e.Node, e.Attempt = nodeName(i), n.first+uint32(k)
 			}
 		}
 	}
-	if o.phaseSeq > acked && o.phase.Terminal() {
+	if o.phaseSeq > acked && o.phase.Terminal() && !(o.leaving && o.phase == flow.ExecutionAborted) {
 		event(flow.EventWorkflow, o.phaseSeq, int32(o.phase))
 	}
 	return list

@@ -84,8 +84,14 @@ func (r *reporter) send() {
 			r.mark(o, a.acked)
 			continue
 		}
+		news := o.events(a.acked)
+		if len(news) == 0 { // what it came to is not told
+			a.acked = o.sequence
+			r.mark(o, a.acked)
+			continue
+		}
 		a.flying = true
-		events = append(events, o.events(a.acked)...)
+		events = append(events, news...)
 		parcels = append(parcels, parcel{p, o.sequence, o.ended()})
 	}
 	if len(events) == 0 {
@@ -94,6 +100,14 @@ func (r *reporter) send() {
 	r.next++
 	r.batches[r.next] = parcels
 	r.m.conn.up.send(session.EventsCame{Generation: r.generation, Batch: r.next, Events: events}, false)
+}
+
+// again tells all of an object once more.
+func (r *reporter) again(p place) {
+	if a := r.accounts[p]; a != nil {
+		a.acked = 0
+	}
+	r.touch(p)
 }
 
 // acked takes in that a batch was committed.
@@ -131,6 +145,7 @@ func (r *reporter) mark(o *object, sequence uint64) {
 	r.m.cluster.buried(o)
 	delete(r.accounts, o.place)
 	r.m.step(session.Finished{Execution: o.id, Epoch: o.epoch})
+	r.m.drained(o)
 }
 
 func byPlace(a, b place) int {

@@ -32,8 +32,8 @@ func (t *totals) join(o totals) {
 // String is one line of figures.
 func (t totals) String() string {
 	s := t.seen
-	return fmt.Sprintf("%d seeds, %d events, %d executions accepted, %d ended, %d placements, %d moves, %d reports accepted, %d refused, "+
+	return fmt.Sprintf("%d seeds, %d events, %d executions accepted, %d ended, %d placements, %d moves (%d planned), %d reports accepted, %d refused, "+
 		"%d blips, %d leaders killed, %d late acts, %d overlaps, %d over-commits, %d violations",
-		t.worlds, t.steps, s.Accepted, s.Ended, s.Placements, s.Moves, s.Events, s.Refused,
+		t.worlds, t.steps, s.Accepted, s.Ended, s.Placements, s.Moves, s.Planned, s.Events, s.Refused,
 		t.blips, t.kills, s.Late, s.Overlaps, s.OverCommits, t.violations)
 }

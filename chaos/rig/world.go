@@ -35,25 +35,30 @@ type World struct {
 	trace    io.Writer // nil: none
 	kills    int       // of processes that led
 	blips    int       // outages shorter than a lease must survive
+	quotas   map[flow.Tenant]flow.Quota
 }
 
 // newWorld builds a world that has not begun.
 func newWorld(cfg Config, trace io.Writer) *World {
 	w := &World{cfg: cfg, sim: newSim(cfg.Seed), jobs: map[flow.ExecutionID]job{}, threads: map[*thread]bool{},
-		ctx: context.Background(), trace: trace}
+		quotas: map[flow.Tenant]flow.Quota{}, ctx: context.Background(), trace: trace}
 	w.net = &network{w: w, blocked: map[[2]site]int{}, slow: map[site]time.Duration{}, slowWay: map[[2]site]time.Duration{}}
 	w.db = memstore.New(memstore.Options{Fate: w.fate, Changed: w.committed,
 		Now: func() time.Time { return epoch0.Add(w.sim.now) }})
 	w.oracle = &oracle{w: w}
 	w.check = check.New(check.Options{Now: func() time.Duration { return w.sim.now },
-		Capacity: func(string) flow.Resources { return cfg.Capacity }, NoMoves: cfg.Kind == Blips})
+		Capacity: func(string) flow.Resources { return cfg.Capacity }, NoMoves: cfg.Kind == Blips,
+		Quota:  func(t flow.Tenant) flow.Quota { return w.quotas[t] },
+		Health: func(name string) flow.Health { return w.db.Cluster(name).Health },
+		Budget: func(name string) int { return w.named(name).budget }})
 	next := database + 1
 	for i := range cfg.Replicas {
 		w.replicas = append(w.replicas, w.newReplica(fmt.Sprintf("admin-%d", i), next, w.drawClock()))
 		next++
 	}
 	for i := range cfg.Clusters {
-		c := &cluster{w: w, name: fmt.Sprintf("c%d", i), rows: map[place]*object{}, pods: map[podKey]*pod{}, wiped: map[place]bool{}}
+		c := &cluster{w: w, name: fmt.Sprintf("c%d", i), rows: map[place]*object{}, pods: map[podKey]*pod{}, wiped: map[place]bool{},
+			budget: 1 + w.sim.rng.IntN(4)}
 		for k := range cfg.Instances {
 			c.members = append(c.members, w.newMember(c, fmt.Sprintf("i%d", k), next, w.drawClock()))
 			next++
@@ -74,6 +79,9 @@ func (w *World) drawClock() clock {
 // begin registers the fleet and starts every process.
 func (w *World) begin() error {
 	if err := w.db.CreateProject(w.ctx, flow.Project{ID: "p", Name: "p"}); err != nil {
+		return err
+	}
+	if err := w.declare(); err != nil {
 		return err
 	}
 	for _, c := range w.clusters {
@@ -146,10 +154,13 @@ func (w *World) committed(c memstore.Commit) {
 		w.told(c.Op, x)
 		w.clients.saw(c.Op, x)
 	}
-	w.check.Committed(c.Op, changes)
+	w.check.Committed(c.Op, changes, c.Forced)
 	for _, x := range c.Changes {
 		if b := x.Before; b.Cluster != "" && (x.After.Cluster != b.Cluster || x.After.Epoch != b.Epoch) {
 			w.left(w.named(b.Cluster), place{b.ID, b.Epoch})
+			if c.Op == "Ack" {
+				w.moved(w.named(b.Cluster), place{b.ID, b.Epoch})
+			}
 		}
 	}
 	for _, a := range c.Acks {
@@ -203,5 +214,6 @@ func (w *World) entitled(m *member, o *object) {
 func (w *World) started(c *cluster, o *object, k podKey) {
 	row, _ := w.db.Row(o.id)
 	w.logf("%s: starts %s of %s, attempt %d", c.name, nodeName(k.node), o.place, k.attempt)
+	w.alone(c, o)
 	w.check.Started(c.name, o.id, o.epoch, nodeName(k.node), row.Resumed && row.Epoch == o.epoch)
 }

@@ -118,7 +118,11 @@ func (m Member) MustStop(now Clock, id flow.ExecutionID, epoch flow.Epoch) (left
 		return 0, true
 	}
 	if e, ok := m.lease.covered[id]; ok && e == epoch {
-		return m.lease.until - now.lease(), true
+		left := m.lease.until - now.lease()
+		if mutant.On("strict-kills-late") {
+			left += m.term
+		}
+		return left, true
 	}
 	// Not covered in this process: at most by the lease of its predecessor, unless
 	// this control plane has said since that it is not ours.
