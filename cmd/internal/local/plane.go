@@ -47,31 +47,35 @@ func (f *Federation) startServers(ctx context.Context) error {
 	f.Planes = make([]*Plane, len(f.opts.Clusters))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, c := range f.opts.Clusters {
-		dir, err := f.folder.Sub(c.Name, true)
-		if err != nil {
+		group.Go(func() (err error) {
+			f.Planes[i], err = f.startServer(ctx, c)
 			return err
-		}
-		o := cluster.Options{Name: c.Name, Dir: filepath.Join(dir, "kubernetes"), Tools: f.tools, APIServerArgs: f.opts.APIServerArgs,
-			Controllers: f.opts.Nodes == KubeletNodes}
-		for key, port := range map[string]*int{"etcd": &o.EtcdPort, "etcd-peer": &o.EtcdPeerPort, "api": &o.APIPort} {
-			if *port, err = f.book.Port(c.Name + "." + key); err != nil {
-				return err
-			}
-		}
-		group.Go(func() error {
-			server, err := cluster.Start(ctx, f.group, o)
-			if err != nil {
-				return err
-			}
-			f.Planes[i] = &Plane{Cluster: c, Server: server, dir: dir}
-			admin, err := server.RESTConfig()
-			if err != nil {
-				return err
-			}
-			return apply.Manifests(ctx, admin, crd.FlyteWorkflows, crd.Fences, propeller.RBAC, propeller.Fence)
 		})
 	}
 	return group.Wait()
+}
+
+func (f *Federation) startServer(ctx context.Context, c Cluster) (*Plane, error) {
+	dir, err := f.folder.Sub(c.Name, true)
+	if err != nil {
+		return nil, err
+	}
+	o := cluster.Options{Name: c.Name, Dir: filepath.Join(dir, "kubernetes"), Tools: f.tools, APIServerArgs: f.opts.APIServerArgs,
+		Controllers: f.opts.Nodes == KubeletNodes}
+	for key, port := range map[string]*int{"etcd": &o.EtcdPort, "etcd-peer": &o.EtcdPeerPort, "api": &o.APIPort} {
+		if *port, err = f.book.Port(c.Name + "." + key); err != nil {
+			return nil, err
+		}
+	}
+	server, err := cluster.Start(ctx, f.group, o)
+	if err != nil {
+		return nil, err
+	}
+	admin, err := server.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	return &Plane{Cluster: c, Server: server, dir: dir}, apply.Manifests(ctx, admin, crd.FlyteWorkflows, crd.Fences, propeller.RBAC, propeller.Fence)
 }
 
 // startPlanes joins each cluster and waits until it is healthy.
@@ -126,7 +130,10 @@ func (f *Federation) startPropeller(ctx context.Context, p *Plane) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(c.State, "skein-propeller.yaml")
+	if c.JoinToken, err = f.joinToken(ctx, p); err != nil {
+		return err
+	}
+	path := p.propellerFile()
 	if err := config.Save(path, &c); err != nil {
 		return err
 	}
@@ -140,11 +147,10 @@ func (f *Federation) startPropeller(ctx context.Context, p *Plane) error {
 	return err
 }
 
-// propellerConfig makes a propeller's configuration, with a join token if the
-// propeller has not joined before.
+// propellerConfig makes a propeller's configuration, without a join token.
 func (f *Federation) propellerConfig(ctx context.Context, p *Plane) (config.Propeller, error) {
 	c := config.DefaultPropeller()
-	c.State = filepath.Join(p.dir, "propeller")
+	c.State = p.Folder()
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return c, err
 	}
@@ -175,12 +181,16 @@ func (f *Federation) propellerConfig(ctx context.Context, p *Plane) (config.Prop
 		}
 		c.Hubs = append(c.Hubs, hub)
 	}
-	if joined, _ := filepath.Glob(filepath.Join(c.State, "*.crt")); len(joined) > 0 {
-		return c, nil
+	return c, nil
+}
+
+// joinToken registers the cluster, unless its propeller has joined before.
+func (f *Federation) joinToken(ctx context.Context, p *Plane) (config.Secret, error) {
+	if joined, _ := filepath.Glob(filepath.Join(p.Folder(), "*.crt")); len(joined) > 0 {
+		return "", nil
 	}
 	token, err := f.register(ctx, p.Cluster)
-	c.JoinToken = config.Secret(token)
-	return c, err
+	return config.Secret(token), err
 }
 
 // register records a cluster and returns its one-time token.
