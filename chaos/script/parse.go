@@ -11,7 +11,7 @@
 // its settings; "#" begins a comment, and comments before the first verb say
 // what the scenario is about. "repeat N" … "end" repeats what is between.
 //
-//	federation replicas=3 clusters=3 lease=12s suspect=5s nodes=simulated pods=200
+//	federation replicas=3 clusters=3 lease=12s suspect=5s nodes=simulated pods=200 certificates=24h
 //	launch 30 seconds=4 every=100ms      begins to launch chains of three tasks (tasks=1: of one), and goes on
 //	wait running 10 within=30s           until so many are in a phase
 //	cut eu-1/hub-*                       also hole, up, down, slow (delay=200ms)
@@ -27,6 +27,19 @@
 //	lose eu-1                            cuts it from all hubs, with work on it, which then
 //	failover eu-1 within=60s             runs elsewhere: how long after the cut is measured
 //	clean eu-1 within=60s                until nothing of an old epoch is alive there
+//	join c4                              one more cluster, by what the command line prints;
+//	                                     how long until work is placed there is measured
+//	intrude used-token c4                is turned away, and in the audit; refusals has the ways
+//	revoke c4                            its members; then silent measures how long its events
+//	silent c4                            were still accepted, and shut how long a replica still
+//	shut c4 admin-0                      gave them certificates
+//	rotated 2 within=60s                 until each member's sessions had so many new certificates
+//	told 3                               every end of so many nodes, of an attempt of each, is recorded
+//	offer 20 for=60s seconds=1           so many launches a second, each tried once
+//	weigh                                the propellers' memory: before, and from then on until
+//	weighed                              its growth is measured
+//	caughtup within=30s                  until all that was accepted by now has ended, measured
+//	settled within=60s                   until all that was offered and exists has ended
 //	transfer                             leadership to another replica
 //	mark                                 begins a measurement, which
 //	gap placements                       ends: the longest pause between first placements;

@@ -24,18 +24,22 @@ const (
 type run struct {
 	World
 	scenario Scenario
+	began    time.Time
 	stamp    string // tells this run's executions from those of others in the same federation
 	users    errgroup.Group
 
 	mu       sync.Mutex
 	launched int // of all launches begun
 	promised []string
+	unsure   map[string]bool // offered, and not answered
 	refused  []error
 	marked   time.Time
 	troubles []trouble
-	losses   map[string]loss // by cluster
-	late     map[string]int  // when the scenario began
-	measured Figures         // what verbs measured and were held to, and nothing else
+	losses   map[string]loss      // by cluster
+	revoked  map[string]time.Time // by cluster: when the call had returned
+	scales   *scales              // nil: nothing is weighed
+	late     map[string]int       // when the scenario began
+	measured Figures              // what verbs measured and were held to, and nothing else
 	failed   []string
 }
 
@@ -54,7 +58,7 @@ func Run(ctx context.Context, s Scenario, w World) (Figures, error) {
 	if w.Progress == nil {
 		w.Progress = func(string) {}
 	}
-	r := &run{World: w, scenario: s, stamp: strconv.FormatInt(began.UnixMilli()%stamps, 36)}
+	r := &run{World: w, scenario: s, began: began, revoked: map[string]time.Time{}, unsure: map[string]bool{}, stamp: strconv.FormatInt(began.UnixMilli()%stamps, 36)}
 	var err error
 	if r.late, err = w.Planes.Late(ctx); err != nil {
 		return Figures{Scenario: s.Name}, err
@@ -83,6 +87,9 @@ func (r *run) judge(ctx context.Context) (Figures, error) {
 	_ = r.users.Wait() // what was refused is in r.refused
 	for _, err := range r.refused {
 		r.failed = append(r.failed, "a launch was refused: "+err.Error())
+	}
+	if err := r.reckon(ctx); err != nil {
+		return Figures{}, fmt.Errorf("what was offered and not answered: %w", err)
 	}
 	_ = r.await(ctx, settleTime, func(seen []Status) bool { return ended(seen) >= len(r.promised) }) // Verdict says what has not
 	seen, err := r.Fleet.Executions(ctx, r.prefix())

@@ -16,6 +16,8 @@ type World struct {
 	Users     Users
 	Fleet     Fleet
 	Planes    Planes
+	Gates     Gates
+	Market    Market
 	// Skein runs the command line and gives its output.
 	Skein func(ctx context.Context, args ...string) (string, error)
 	// Room is how many executions a cluster may hold at once; 0: nobody knows.

@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,14 +10,13 @@ import (
 	"github.com/skein-project/skein/deploy/local/proc"
 )
 
-// Add starts the API server and the node of one more cluster and writes its
+// Prepare starts the API server and the node of one more cluster and writes its
 // propeller's configuration: what an operator has who is about to join it.
-func (f *Federation) Add(ctx context.Context, c Cluster) (*Plane, error) {
+func (f *Federation) Prepare(ctx context.Context, c Cluster) (*Plane, error) {
 	p, err := f.startServer(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	f.Planes = append(f.Planes, p)
 	if err := f.startNode(ctx, p); err != nil {
 		return nil, err
 	}
@@ -26,23 +24,24 @@ func (f *Federation) Add(ctx context.Context, c Cluster) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.Ops = conf.Ops.Listen
 	return p, config.Save(p.propellerFile(), &conf)
 }
 
-// Join starts a cluster's propeller by a line for the shell, in the folder that
-// holds its configuration, and waits until it is ready. The line is what
-// "skein cluster register" prints, word for word.
+// Join starts the propeller of a cluster that Prepare has made by a line for the
+// shell, in the folder that holds its configuration, and waits until it is ready;
+// then it is one of Planes. The line is what "skein cluster register" prints.
 func (f *Federation) Join(ctx context.Context, p *Plane, line string) error {
-	ops, err := f.book.Port(p.Name + ".ops")
-	if err != nil {
-		return err
-	}
+	var err error
 	env := append(f.withKeys(f.environment()), "PATH="+f.opts.BinDir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	p.Propeller, err = f.group.Start(ctx, proc.Spec{
 		Name: p.Name + "-propeller", Path: "/bin/sh", Args: []string{"-c", line}, Dir: p.Folder(),
 		Env: env, Log: f.log(p.Name + "-propeller"), Grace: 10 * time.Second,
-		Ready: func(ctx context.Context) error { return get(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", ops), nil) }, ReadyTimeout: joinTime,
+		Ready: func(ctx context.Context) error { return get(ctx, "http://"+p.Ops+"/readyz", nil) }, ReadyTimeout: joinTime,
 	})
+	if err == nil {
+		f.Planes = append(f.Planes, p)
+	}
 	return err
 }
 

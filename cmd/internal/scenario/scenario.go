@@ -41,13 +41,14 @@ type World struct {
 	placements skeinv1.PlacementServiceClient
 	control    skeinv1.ControlPlaneServiceClient
 	skein      *grpc.ClientConn
-	room       int // for executions of one task at a time, on each cluster
+	tokens     map[string]string // by cluster, of those that joined by the command line
+	room       int               // for executions of one task at a time, on each cluster
 }
 
 // Start starts a federation as a scenario wants it. State is its folder, bin
 // that of the programs.
 func Start(ctx context.Context, s script.Setup, state, bin string, progress func(string)) (*World, error) {
-	w := &World{links: inject.New(), bin: bin, room: cmp.Or(s.Pods, nodePods)}
+	w := &World{links: inject.New(), bin: bin, tokens: map[string]string{}, room: cmp.Or(s.Pods, nodePods)}
 	var clusters []local.Cluster
 	for i := range s.Clusters {
 		name := fmt.Sprintf("c%d", i+1)
@@ -98,7 +99,7 @@ func (w *World) connect(ctx context.Context) error {
 
 // Ports are what a script needs of the world.
 func (w *World) Ports(progress func(string)) script.World {
-	return script.World{Links: w.links, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Planes: planes{w},
+	return script.World{Links: w.links, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Planes: planes{w}, Gates: gates{w}, Market: market{w},
 		Skein: w.command, Room: w.room, Progress: progress}
 }
 

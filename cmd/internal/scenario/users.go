@@ -79,6 +79,17 @@ type users struct{ *World }
 
 // Launch tries until it knows what became of the execution.
 func (u users) Launch(ctx context.Context, l script.Launch) error {
+	return again(ctx, func(ctx context.Context) error {
+		_, err := u.admin.CreateExecution(ctx, creation(l))
+		if status.Code(err) == codes.AlreadyExists {
+			return nil // by an earlier try
+		}
+		return err
+	})
+}
+
+// creation asks for an execution.
+func creation(l script.Launch) *admin.ExecutionCreateRequest {
 	annotations := map[string]string{delay: fmt.Sprintf("%ds", l.Seconds)}
 	for k, v := range l.Annotations {
 		annotations[k] = v
@@ -88,13 +99,7 @@ func (u users) Launch(ctx context.Context, l script.Launch) error {
 	if l.Label != "" {
 		spec.ExecutionClusterLabel = &admin.ExecutionClusterLabel{Value: l.Label}
 	}
-	return again(ctx, func(ctx context.Context) error {
-		_, err := u.admin.CreateExecution(ctx, &admin.ExecutionCreateRequest{Project: project, Domain: domain, Name: l.Name, Spec: spec})
-		if status.Code(err) == codes.AlreadyExists {
-			return nil // by an earlier try
-		}
-		return err
-	})
+	return &admin.ExecutionCreateRequest{Project: project, Domain: domain, Name: l.Name, Spec: spec}
 }
 
 // Abort tries until the abort is recorded, or the execution has ended.

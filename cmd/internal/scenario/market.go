@@ -1,0 +1,54 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/chaos/script"
+)
+
+// market is script.Market.
+type market struct{ *World }
+
+// Offer makes one call.
+func (m market) Offer(ctx context.Context, l script.Launch) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	_, err := m.admin.CreateExecution(ctx, creation(l))
+	switch status.Code(err) {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return fault.Wrap(fault.Unavailable, err, "not answered")
+	}
+	return err
+}
+
+// Memory reads the resident memory of each propeller that runs from /proc.
+func (m market) Memory() (map[string]int64, error) {
+	out := map[string]int64{}
+	for _, p := range m.federation.Planes {
+		if !p.Propeller.Alive() {
+			continue
+		}
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.Propeller.PID()))
+		if err != nil {
+			return nil, fmt.Errorf("memory of %s's propeller: %w", p.Name, err)
+		}
+		fields := strings.Fields(string(raw))
+		if len(fields) < 2 {
+			continue // it ends just now
+		}
+		pages, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("memory of %s's propeller: %w", p.Name, err)
+		}
+		out[p.Name] = pages * int64(os.Getpagesize())
+	}
+	return out, nil
+}
