@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/skein-project/skein/cmd/internal/local/federationtest"
 )
 
 // fewest is how many rows the table has at least.
@@ -68,7 +70,7 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 	r.everyMethod(t)
-	r.noSecrets(t, r.tokens...)
+	federationtest.NoSecrets(t, r.Federation, r.tokens)
 	if len(rows) < fewest {
 		t.Errorf("the table has %d rows, want at least %d", len(rows), fewest)
 	}

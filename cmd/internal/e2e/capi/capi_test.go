@@ -71,6 +71,7 @@ type world struct {
 	bin        string
 	kubernetes client.Client
 	kubeconfig string
+	token      string // by which the member that was installed has joined
 	flyte      service.AdminServiceClient
 	clusters   skeinv1.ClusterServiceClient
 }
@@ -213,6 +214,7 @@ func (w *world) statefulSet(ctx context.Context) {
 		return w.kubernetes.Get(ctx, key, &set) == nil && w.kubernetes.Get(ctx, key, &settings) == nil &&
 			w.kubernetes.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: "skein-propeller-join"}, &join) == nil
 	})
+	w.token = string(join.Data["token"])
 	dir := filepath.Join(w.group.State(), "member")
 	w.ok(os.MkdirAll(dir, 0o700))
 	for name, text := range settings.Data {
@@ -220,7 +222,7 @@ func (w *world) statefulSet(ctx context.Context) {
 		text = strings.ReplaceAll(text, install.StateFolder, filepath.Join(dir, "state"))
 		w.ok(os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	env := append(os.Environ(), "SKEIN_PROPELLER_INSTANCE=skein-propeller-0", "SKEIN_PROPELLER_JOIN_TOKEN="+string(join.Data["token"]),
+	env := append(os.Environ(), "SKEIN_PROPELLER_INSTANCE=skein-propeller-0", "SKEIN_PROPELLER_JOIN_TOKEN="+w.token,
 		"SKEIN_PROPELLER_KUBECONFIG="+w.kubeconfig, "SKEIN_PROPELLER_OPS_LISTEN=127.0.0.1:0")
 	w.ok(os.MkdirAll(filepath.Join(dir, "state"), 0o700))
 	args := append(set.Spec.Template.Spec.Containers[0].Args[:2:2], filepath.Join(dir, "skein-propeller.yaml"))
@@ -273,6 +275,8 @@ func TestAClusterIsMadeAndDrained(t *testing.T) {
 	w.await("the cluster takes work", time.Minute, func(ctx context.Context) bool { return w.health(ctx, "made") == "Healthy" })
 	w.launch("before", "kind=made")
 	w.await("it has run there", time.Minute, func(ctx context.Context) bool { return w.phase(ctx, "before") == core.WorkflowExecution_SUCCEEDED })
+
+	federationtest.NoSecrets(t, w.Federation, []string{w.token}, w.group.State()) // nor the kubeconfig by which it was installed
 
 	for i := range 3 {
 		w.launch(fmt.Sprintf("moved%d", i), "kind in (made, standing)")
