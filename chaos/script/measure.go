@@ -57,7 +57,7 @@ func gap(ctx context.Context, r *run, s Step) error {
 	}
 	var at []time.Time
 	for _, x := range seen {
-		if len(x.Placed) > 0 && x.Placed[0].After(r.marked) {
+		if len(x.Placed) > 0 {
 			at = append(at, x.Placed[0])
 		}
 	}

@@ -103,6 +103,11 @@ func (w *World) Ports(progress func(string)) script.World {
 		Skein: w.command, Room: w.room, Progress: progress}
 }
 
+// Database is what its server says of itself.
+func (w *World) Database(ctx context.Context) (string, error) {
+	return w.federation.Database.Version(ctx)
+}
+
 // command runs the command line as an operator.
 func (w *World) command(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -173,6 +174,20 @@ func execute(ctx context.Context, url, sql string) error {
 	defer conn.Close(ctx)
 	_, err = conn.Exec(ctx, sql)
 	return err
+}
+
+// Version is what the server says of itself, such as "PostgreSQL 15.8".
+func (d *Database) Version(ctx context.Context) (version string, err error) {
+	conn, err := pgx.Connect(ctx, d.URL)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	if err := conn.QueryRow(ctx, "SELECT version()").Scan(&version); err != nil {
+		return "", err
+	}
+	version, _, _ = strings.Cut(version, " (") // the package that it came in
+	return version, nil
 }
 
 // ping succeeds once the server that holds our password answers.

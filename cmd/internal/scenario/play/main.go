@@ -1,6 +1,15 @@
-// Command play plays chaos scenarios on a federation of real processes, one
-// after the other, and prints a line of figures for each and one for all. It
-// ends with 1 if a promise was broken. `make chaos` runs it.
+// Command play plays chaos scenarios on federations of real processes and runs
+// seeds of the simulated one, and ends with one line of figures for all. It ends
+// with 1 if a promise was broken, a bar was missed, or something could not be
+// played.
+//
+// `make chaos` plays the scenarios of chaos/testdata and a share of the seeds;
+// `make chaos-full` plays all scenarios, the small ones again and again, and new
+// seeds in turns, until its time is over, and writes docs/chaos.md after each
+// part. Package scenario starts and drives the processes, chaos/script judges,
+// chaos/rig is the simulated federation, report writes the page. Invariant: what
+// it started has ended when it ends, and a failure ends nothing but itself: what
+// comes next is played on a new federation.
 package main
 
 import (
@@ -11,21 +20,36 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
-
-	"github.com/skein-project/skein/chaos/script"
-	"github.com/skein-project/skein/cmd/internal/scenario"
 )
 
+// options are what the command line says.
+type options struct {
+	bin     string
+	verbose bool
+	keep    bool
+	seeds   uint64
+	full    string
+	time    time.Duration
+	page    string
+}
+
 func main() {
-	bin := flag.String("bin", "bin", "folder with skein, skein-admin and skein-propeller")
-	verbose := flag.Bool("v", false, "print each step as it begins")
+	var o options
+	var minutes float64
+	flag.StringVar(&o.bin, "bin", "bin", "folder with skein, skein-admin and skein-propeller")
+	flag.BoolVar(&o.verbose, "v", false, "print each step as it begins")
+	flag.BoolVar(&o.keep, "keep", false, "keep the state folders, with all logs, and say where they are")
+	flag.Uint64Var(&o.seeds, "seeds", 0, "how many seeds of faults to run first, in the simulated federation; of other kinds accordingly")
+	flag.StringVar(&o.full, "full", "", "folder of the scenarios of full runs: play those, the others again and again, and new seeds, until the time is over")
+	flag.Float64Var(&minutes, "minutes", 120, "the time of a full run")
+	flag.StringVar(&o.page, "page", "", "file to write what a full run came to")
 	flag.Parse()
+	o.time = time.Duration(minutes * float64(time.Minute))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ok, err := play(ctx, *bin, flag.Args(), *verbose)
+	ok, err := run(ctx, o, flag.Args())
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 	}
@@ -34,55 +58,26 @@ func main() {
 	}
 }
 
-// play plays the files; ok says that all promises held.
-func play(ctx context.Context, bin string, files []string, verbose bool) (ok bool, err error) {
-	if len(files) == 0 {
-		return false, errors.New("name at least one scenario, like chaos/testdata/blips.txt")
+// run does all of it; ok says that all promises held and all bars were met.
+func run(ctx context.Context, o options, files []string) (ok bool, err error) {
+	if o.bin, err = filepath.Abs(o.bin); err != nil {
+		return false, err
 	}
-	bin, err = filepath.Abs(bin)
+	small, err := read(files)
 	if err != nil {
 		return false, err
 	}
-	began, all := time.Now(), script.Figures{Scenario: "all"}
-	for _, file := range files {
-		f, err := one(ctx, bin, file, verbose)
-		if err != nil {
-			return false, fmt.Errorf("%s: %w", file, err)
-		}
-		fmt.Fprintln(os.Stdout, f)
-		all.Add(f)
+	s := &suite{options: o, out: os.Stdout}
+	if o.full == "" {
+		return brief(ctx, s, small)
 	}
-	all.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
-	fmt.Fprintln(os.Stdout, all)
-	return all.OK(), nil
-}
-
-func one(ctx context.Context, bin, file string, verbose bool) (f script.Figures, err error) {
-	text, err := os.ReadFile(file)
+	long, err := filepath.Glob(filepath.Join(o.full, "*.txt"))
+	if err != nil || len(long) == 0 {
+		return false, errors.Join(fmt.Errorf("-full: there are no scenarios in %s", o.full), err)
+	}
+	large, err := read(long)
 	if err != nil {
-		return f, err
+		return false, err
 	}
-	s, err := script.Parse(strings.TrimSuffix(filepath.Base(file), ".txt"), text)
-	if err != nil {
-		return f, err
-	}
-	fmt.Fprintf(os.Stdout, "%s: %s\n", s.Name, s.About)
-	say := func(string) {}
-	if verbose {
-		say = func(step string) { fmt.Fprintln(os.Stdout, " ", step) }
-	}
-	state, err := os.MkdirTemp("/var/tmp", "skein-chaos-")
-	if err != nil {
-		return f, err
-	}
-	defer os.RemoveAll(state)
-	if err := os.Chmod(state, 0o711); err != nil { // the database's own user passes through
-		return f, err
-	}
-	w, err := scenario.Start(ctx, s.Setup, state, bin, say)
-	if err != nil {
-		return f, err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	return script.Run(ctx, s, w.Ports(say))
+	return full(ctx, s, small, large)
 }
