@@ -6,11 +6,16 @@ SHELL := /bin/bash
 BIN   := bin
 GOFLAGS_TEST ?= -shuffle=on -timeout 30m
 
+# What make chaos plays; a named scenario is played without seeds. MINUTES is the time of make chaos-full.
+SCENARIOS ?= chaos/testdata/*.txt
+SEEDS     ?= $(if $(filter file,$(origin SCENARIOS)),1000,0)
+MINUTES   ?= 120
+
 # NODES and OBJECT_STORE: `skein demo --help` has the values. DEMO_ONCE=1 ends a demo when it has passed.
 demo_flags = $(if $(NODES),--nodes $(NODES)) $(if $(OBJECT_STORE),--object-store $(OBJECT_STORE))
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-flytekit test race chaos bench mutants lint generate verify clean
+.PHONY: help build demo demo-flytekit test race chaos chaos-full bench mutants lint generate verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -33,8 +38,11 @@ test: ## run every test, on real API servers, a real database and the real flyte
 race: ## run the tests of the concurrent packages under the race detector
 	@go run ./deploy/local/with -- go test -race $(GOFLAGS_TEST) ./scheduler/... ./federation/... ./admin/ingest ./deploy/local/proc ./deploy/local/forward ./deploy/local/processnode/...
 
-chaos: build ## play the chaos scenarios on real processes (minutes); ends with a line of figures
-	@go run ./cmd/internal/scenario/play -bin $(BIN) $${SCENARIOS:-chaos/testdata/*.txt}
+chaos: build ## play the small chaos scenarios and some seeds (minutes; SCENARIOS=…, SEEDS=…); ends with a line of figures
+	@go run ./cmd/internal/scenario/play -bin $(BIN) -seeds $(SEEDS) $(SCENARIOS)
+
+chaos-full: build ## play all of them and new seeds for MINUTES (120), and write docs/chaos.md
+	@go run ./cmd/internal/scenario/play -bin $(BIN) -full chaos/testdata/full -minutes $(MINUTES) -page docs/chaos.md chaos/testdata/*.txt
 
 bench: build ## measure launches and workflows beside their raw limits (docs/benchmarks.md)
 	@go run ./cmd/internal/bench -bin $(BIN)

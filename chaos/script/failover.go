@@ -30,7 +30,7 @@ func lose(ctx context.Context, r *run, s Step) error {
 	if err != nil {
 		return err
 	}
-	l := loss{at: time.Now()}
+	var l loss
 	for _, x := range seen {
 		if x.Cluster == s.Args[0] && !x.Phase.Terminal() {
 			l.work = append(l.work, x.Name)
@@ -42,8 +42,14 @@ func lose(ctx context.Context, r *run, s Step) error {
 	if r.losses == nil {
 		r.losses = map[string]loss{}
 	}
-	r.losses[s.Args[0]] = l
+	accepted, err := r.Fleet.Accepted(ctx)
+	if err != nil {
+		return err
+	}
 	r.measure("failover_executions", float64(len(l.work)))
+	r.measure("failover_nodes_done", float64(l.done(accepted)))
+	l.at = time.Now()
+	r.losses[s.Args[0]] = l
 	return r.Links.Do(s.Args[0]+"/hub-*", inject.Fault{Kind: inject.Cut})
 }
 
@@ -76,6 +82,16 @@ func failover(ctx context.Context, r *run, s Step) error {
 	r.measure("failover_p50_ms", milliseconds(took[(len(took)-1)/2]))
 	r.measure("failover_max_ms", milliseconds(took[len(took)-1]))
 	return nil
+}
+
+// done counts the nodes that had succeeded.
+func (l loss) done(accepted []Accepted) (n int) {
+	for _, a := range accepted {
+		if a.Kind == flow.EventNode && a.Node != "" && flow.NodePhase(a.Phase) == flow.NodeSucceeded && slices.Contains(l.work, a.Execution) {
+			n++
+		}
+	}
+	return n
 }
 
 // took is how long after the cut each of them ran elsewhere for the first time,

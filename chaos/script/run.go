@@ -144,6 +144,7 @@ func (r *run) await(ctx context.Context, within time.Duration, ok func([]Status)
 func until(ctx context.Context, within time.Duration, ok func() (bool, error)) error {
 	deadline := time.Now().Add(within)
 	for {
+		began := time.Now()
 		done, err := ok()
 		switch {
 		case done:
@@ -157,7 +158,7 @@ func until(ctx context.Context, within time.Duration, ok func() (bool, error)) e
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(lookEvery):
+		case <-time.After(max(lookEvery, 4*time.Since(began))): // looking must not be the load
 		}
 	}
 }

@@ -71,7 +71,7 @@ type Limits struct {
 // The defaults of Limits.
 const (
 	DefaultStarve      = 10 * time.Minute
-	DefaultMoves       = 200
+	DefaultMoves       = 500
 	DefaultPreemptions = 20
 	DefaultReasons     = 250_000
 )

@@ -141,7 +141,7 @@ func DefaultAdmin() Admin {
 		ObjectStore: Store{Timeout: Seconds(10)},
 		Projects:    []string{"flytesnacks"},
 		Domains:     []string{"development", "staging", "production"},
-		Scheduler: Scheduling{Suspect: Seconds(5), Lease: Seconds(30), Margin: Seconds(2), Moves: 200, MoveBackOff: Seconds(30),
+		Scheduler: Scheduling{Suspect: Seconds(5), Lease: Seconds(30), Margin: Seconds(2), Moves: 500, MoveBackOff: Seconds(30),
 			Preemptions: 20, Starve: Seconds(600), Keep: Seconds(7 * 24 * 3600), Rounds: 20_000},
 		Tasks:     Tasks{DefaultCPU: "2", DefaultMemory: "200Mi", LimitCPU: "2", LimitMemory: "1Gi"},
 		Telemetry: Telemetry{Level: "info", Format: "text"},

@@ -57,6 +57,7 @@ func Start(ctx context.Context, s script.Setup, state, bin string, progress func
 	var err error
 	w.federation, err = local.Start(ctx, local.Options{
 		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect, Pods: s.Pods,
+		NoSync:   true, // processes die here, and no machine does
 		Progress: progress, Link: w.links.Through,
 		Env: environment(s),
 	})

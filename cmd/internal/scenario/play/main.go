@@ -22,6 +22,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // options are what the command line says.
@@ -46,6 +49,7 @@ func main() {
 	flag.Float64Var(&minutes, "minutes", 120, "the time of a full run")
 	flag.StringVar(&o.page, "page", "", "file to write what a full run came to")
 	flag.Parse()
+	ctrllog.SetLogger(logr.Discard())
 	o.time = time.Duration(minutes * float64(time.Minute))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ok, err := run(ctx, o, flag.Args())
