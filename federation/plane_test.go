@@ -47,6 +47,8 @@ type plane struct {
 	onAck       func(row)                   // of what was acked, before it is stored
 	opening     time.Duration               // how long the database takes to open a session
 	beating     func(context.Context) error // before each beat
+	looks       int                         // at the outbox, for all sessions
+	reads       int                         // of the outbox
 }
 
 func newPlane() *plane {
@@ -106,6 +108,7 @@ func (p *plane) check(who flow.Sender) error {
 func (p *plane) Assignments(_ context.Context, who flow.Sender, limit int) ([]flow.Assignment, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.reads++
 	if err := p.check(who); err != nil {
 		return nil, err
 	}
@@ -118,6 +121,22 @@ func (p *plane) Assignments(_ context.Context, who flow.Sender, limit int) ([]fl
 		}
 	}
 	return list, nil
+}
+
+func (p *plane) Due(_ context.Context, senders []flow.Sender) (due []flow.Sender, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looks++
+	for _, who := range senders {
+		waits := p.check(who) != nil
+		for _, r := range p.rows {
+			waits = waits || r.Cluster == who.Cluster && r.acked < r.Revision
+		}
+		if waits {
+			due = append(due, who)
+		}
+	}
+	return due, nil
 }
 
 func (p *plane) Ack(_ context.Context, who flow.Sender, acks []flow.Ack) error {

@@ -240,6 +240,26 @@ func TestAbortAndRelease(t *testing.T) {
 	r.until("the release is acked", func() bool { return r.plane.row(moved).acked == 2 })
 }
 
+// An idle session costs the database nothing of its own: its hub looks for all.
+// That what waits without a wake is delivered, TestAbortAndRelease shows.
+func TestAnIdleSessionReadsNothing(t *testing.T) {
+	r := newRig(t)
+	_, addr, _ := r.hub("a")
+	r.member(addr)
+	id := r.plane.place("one", run)
+	r.until("the run is acked", func() bool { return r.plane.row(id).acked == 1 })
+	var looks, reads int
+	count := func(looks, reads *int) {
+		r.plane.set(func(p *plane) { *looks, *reads = p.looks, p.reads })
+	}
+	count(&looks, &reads)
+	var nowLooks, nowReads int
+	r.until("the hub has looked for the time of three sweeps", func() bool { count(&nowLooks, &nowReads); return nowLooks >= looks+6 })
+	if nowReads > reads+1 { // a look before the ack may have been right
+		t.Errorf("%d reads of the outbox while nothing waited", nowReads-reads)
+	}
+}
+
 // A row may be sent once more though its work has ended: the ack was lost, or a
 // backup restored. The tombstone says that it has ended.
 func TestAFinishedPlacementIsNeverRunAgain(t *testing.T) {

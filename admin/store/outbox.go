@@ -55,6 +55,41 @@ func (s *Store) Assignments(ctx context.Context, sender flow.Sender, limit int) 
 	return list, err
 }
 
+// Due gives, in their order, those of the senders for whom Assignments has
+// something to say: rows that wait, or that the session is not the newest. It is
+// one statement, however many senders.
+func (s *Store) Due(ctx context.Context, senders []flow.Sender) ([]flow.Sender, error) {
+	if len(senders) == 0 {
+		return nil, nil
+	}
+	var clusters, instances []string
+	var generations, incarnations []int64
+	for _, who := range senders {
+		clusters, instances = append(clusters, who.Cluster), append(instances, who.Instance)
+		generations, incarnations = append(generations, int64(who.Generation)), append(incarnations, int64(who.Incarnation))
+	}
+	var found []int64
+	err := s.read(ctx, "Due", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `SELECT k.i FROM unnest($1::TEXT[], $2::TEXT[], $3::INT8[], $4::INT8[])
+			WITH ORDINALITY AS k (cluster, instance, generation, incarnation, i)
+			LEFT JOIN members m ON m.cluster = k.cluster AND m.instance = k.instance
+			LEFT JOIN clusters c ON c.name = k.cluster
+			WHERE m.generation IS NULL OR m.generation <> k.generation OR m.revoked OR c.name IS NULL OR c.incarnation <> k.incarnation
+			OR EXISTS (SELECT 1 FROM outbox o WHERE o.cluster = k.cluster AND o.wanted > o.acked) ORDER BY k.i`,
+			clusters, instances, generations, incarnations)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	})
+	var list []flow.Sender
+	for _, i := range found {
+		list = append(list, senders[i-1])
+	}
+	return list, err
+}
+
 func (d due) here(cluster string) bool {
 	return d.execution.Cluster == cluster && d.execution.Epoch == d.outbox.Epoch
 }

@@ -170,6 +170,24 @@ func (s *Store) Assignments(ctx context.Context, sender flow.Sender, limit int) 
 	return out, err
 }
 
+// Due is as admin/store's.
+func (s *Store) Due(ctx context.Context, senders []flow.Sender) (due []flow.Sender, err error) {
+	err = s.read(ctx, "Due", func(t *tables) error {
+		for _, who := range senders {
+			_, over := t.session(who)
+			waits := over != nil
+			for _, row := range t.outbox[who.Cluster] {
+				waits = waits || row.wanted > row.acked
+			}
+			if waits {
+				due = append(due, who)
+			}
+		}
+		return nil
+	})
+	return due, err
+}
+
 func (t *tables) assignment(sender flow.Sender, row *due, r *run, ownership uint64) flow.Assignment {
 	e := &r.e
 	a := flow.Assignment{Execution: e.ID, Cluster: sender.Cluster, Epoch: row.epoch, Incarnation: sender.Incarnation,

@@ -2,8 +2,8 @@
 // bears: each has a connection, a certificate and a session of its own, keeps its
 // heartbeats and lease requests up, and sends events as fast as the credit lets it.
 //
-// It is for benchmarks. It has no cluster: it applies nothing, and acks no
-// assignment. It is called by cmd/internal/bench. Invariant: an event counts when
+// It is for benchmarks. It has no cluster: it applies nothing, but acks what it is
+// assigned. It is called by cmd/internal/bench. Invariant: an event counts when
 // the hub has said that it was committed, and not before.
 package crowd
 
@@ -127,7 +127,7 @@ func (c *crowd) member(ctx context.Context, i int, live chan<- struct{}) error {
 	if err != nil {
 		return err
 	}
-	m := &member{crowd: c, wire: wire, index: i, acked: make(chan struct{}, session.Credit)}
+	m := &member{crowd: c, wire: wire, index: i, acked: make(chan struct{}, session.Credit), applied: make(chan *skeinv1.Ack, session.Window)}
 	if err := m.open(); err != nil {
 		return fmt.Errorf("member %s: %w", who, err)
 	}

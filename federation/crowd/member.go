@@ -22,7 +22,8 @@ type member struct {
 	index      int
 	generation uint64
 	ownership  uint64
-	acked      chan struct{} // room for a batch
+	acked      chan struct{}     // room for a batch
+	applied    chan *skeinv1.Ack // to be sent; what finds no room is assigned again
 }
 
 // open brings the session to its verdicts.
@@ -64,6 +65,12 @@ func (m *member) receive() error {
 		if bye := msg.GetGoodbye(); bye != nil {
 			return fmt.Errorf("%w: %s", errEnded, bye.GetReason())
 		}
+		if a := msg.GetAssignment(); a != nil {
+			select {
+			case m.applied <- &skeinv1.Ack{Execution: a.GetExecution(), Epoch: a.GetEpoch(), Revision: a.GetRevision()}:
+			default:
+			}
+		}
 		if ack := msg.GetEventAck(); ack != nil {
 			m.events.Add(int64(m.o.Batch))
 			m.refused.Add(int64(len(ack.GetRefused())))
@@ -98,6 +105,8 @@ func (m *member) send(ctx context.Context) error {
 				break
 			}
 			msg = &skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Heartbeat{Heartbeat: &skeinv1.Heartbeat{Generation: m.generation}}}
+		case ack := <-m.applied:
+			msg = &skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Acks{Acks: &skeinv1.AckBatch{Generation: m.generation, Acks: []*skeinv1.Ack{ack}}}}
 		case <-room:
 			batch++
 			msg = &skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Events{Events: &skeinv1.EventBatch{

@@ -22,6 +22,9 @@ func (s *stream) carry(o session.HubOutput) {
 	case session.SendVerdicts:
 		s.tellVerdicts(o.Verdicts)
 	case session.ReadOutbox:
+		if !s.wanted(o) {
+			o.Limit = 0
+		}
 		s.read <- o.Limit // room for one; the machine reads once at a time
 	case session.SendAssignment:
 		select {

@@ -79,11 +79,12 @@ func New(o Options) *Hub {
 // Register puts the hub's service on a server.
 func (h *Hub) Register(s grpc.ServiceRegistrar) { skeinv1.RegisterDataPlaneServiceServer(s, h) }
 
-// Run beats to the leader, and watches for revocations, until ctx ends; then it says goodbye to all members,
+// Run beats to the leader, and looks at the outbox and for revocations, until ctx ends; then it says goodbye to all members,
 // so that they dial another hub at once, and waits a little for their streams.
 func (h *Hub) Run(ctx context.Context) error {
 	var watch sync.WaitGroup
 	watch.Go(func() { h.watchRevoked(ctx) })
+	watch.Go(func() { h.looks(ctx) })
 	h.beats(ctx)
 	watch.Wait()
 	h.mu.Lock()
@@ -103,7 +104,8 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 // Wake says that outbox rows of these clusters wait. It never blocks, and may
-// be lost without harm: the outbox is read each second as well.
+// be lost without harm: sessions sweep the outbox each second as well, if the
+// hub's last look found something of theirs.
 func (h *Hub) Wake(clusters []string) {
 	for _, s := range h.all() {
 		if slices.Contains(clusters, s.member.Cluster) {

@@ -13,6 +13,9 @@ type Outbox interface {
 	// the sender's cluster whose wanted revision is above the acked one. Stale if
 	// the session is not the member's newest.
 	Assignments(ctx context.Context, who flow.Sender, limit int) ([]flow.Assignment, error)
+	// Due gives those of the senders for whom Assignments has something: a row
+	// that waits, or that the session is not the member's newest any more.
+	Due(ctx context.Context, senders []flow.Sender) ([]flow.Sender, error)
 	// Ack raises the acked revisions, never above the wanted ones.
 	Ack(ctx context.Context, who flow.Sender, acks []flow.Ack) error
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -45,10 +46,12 @@ type stream struct {
 	control chan *skeinv1.ConnectResponse
 	bulk    chan flow.Assignment
 	judge   chan []flow.Held
-	read    chan int
+	read    chan int // how many rows; 0: nothing waits, say so
 	ingest  chan session.Ingest
 	acks    chan []flow.Ack
 	report  chan flow.ClusterReport
+
+	due atomic.Bool // a look has found something to read
 
 	mu      sync.Mutex
 	state   session.Hub

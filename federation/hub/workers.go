@@ -192,6 +192,10 @@ func (s *stream) reads(ctx context.Context) error {
 			s.log.Info("inventory judged", "held", len(held), "ownershipRevision", verdicts.OwnershipRevision)
 			s.step(session.VerdictsTaken{Verdicts: verdicts})
 		case limit := <-s.read:
+			if limit == 0 {
+				s.step(session.OutboxRead{})
+				continue
+			}
 			list, err := s.hub.o.Outbox.Assignments(ctx, s.sender, limit)
 			switch {
 			case fault.Is(err, fault.Stale):

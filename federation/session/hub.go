@@ -121,6 +121,18 @@ func (h Hub) read(now time.Duration) (Hub, []HubOutput) {
 	return h, []HubOutput{ReadOutbox{Limit: h.limit}}
 }
 
+// sweep is a read that nobody asked for.
+func (h Hub) sweep(now time.Duration) (Hub, []HubOutput) {
+	h, out := h.read(now)
+	for i, o := range out {
+		if r, ok := o.(ReadOutbox); ok {
+			r.Sweep = true
+			out[i] = r
+		}
+	}
+	return h, out
+}
+
 // send notes that an assignment goes out, unless it is not due: a newer
 // revision goes at once, the same one again only after Resend.
 func (h *Hub) send(now time.Duration, a flow.Assignment) bool {

@@ -68,8 +68,13 @@ type (
 	Judge struct{ Held []flow.Held }
 	// SendVerdicts: send them.
 	SendVerdicts struct{ Verdicts flow.Verdicts }
-	// ReadOutbox: read the rows that wait, at most so many.
-	ReadOutbox struct{ Limit int }
+	// ReadOutbox: read the rows that wait, at most so many. A Sweep is made though
+	// nobody said that rows wait; it may be answered with none if it is known that
+	// none do.
+	ReadOutbox struct {
+		Limit int
+		Sweep bool
+	}
 	// SendAssignment: send it, behind control messages.
 	SendAssignment struct{ Assignment flow.Assignment }
 	// SendLease: send the recorded lease.
@@ -265,7 +270,7 @@ func (HubTicked) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 	}
 	h.forget(now)
 	if now-h.swept >= Sweep && now >= h.quiet {
-		return h.read(now)
+		return h.sweep(now)
 	}
 	return h, nil
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/skein-project/skein/api/fault"
@@ -27,6 +28,28 @@ var sessionCases = []testCase{
 		w.ok(w.CloseSession(w.ctx, second.Sender))
 		members, err = w.ListMembers(w.ctx, "east")
 		w.equal(must(w, members, err)[0].Hub, "")
+	}},
+	{"who has something to read is who has rows that wait, or a session that is over", func(w *world) {
+		idle, acked, waits, over := w.member("idle"), w.member("acked"), w.member("waits"), w.member("over")
+		w.run("a", acked)
+		e := w.place(w.create("b"), "waits")
+		w.session("over")
+		revoked := w.member("revoked")
+		_, err := w.SetRevoked(w.ctx, revoked.Member, true, flow.Audit{At: began})
+		w.ok(err)
+		ghost := flow.Sender{Member: flow.Member{Cluster: "nowhere", Instance: "i"}, Generation: 1, Incarnation: 1}
+		all := []flow.Sender{idle, acked, waits, over, revoked, ghost}
+		due, err := w.Due(w.ctx, all)
+		w.equal(must(w, due, err), []flow.Sender{waits, over, revoked, ghost})
+		for _, who := range all { // Assignments agrees
+			list, err := w.Assignments(w.ctx, who, 10)
+			w.equal([]any{who.Cluster, len(list) > 0 || err != nil}, []any{who.Cluster, slices.Contains(due, who)})
+		}
+		w.ok(w.Ack(w.ctx, waits, []flow.Ack{{Execution: e.ID, Epoch: e.Epoch, Revision: e.Revision}}))
+		due, err = w.Due(w.ctx, all[:3])
+		w.equal(len(must(w, due, err)), 0)
+		due, err = w.Due(w.ctx, nil)
+		w.equal(len(must(w, due, err)), 0)
 	}},
 	{"an old session is refused everywhere", func(w *world) {
 		old := w.member("east")

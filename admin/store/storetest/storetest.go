@@ -104,6 +104,7 @@ type Sessions interface {
 // Outbox is the port for assignments and their acks.
 type Outbox interface {
 	Assignments(ctx context.Context, s flow.Sender, limit int) ([]flow.Assignment, error)
+	Due(context.Context, []flow.Sender) ([]flow.Sender, error)
 	Ack(context.Context, flow.Sender, []flow.Ack) error
 }
 

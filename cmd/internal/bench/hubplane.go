@@ -53,6 +53,8 @@ func (*counting) Assignments(context.Context, flow.Sender, int) ([]flow.Assignme
 	return nil, nil
 }
 
+func (*counting) Due(context.Context, []flow.Sender) ([]flow.Sender, error) { return nil, nil }
+
 func (*counting) Ack(context.Context, flow.Sender, []flow.Ack) error { return nil }
 
 func (*counting) Ingest(_ context.Context, _ flow.Sender, events []flow.Event) ([]flow.EventResult, error) {

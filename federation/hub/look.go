@@ -1,0 +1,64 @@
+package hub
+
+import (
+	"context"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/federation/session"
+)
+
+// lookEvery is how often a hub asks, once for all of its sessions, for which of
+// them the outbox has something.
+const lookEvery = 500 * time.Millisecond
+
+// looks asks until ctx ends. Sessions sweep the outbox each second in case a
+// Wake was lost; of hundreds that are idle, each with a transaction of its own,
+// that would be most of what the database has to do.
+func (h *Hub) looks(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := h.look(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			h.log.Warn("the outbox was not looked at; what waits without a wake waits longer", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+// look tells the sessions that have something to read, or to learn, that their
+// next sweep is to read.
+func (h *Hub) look(ctx context.Context) error {
+	streams := map[flow.Sender]*stream{}
+	var senders []flow.Sender
+	for _, s := range h.all() {
+		streams[s.sender] = s
+		senders = append(senders, s.sender)
+	}
+	if len(senders) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	due, err := h.o.Outbox.Due(ctx, senders)
+	for _, who := range due {
+		if s := streams[who]; s != nil {
+			s.due.Store(true)
+		}
+	}
+	return err
+}
+
+// wanted reports whether a read of the outbox is to be made: a sweep is made only
+// if a look has found something since the last one.
+func (s *stream) wanted(o session.ReadOutbox) bool {
+	due := s.due.Swap(false)
+	return due || !o.Sweep
+}
