@@ -62,6 +62,21 @@ type database struct {
 	mu    sync.Mutex
 	fence flow.Fence
 	fail  error
+	away  error // of every call
+	asked int   // while it was away
+}
+
+// leave makes every call fail, or none if err is nil; it gives what counts the
+// calls meanwhile.
+func (d *database) leave(err error) (asked func() int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.away, d.asked = err, 0
+	return func() int {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.asked
+	}
 }
 
 func (d *database) BeginTerm(context.Context, string) (flow.Fence, error) {
@@ -77,6 +92,10 @@ func (d *database) BeginTerm(context.Context, string) (flow.Fence, error) {
 func (d *database) ReadFence(context.Context) (flow.Fence, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.away != nil {
+		d.asked++
+		return flow.Fence{}, d.away
+	}
 	return d.fence, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -28,6 +29,7 @@ type Elector struct {
 	closers []func() error // closed in reverse
 	once    sync.Once
 	closed  error
+	failed  time.Time // when a term last failed; reigns come one after the other
 
 	mu       sync.Mutex
 	observed flow.Fence

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -123,6 +124,26 @@ func TestADatabaseThatCannotBeReachedIsTriedAgain(t *testing.T) {
 }
 
 // TestLossyNotifications: raft keeps the newest notification only.
+// While the database is away, no replica can lead: leadership passes round at a
+// walk, and not as fast as raft lets it.
+func TestLeadershipDoesNotRaceWhileTheDatabaseIsAway(t *testing.T) {
+	const pause, watched = 500 * time.Millisecond, 3 * time.Second
+	g := newGroupWith(t, 3, func(o *Options) { o.Pause = pause })
+	l := g.next(t)
+	asked := g.db.leave(fault.E(fault.Unavailable, "the database is away"))
+	must(t, g.nodes[g.index(l.node)].participant().raft.LeadershipTransfer().Error())
+	time.Sleep(watched) // the time in which tries are counted
+	// Each replica tries once and hands over; from then on there is one try in a
+	// pause, and elections beside.
+	if n, most := asked(), 3+2*int(watched/pause); n < 2 || n > most {
+		t.Errorf("the database was asked %d times in %s, want 2 to %d", n, watched, most)
+	}
+	g.db.leave(nil)
+	if next := g.next(t); next.Fence.Compare(l.Fence) <= 0 {
+		t.Errorf("led at %s after %s", next.Fence, l.Fence)
+	}
+}
+
 func TestLossyNotifications(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ch, started, over, done := make(chan bool), make(chan context.Context), make(chan struct{}), make(chan struct{})

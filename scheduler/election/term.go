@@ -24,6 +24,9 @@ type Term struct {
 // errRestored says that the database is older than what raft remembers.
 var errRestored = errors.New("the database is older than the fence that the replicas remember: restored backup")
 
+// lately is within so many pauses.
+const lately = 10
+
 // Run leads whenever this replica wins, until ctx ends. lead does the term's
 // work and returns when the term's context ends; if it returns earlier, with or
 // without an error, the term is over and leadership goes to another replica.
@@ -120,7 +123,7 @@ func (e *Elector) reign(ctx context.Context, p *participant, lead func(Term) err
 		default:
 			e.metrics.terms.WithLabelValues(endFailed).Inc()
 			e.opts.Log.Error("term failed, handing leadership over", "err", err)
-			e.transfer(p)
+			e.handOver(ctx, p)
 		}
 		select {
 		case <-ctx.Done():
@@ -219,6 +222,23 @@ func (e *Elector) keep(ctx context.Context, p *participant, last flow.Fence) {
 		}
 		last = now
 	}
+}
+
+// handOver hands leadership over after a failed term: at once if it is the first
+// one of this replica for long, since it may be the only one that cannot lead.
+// Else it pauses first: while the database is away, no replica can, and leadership
+// would pass round as fast as raft lets it.
+func (e *Elector) handOver(ctx context.Context, p *participant) {
+	last := e.failed
+	e.failed = time.Now()
+	if e.failed.Sub(last) < lately*e.opts.Pause {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(e.opts.Pause):
+		}
+	}
+	e.transfer(p)
 }
 
 // transfer hands leadership to the replica that is most up to date.
