@@ -61,7 +61,8 @@ func failover(ctx context.Context, r *run, s Step) error {
 	if !known {
 		return fmt.Errorf("%s was not lost", cluster)
 	}
-	err := r.await(ctx, s.duration("within", patience), func(seen []Status) bool {
+	// Seldom: what is measured is in the logs, and looking takes the time of who is looked at.
+	err := r.awaitEvery(ctx, 2*time.Second, s.duration("within", patience), func(seen []Status) bool {
 		moved := map[string]bool{}
 		for _, x := range seen {
 			moved[x.Name] = x.Phase.Terminal() || x.Cluster != cluster && x.Phase == flow.ExecutionRunning

@@ -134,7 +134,11 @@ func ended(seen []Status) int {
 // await looks until a condition on the scenario's executions holds. The control
 // plane may be out of reach for a while: that is part of the scenario.
 func (r *run) await(ctx context.Context, within time.Duration, ok func([]Status) bool) error {
-	return until(ctx, within, func() (bool, error) {
+	return r.awaitEvery(ctx, lookEvery, within, ok)
+}
+
+func (r *run) awaitEvery(ctx context.Context, every, within time.Duration, ok func([]Status) bool) error {
+	return untilEvery(ctx, every, within, func() (bool, error) {
 		seen, err := r.Fleet.Statuses(ctx, r.prefix())
 		return err == nil && ok(seen), err
 	})
@@ -142,6 +146,10 @@ func (r *run) await(ctx context.Context, within time.Duration, ok func([]Status)
 
 // until looks every lookEvery; it gives the newest error if the time runs out.
 func until(ctx context.Context, within time.Duration, ok func() (bool, error)) error {
+	return untilEvery(ctx, lookEvery, within, ok)
+}
+
+func untilEvery(ctx context.Context, every, within time.Duration, ok func() (bool, error)) error {
 	deadline := time.Now().Add(within)
 	for {
 		began := time.Now()
@@ -158,7 +166,7 @@ func until(ctx context.Context, within time.Duration, ok func() (bool, error)) e
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(max(lookEvery, 4*time.Since(began))): // looking must not be the load
+		case <-time.After(max(every, 4*time.Since(began))): // looking must not be the load
 		}
 	}
 }

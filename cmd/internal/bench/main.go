@@ -47,7 +47,7 @@ var parts = []struct {
 }{
 	{"placement", (*bench).placement}, {"simulate", (*bench).simulation}, {"durable", (*bench).durable},
 	{"create", (*bench).create}, {"workflows", (*bench).workflows}, {"writes", (*bench).writes},
-	{"hub", (*bench).hub},
+	{"hub", (*bench).hub}, {"chaos", (*bench).chaos},
 }
 
 func main() {
