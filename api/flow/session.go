@@ -26,6 +26,9 @@ type Held struct {
 	Revision  uint64 // the applied revision
 	Sequence  uint64 // highest status sequence so far
 	Terminal  bool
+	// Desired is abort where a user asked for its abort, and gone where it was
+	// stopped for another reason: it is not placed there, or has moved away.
+	Desired Desired
 }
 
 // Order is the hub's word on one (execution, epoch) after an inventory.

@@ -1341,8 +1341,9 @@ func (x *Inventory) GetLast() bool {
 	return false
 }
 
-// In REBUILD, after an inventory: the executions that the restored database does
-// not know. A part; the last one says so, and may be empty.
+// In REBUILD, after an inventory: executions that the restored database does not
+// know. A part, of which the next one comes when it was answered; the last one
+// says so, and may be empty.
 type Recall struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Held          []*Held                `protobuf:"bytes,1,rep,name=held,proto3" json:"held,omitempty"`
@@ -1395,8 +1396,8 @@ func (x *Recall) GetLast() bool {
 	return false
 }
 
-// Answers Recall: each execution whole, as its FlyteWorkflow has it. A part; the
-// last one says so. What does not exist any more is left out.
+// Answers one Recall: each execution whole, as its FlyteWorkflow has it. A part;
+// the last one of that answer says so. What does not exist any more is left out.
 type Holdings struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	List          []*Holding             `protobuf:"bytes,1,rep,name=list,proto3" json:"list,omitempty"`
@@ -1503,12 +1504,15 @@ func (x *Holding) GetAssignment() *Assignment {
 }
 
 type Held struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Execution     *ExecutionRef          `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
-	Epoch         *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Revision      uint64                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
-	Sequence      uint64                 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	Terminal      bool                   `protobuf:"varint,5,opt,name=terminal,proto3" json:"terminal,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Execution *ExecutionRef          `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	Epoch     *Epoch                 `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Revision  uint64                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	Sequence  uint64                 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Terminal  bool                   `protobuf:"varint,5,opt,name=terminal,proto3" json:"terminal,omitempty"`
+	// ABORT where a user asked for its abort, GONE where it was stopped for another
+	// reason: it is not placed there, or has moved away.
+	Desired       Desired `protobuf:"varint,6,opt,name=desired,proto3,enum=skein.v1.Desired" json:"desired,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1576,6 +1580,13 @@ func (x *Held) GetTerminal() bool {
 		return x.Terminal
 	}
 	return false
+}
+
+func (x *Held) GetDesired() Desired {
+	if x != nil {
+		return x.Desired
+	}
+	return Desired_DESIRED_UNSPECIFIED
 }
 
 type Verdict struct {
@@ -3201,13 +3212,14 @@ const file_skein_v1_dataplane_proto_rawDesc = "" +
 	"\x04held\x18\x01 \x01(\v2\x0e.skein.v1.HeldR\x04held\x124\n" +
 	"\n" +
 	"assignment\x18\x02 \x01(\v2\x14.skein.v1.AssignmentR\n" +
-	"assignment\"\xb7\x01\n" +
+	"assignment\"\xe4\x01\n" +
 	"\x04Held\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12%\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x1a\n" +
 	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12\x1a\n" +
-	"\bterminal\x18\x05 \x01(\bR\bterminal\"\xa3\x01\n" +
+	"\bterminal\x18\x05 \x01(\bR\bterminal\x12+\n" +
+	"\adesired\x18\x06 \x01(\x0e2\x11.skein.v1.DesiredR\adesired\"\xa3\x01\n" +
 	"\aVerdict\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.skein.v1.ExecutionRefR\texecution\x12%\n" +
 	"\x05epoch\x18\x02 \x01(\v2\x0f.skein.v1.EpochR\x05epoch\x12%\n" +
@@ -3467,52 +3479,53 @@ var file_skein_v1_dataplane_proto_depIdxs = []int32{
 	26, // 26: skein.v1.Holding.assignment:type_name -> skein.v1.Assignment
 	8,  // 27: skein.v1.Held.execution:type_name -> skein.v1.ExecutionRef
 	7,  // 28: skein.v1.Held.epoch:type_name -> skein.v1.Epoch
-	8,  // 29: skein.v1.Verdict.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 30: skein.v1.Verdict.epoch:type_name -> skein.v1.Epoch
-	0,  // 31: skein.v1.Verdict.order:type_name -> skein.v1.Order
-	21, // 32: skein.v1.Verdicts.list:type_name -> skein.v1.Verdict
-	42, // 33: skein.v1.Lease.duration:type_name -> google.protobuf.Duration
-	8,  // 34: skein.v1.Assignment.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 35: skein.v1.Assignment.epoch:type_name -> skein.v1.Epoch
-	1,  // 36: skein.v1.Assignment.desired:type_name -> skein.v1.Desired
-	27, // 37: skein.v1.Assignment.run:type_name -> skein.v1.Run
-	9,  // 38: skein.v1.Run.workflow:type_name -> skein.v1.EntityRef
-	9,  // 39: skein.v1.Run.launch_plan:type_name -> skein.v1.EntityRef
-	43, // 40: skein.v1.Run.created_at:type_name -> google.protobuf.Timestamp
-	28, // 41: skein.v1.Run.failover:type_name -> skein.v1.Failover
-	29, // 42: skein.v1.Run.recovery:type_name -> skein.v1.Recovery
-	30, // 43: skein.v1.Recovery.nodes:type_name -> skein.v1.RecoveredNode
-	43, // 44: skein.v1.RecoveredNode.started_at:type_name -> google.protobuf.Timestamp
-	33, // 45: skein.v1.AckBatch.acks:type_name -> skein.v1.Ack
-	32, // 46: skein.v1.AckBatch.nacks:type_name -> skein.v1.Nack
-	8,  // 47: skein.v1.Nack.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 48: skein.v1.Nack.epoch:type_name -> skein.v1.Epoch
-	8,  // 49: skein.v1.Ack.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 50: skein.v1.Ack.epoch:type_name -> skein.v1.Epoch
-	8,  // 51: skein.v1.Event.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 52: skein.v1.Event.epoch:type_name -> skein.v1.Epoch
-	2,  // 53: skein.v1.Event.kind:type_name -> skein.v1.EventKind
-	43, // 54: skein.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	43, // 55: skein.v1.Event.queued_at:type_name -> google.protobuf.Timestamp
-	43, // 56: skein.v1.Event.started_at:type_name -> google.protobuf.Timestamp
-	43, // 57: skein.v1.Event.ended_at:type_name -> google.protobuf.Timestamp
-	34, // 58: skein.v1.EventBatch.events:type_name -> skein.v1.Event
-	37, // 59: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
-	8,  // 60: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
-	7,  // 61: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
-	3,  // 62: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
-	5,  // 63: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
-	12, // 64: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
-	39, // 65: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
-	4,  // 66: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
-	6,  // 67: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
-	13, // 68: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
-	40, // 69: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
-	66, // [66:70] is the sub-list for method output_type
-	62, // [62:66] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	1,  // 29: skein.v1.Held.desired:type_name -> skein.v1.Desired
+	8,  // 30: skein.v1.Verdict.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 31: skein.v1.Verdict.epoch:type_name -> skein.v1.Epoch
+	0,  // 32: skein.v1.Verdict.order:type_name -> skein.v1.Order
+	21, // 33: skein.v1.Verdicts.list:type_name -> skein.v1.Verdict
+	42, // 34: skein.v1.Lease.duration:type_name -> google.protobuf.Duration
+	8,  // 35: skein.v1.Assignment.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 36: skein.v1.Assignment.epoch:type_name -> skein.v1.Epoch
+	1,  // 37: skein.v1.Assignment.desired:type_name -> skein.v1.Desired
+	27, // 38: skein.v1.Assignment.run:type_name -> skein.v1.Run
+	9,  // 39: skein.v1.Run.workflow:type_name -> skein.v1.EntityRef
+	9,  // 40: skein.v1.Run.launch_plan:type_name -> skein.v1.EntityRef
+	43, // 41: skein.v1.Run.created_at:type_name -> google.protobuf.Timestamp
+	28, // 42: skein.v1.Run.failover:type_name -> skein.v1.Failover
+	29, // 43: skein.v1.Run.recovery:type_name -> skein.v1.Recovery
+	30, // 44: skein.v1.Recovery.nodes:type_name -> skein.v1.RecoveredNode
+	43, // 45: skein.v1.RecoveredNode.started_at:type_name -> google.protobuf.Timestamp
+	33, // 46: skein.v1.AckBatch.acks:type_name -> skein.v1.Ack
+	32, // 47: skein.v1.AckBatch.nacks:type_name -> skein.v1.Nack
+	8,  // 48: skein.v1.Nack.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 49: skein.v1.Nack.epoch:type_name -> skein.v1.Epoch
+	8,  // 50: skein.v1.Ack.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 51: skein.v1.Ack.epoch:type_name -> skein.v1.Epoch
+	8,  // 52: skein.v1.Event.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 53: skein.v1.Event.epoch:type_name -> skein.v1.Epoch
+	2,  // 54: skein.v1.Event.kind:type_name -> skein.v1.EventKind
+	43, // 55: skein.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	43, // 56: skein.v1.Event.queued_at:type_name -> google.protobuf.Timestamp
+	43, // 57: skein.v1.Event.started_at:type_name -> google.protobuf.Timestamp
+	43, // 58: skein.v1.Event.ended_at:type_name -> google.protobuf.Timestamp
+	34, // 59: skein.v1.EventBatch.events:type_name -> skein.v1.Event
+	37, // 60: skein.v1.EventAck.refused:type_name -> skein.v1.Refusal
+	8,  // 61: skein.v1.LogRequest.execution:type_name -> skein.v1.ExecutionRef
+	7,  // 62: skein.v1.LogRequest.epoch:type_name -> skein.v1.Epoch
+	3,  // 63: skein.v1.DataPlaneService.Join:input_type -> skein.v1.JoinRequest
+	5,  // 64: skein.v1.DataPlaneService.Renew:input_type -> skein.v1.RenewRequest
+	12, // 65: skein.v1.DataPlaneService.Connect:input_type -> skein.v1.ConnectRequest
+	39, // 66: skein.v1.DataPlaneService.SendLog:input_type -> skein.v1.SendLogRequest
+	4,  // 67: skein.v1.DataPlaneService.Join:output_type -> skein.v1.JoinResponse
+	6,  // 68: skein.v1.DataPlaneService.Renew:output_type -> skein.v1.RenewResponse
+	13, // 69: skein.v1.DataPlaneService.Connect:output_type -> skein.v1.ConnectResponse
+	40, // 70: skein.v1.DataPlaneService.SendLog:output_type -> skein.v1.SendLogResponse
+	67, // [67:71] is the sub-list for method output_type
+	63, // [63:67] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_skein_v1_dataplane_proto_init() }
