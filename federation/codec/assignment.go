@@ -103,30 +103,6 @@ func NacksFrom(nacks []*skeinv1.Nack) []flow.Nack {
 	return out
 }
 
-// HeldTo writes a part of an inventory.
-func HeldTo(held []flow.Held) []*skeinv1.Held {
-	out := make([]*skeinv1.Held, 0, len(held))
-	for _, h := range held {
-		out = append(out, &skeinv1.Held{
-			Execution: ExecutionTo(h.Execution), Epoch: EpochTo(h.Epoch),
-			Revision: h.Revision, Sequence: h.Sequence, Terminal: h.Terminal,
-		})
-	}
-	return out
-}
-
-// HeldFrom reads a part of an inventory.
-func HeldFrom(held []*skeinv1.Held) []flow.Held {
-	out := make([]flow.Held, 0, len(held))
-	for _, h := range held {
-		out = append(out, flow.Held{
-			Execution: ExecutionFrom(h.GetExecution()), Epoch: EpochFrom(h.GetEpoch()),
-			Revision: h.GetRevision(), Sequence: h.GetSequence(), Terminal: h.GetTerminal(),
-		})
-	}
-	return out
-}
-
 var orders = map[flow.Order]skeinv1.Order{
 	flow.OrderKeep:   skeinv1.Order_ORDER_KEEP,
 	flow.OrderStop:   skeinv1.Order_ORDER_STOP,

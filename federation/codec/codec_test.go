@@ -68,13 +68,13 @@ var (
 	})
 )
 
-func TestAssignmentsGoOverTheWire(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+var (
+	wanted     = rapid.SampledFrom([]flow.Desired{flow.DesiredRun, flow.DesiredAbort, flow.DesiredGone})
+	assignment = rapid.Custom(func(t *rapid.T) flow.Assignment {
 		a := flow.Assignment{
 			Execution: execution.Draw(t, "execution"), Cluster: "east", Epoch: epoch.Draw(t, "epoch"),
 			Incarnation: rapid.Uint64().Draw(t, "incarnation"), Revision: rapid.Uint64().Draw(t, "revision"),
-			OwnershipRevision: rapid.Uint64().Draw(t, "ownership"), Cause: word.Draw(t, "cause"),
-			Desired: rapid.SampledFrom([]flow.Desired{flow.DesiredRun, flow.DesiredAbort, flow.DesiredGone}).Draw(t, "desired"),
+			OwnershipRevision: rapid.Uint64().Draw(t, "ownership"), Cause: word.Draw(t, "cause"), Desired: wanted.Draw(t, "desired"),
 		}
 		if rapid.Bool().Draw(t, "run") {
 			a.Run = &flow.Run{
@@ -86,6 +86,13 @@ func TestAssignmentsGoOverTheWire(t *testing.T) {
 				Recovery: recovery.Draw(t, "recovery"),
 			}
 		}
+		return a
+	})
+)
+
+func TestAssignmentsGoOverTheWire(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := assignment.Draw(t, "assignment")
 		m := over(t, codec.AssignmentTo(a, 9))
 		same(t, a, codec.AssignmentFrom(m, "east"))
 		same(t, uint64(9), m.GetGeneration())
@@ -115,8 +122,11 @@ func TestTheRestGoesOverTheWire(t *testing.T) {
 		q := flow.LeaseRequest{Sender: who, Nonce: l.Nonce, OwnershipRevision: l.OwnershipRevision}
 		same(t, q, codec.LeaseRequestFrom(over(t, codec.LeaseRequestTo(q)), who))
 
-		held := []flow.Held{{Execution: execution.Draw(t, "x"), Epoch: epoch.Draw(t, "e"), Revision: n.Draw(t, "r"), Sequence: n.Draw(t, "s"), Terminal: rapid.Bool().Draw(t, "t")}}
+		held := []flow.Held{{Execution: execution.Draw(t, "x"), Epoch: epoch.Draw(t, "e"), Revision: n.Draw(t, "r"), Sequence: n.Draw(t, "s"), Terminal: rapid.Bool().Draw(t, "t"),
+			Desired: rapid.OneOf(wanted, rapid.Just(flow.Desired(""))).Draw(t, "desired")}}
 		same(t, held, codec.HeldFrom(over(t, &skeinv1.Inventory{Held: codec.HeldTo(held)}).GetHeld()))
+		told := []flow.Holding{{Held: held[0], Assignment: assignment.Draw(t, "assignment")}}
+		same(t, told, codec.HoldingsFrom(over(t, &skeinv1.Holdings{List: []*skeinv1.Holding{codec.HoldingTo(told[0])}}).GetList(), "east"))
 		acks := []flow.Ack{{Execution: held[0].Execution, Epoch: held[0].Epoch, Revision: held[0].Revision}}
 		same(t, acks, codec.AcksFrom(over(t, &skeinv1.AckBatch{Acks: codec.AcksTo(acks)}).GetAcks()))
 		nacks := []flow.Nack{{Ack: acks[0], Reason: word.Draw(t, "reason")}}
@@ -152,6 +162,7 @@ func FuzzDown(f *testing.F) {
 		codec.AssignmentFrom(m.GetAssignment(), "")
 		codec.VerdictsFrom(m.GetVerdicts())
 		codec.LeaseFrom(m.GetLease(), flow.Sender{})
+		codec.HeldFrom(m.GetRecall().GetHeld())
 	})
 }
 
@@ -168,6 +179,7 @@ func FuzzUp(f *testing.F) {
 		codec.EventsFrom(m.GetEvents().GetEvents())
 		codec.AcksFrom(m.GetAcks().GetAcks())
 		codec.HeldFrom(m.GetInventory().GetHeld())
+		codec.HoldingsFrom(m.GetHoldings().GetList(), "")
 		codec.ReportFrom(m.GetReport())
 		codec.LeaseRequestFrom(m.GetLeaseRequest(), flow.Sender{})
 	})

@@ -46,8 +46,10 @@ type HubStage uint8
 const (
 	Opening   HubStage = iota // Hello came; the session is being opened
 	Gathering                 // Welcome sent; the inventory is coming
-	Judging                   // the verdicts' transaction runs
+	Judging                   // the transaction of the verdicts, or of the report, runs
 	Serving                   // verdicts were sent
+	Recalling                 // in REBUILD: what the database does not know is asked for
+	Reported                  // in REBUILD: all that the member holds was taken
 	Closed                    // it has ended
 )
 
@@ -77,6 +79,7 @@ type Hub struct {
 	resting  map[flow.ExecutionID]rest
 	limit    int           // of the read under way
 	quiet    time.Duration // no sweep before: every row rests
+	recall   recall
 }
 
 // Stage is how far the session has come.

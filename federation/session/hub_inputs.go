@@ -17,8 +17,12 @@ type HubOutput interface{ hubOutput() }
 
 // Inputs of the hub.
 type (
-	// SessionOpened: the store has opened the session.
-	SessionOpened struct{ Session flow.Session }
+	// SessionOpened: the store has opened the session. Era and Incarnation are the
+	// highest that the member has seen, by its own word.
+	SessionOpened struct {
+		Session          flow.Session
+		Era, Incarnation uint64
+	}
 	// InventoryPart: a part of the inventory came.
 	InventoryPart struct {
 		Held []flow.Held
@@ -124,7 +128,10 @@ func (in SessionOpened) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 		return h.close("opened twice")
 	}
 	h.stage, h.session, h.heard = Gathering, in.Session, now
-	return h, []HubOutput{SendWelcome(in)}
+	if closed, out, yes := h.foresees(in.Era, in.Incarnation); yes {
+		return closed, out
+	}
+	return h, []HubOutput{SendWelcome{Session: in.Session}}
 }
 
 func (in InventoryPart) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
@@ -138,15 +145,18 @@ func (in InventoryPart) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 	}
 	held := h.held
 	h.stage, h.held = Judging, nil
+	if closed, out, yes := h.foresees(highestEra(held), 0); yes {
+		return closed, out
+	}
+	if h.session.Rebuild {
+		return h, []HubOutput{TakeInventory{Held: held}}
+	}
 	return h, []HubOutput{Judge{Held: held}}
 }
 
 func (in VerdictsTaken) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
-	if h.stage != Judging {
+	if h.stage != Judging || h.session.Rebuild {
 		return h.close("verdicts out of order")
-	}
-	if h.session.Rebuild {
-		return h, nil // the inventory was taken as a report; nothing is served
 	}
 	h.stage = Serving
 	h.sent = map[flow.ExecutionID]sent{}
@@ -197,6 +207,11 @@ func (in EventsCame) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 		return h.close("events out of order")
 	}
 	h.heard = now
+	for _, e := range in.Events {
+		if closed, out, yes := h.foresees(e.Epoch.Era, 0); yes {
+			return closed, out
+		}
+	}
 	if h.batches >= Credit {
 		return h.close("more event batches than the credit allows")
 	}

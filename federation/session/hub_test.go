@@ -104,7 +104,7 @@ func show(h session.Hub, out []session.HubOutput) string {
 			fmt.Fprintln(&b, name[strings.LastIndex(name, ".")+1:])
 		}
 	}
-	stages := []string{"opening", "gathering", "judging", "serving", "closed"}
+	stages := []string{"opening", "gathering", "judging", "serving", "recalling", "reported", "closed"}
 	fmt.Fprintf(&b, "(%s)\n", stages[h.Stage()])
 	return b.String()
 }

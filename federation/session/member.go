@@ -17,7 +17,7 @@ const (
 	Idle     Stage = iota // no stream
 	Greeting              // Hello sent
 	Listing               // Welcome came; the inventory is being taken
-	Waiting               // the inventory was sent
+	Waiting               // the inventory was sent; in REBUILD it stays so
 	Live                  // verdicts came
 )
 
@@ -62,6 +62,7 @@ type Member struct {
 	epochs   map[flow.ExecutionID]flow.Epoch // highest ever known
 	pinned   map[flow.ExecutionID]flow.Epoch // of the inventory under way
 	verdicts []flow.Verdict                  // parts so far
+	recalled bool                            // in REBUILD: all was asked for that will be
 	era      uint64                          // highest ever seen
 	life     uint64                          // of the cluster: its highest incarnation ever seen
 }
@@ -179,7 +180,7 @@ func (m Member) end(format string, args ...any) (Member, []MemberOutput) {
 		return m, nil
 	}
 	out := []MemberOutput{End{Reason: fmt.Sprintf(format, args...)}}
-	m.stage, m.session, m.granted = Idle, flow.Session{}, false
+	m.stage, m.session, m.granted, m.recalled = Idle, flow.Session{}, false, false
 	m.asked, m.highest, m.verdicts, m.pinned = nil, nil, nil, nil
 	if !mutant.On("lease-kept-over-a-new-session") {
 		m.own = nil

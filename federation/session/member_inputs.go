@@ -31,6 +31,9 @@ type (
 	Recalled struct {
 		Lease  time.Duration                   // end of its lease on the boot clock; zero: not known
 		Pinned map[flow.ExecutionID]flow.Epoch // had started, have not ended, nobody wants their abort
+		// The highest that the objects tell of: of the control plane's eras, and of the
+		// cluster's incarnations.
+		Era, Incarnation uint64
 	}
 	// Listed: the inventory was taken. Pinned are those of it that are.
 	Listed struct {
@@ -125,7 +128,10 @@ func (in Welcomed) member(m Member, now time.Duration) (Member, []MemberOutput) 
 	}
 	m.stage, m.session, m.heard, m.beaten = Listing, in.Session, now, now
 	m.beat, m.term = in.Heartbeat, in.Lease
-	m.era, m.life = max(m.era, in.Session.Era), max(m.life, in.Session.Incarnation)
+	if era := in.Session.Era; era < m.era {
+		return m.end("the control plane is at era %d, and this member has seen era %d: a backup was restored, which it is to rebuild first", era, m.era)
+	}
+	m.era, m.life = in.Session.Era, max(m.life, in.Session.Incarnation)
 	return m, []MemberOutput{List{}}
 }
 
@@ -134,6 +140,7 @@ func (in Recalled) member(m Member, _ time.Duration) (Member, []MemberOutput) {
 		return m, nil
 	}
 	m.earlier = max(m.earlier, in.Lease)
+	m.era, m.life = max(m.era, in.Era), max(m.life, in.Incarnation)
 	if len(in.Pinned) == 0 {
 		return m, nil
 	}
@@ -149,6 +156,9 @@ func (in Listed) member(m Member, _ time.Duration) (Member, []MemberOutput) {
 	m.epochs = nil // objects and tombstones are the memory of epochs
 	for _, h := range in.Held {
 		m.know(h.Execution, h.Epoch)
+	}
+	if m.session.Rebuild {
+		in.Held = holders(in.Held)
 	}
 	return m, []MemberOutput{SendInventory{Held: in.Held}}
 }

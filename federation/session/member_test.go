@@ -46,7 +46,7 @@ func sender(generation uint64) flow.Sender { return flow.Sender{Generation: gene
 // live brings a member to its verdicts.
 func (e *end) live(generation, ownership uint64, keep ...flow.ExecutionID) *end {
 	e.do(session.Dialled{})
-	e.do(session.Welcomed{Session: flow.Session{Sender: sender(generation)}, Heartbeat: time.Second, Lease: 30 * time.Second})
+	e.do(session.Welcomed{Session: flow.Session{Sender: sender(generation), Era: 1}, Heartbeat: time.Second, Lease: 30 * time.Second})
 	e.do(session.Listed{})
 	v := flow.Verdicts{OwnershipRevision: ownership}
 	for _, id := range keep {
@@ -72,7 +72,7 @@ func (e *end) shorter(generation uint64) *end {
 }
 
 func (e *end) reported(generation uint64) *end {
-	e.do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(generation)}, Lease: 30 * time.Second}).do(session.Listed{})
+	e.do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(generation), Era: 1}, Lease: 30 * time.Second}).do(session.Listed{})
 	return e.do(session.Judged{Last: true, Verdicts: flow.Verdicts{List: []flow.Verdict{{Execution: one, Epoch: e1, Order: flow.OrderReport}}}})
 }
 

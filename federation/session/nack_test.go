@@ -126,17 +126,3 @@ func TestNoMoreThanSoManyRest(t *testing.T) {
 		t.Errorf("%d rows were asked for, want at most %d", d.limit, want)
 	}
 }
-
-// In REBUILD the inventory is a report: the session lives on and serves nothing.
-func TestARebuildServesNothing(t *testing.T) {
-	d := &desk{broken: map[string]bool{}, sent: map[string][]time.Duration{}}
-	d.outbox = []flow.Assignment{{Execution: one, Revision: 1}}
-	d.step(session.SessionOpened{Session: flow.Session{Rebuild: true}})
-	d.step(session.InventoryPart{Last: true})
-	d.step(session.VerdictsTaken{})
-	d.step(session.Woken{})
-	d.run(time.Minute)
-	if d.reads != 0 || len(d.sent) != 0 || d.h.Stage() != session.Judging {
-		t.Errorf("%d reads of the outbox, %d assignments sent, stage %d", d.reads, len(d.sent), d.h.Stage())
-	}
-}

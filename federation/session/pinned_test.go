@@ -18,7 +18,7 @@ func pinned(id flow.ExecutionID, e flow.Epoch, revision uint64) flow.Assignment 
 
 // keeps brings a member to verdicts that keep one, which is pinned.
 func (e *end) keeps(generation, ownership uint64) *end {
-	e.do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(generation)}, Heartbeat: time.Second, Lease: 30 * time.Second})
+	e.do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(generation), Era: 1}, Heartbeat: time.Second, Lease: 30 * time.Second})
 	e.do(session.Listed{Held: []flow.Held{{Execution: one, Epoch: e1}}, Pinned: epochs{one: e1}})
 	return e.do(session.Judged{Last: true, Verdicts: flow.Verdicts{OwnershipRevision: ownership, List: []flow.Verdict{{Execution: one, Epoch: e1, Order: flow.OrderKeep}}}})
 }
@@ -105,23 +105,4 @@ func abortOf(id flow.ExecutionID) flow.Assignment {
 	a := runs(id, e1, 2, 0)
 	a.Desired = flow.DesiredAbort
 	return a
-}
-
-// In REBUILD, what a member holds is a report: no verdict is taken on it.
-func TestARebuildTakesTheInventoryAndNothingElse(t *testing.T) {
-	e := begin().live(1, 0, one).grant(1, 0).do(session.Dropped{})
-	e.do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(2), Rebuild: true}, Heartbeat: time.Second, Lease: 30 * time.Second})
-	e.do(session.Listed{Held: []flow.Held{{Execution: one, Epoch: e1}}})
-	if !has[session.SendInventory](e.out) {
-		t.Fatal("the inventory is not sent")
-	}
-	for range 20 {
-		e.wait(time.Second).do(session.Answered{Generation: 2}).do(session.Ticked{})
-		if e.m.Stage() != session.Waiting || !has[session.SendHeartbeat](e.out) || has[session.AskLease](e.out) {
-			t.Fatalf("%s, with %v: want a member that waits", e.m.Stage(), e.out)
-		}
-	}
-	if e.do(session.Judged{Last: true}); e.m.Stage() != session.Idle {
-		t.Error("verdicts were taken in a session of REBUILD")
-	}
 }
