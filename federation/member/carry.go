@@ -32,6 +32,12 @@ func (m *Member) carry(o session.MemberOutput) {
 		l.list <- struct{}{} // room for one; it is asked once
 	case session.SendInventory:
 		l.tellInventory(o.Held)
+	case session.Tell:
+		select {
+		case l.asked <- o.Held:
+		default:
+			l.end(fault.E(fault.Unavailable, "the hub asks for more before it was answered"))
+		}
 	case session.Obey:
 		m.reporter.reset(m.state.Session().Generation, o.Keep)
 		l.stop <- o.Keep // room for one; verdicts come once

@@ -42,6 +42,7 @@ type link struct {
 	control chan *skeinv1.ConnectRequest // leases, heartbeats, acks: before events
 	bulk    chan *skeinv1.ConnectRequest // events
 	list    chan struct{}
+	asked   chan []flow.Held // what to tell whole, in REBUILD
 	stop    chan []flow.Verdict
 	apply   [appliers]chan flow.Assignment
 	logs    chan *skeinv1.LogRequest
@@ -93,10 +94,11 @@ func (m *Member) session(ctx context.Context, addr string) (lived bool, err erro
 	defer end(nil)
 	l := newLink(conn, end)
 	l.cert = cert
+	fenced := m.fenced(ctx)
 	m.mu.Lock()
 	m.link = l
 	m.stepLocked(session.Dialled{})
-	hello := &skeinv1.Hello{Report: codec.ReportTo(m.seen), HighestEra: m.state.Era()}
+	hello := &skeinv1.Hello{Report: codec.ReportTo(m.seen), HighestEra: m.state.Era(), HighestIncarnation: max(fenced, m.state.Incarnation())}
 	m.mu.Unlock()
 	defer m.unlink()
 
@@ -107,7 +109,7 @@ func (m *Member) session(ctx context.Context, addr string) (lived bool, err erro
 		return false, cause(ctx, err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	for _, f := range []func(context.Context, *link) error{m.receive, m.writes, m.lists, m.stops, m.answersLogs, m.reporter.run} {
+	for _, f := range []func(context.Context, *link) error{m.receive, m.writes, m.lists, m.tells, m.stops, m.answersLogs, m.reporter.run} {
 		g.Go(func() error { return f(ctx, l) })
 	}
 	for i := range l.apply {
@@ -126,6 +128,7 @@ func newLink(conn *grpc.ClientConn, end context.CancelCauseFunc) *link {
 		control: make(chan *skeinv1.ConnectRequest, controlQueue),
 		bulk:    make(chan *skeinv1.ConnectRequest, bulkQueue),
 		list:    make(chan struct{}, 1),
+		asked:   make(chan []flow.Held, 1),
 		stop:    make(chan []flow.Verdict, 1),
 		logs:    make(chan *skeinv1.LogRequest, 16),
 	}
@@ -199,6 +202,8 @@ func (m *Member) take(l *link, msg *skeinv1.ConnectResponse) {
 		m.welcome(l, msg.Welcome)
 	case *skeinv1.ConnectResponse_Verdicts:
 		m.step(session.Judged{Verdicts: codec.VerdictsFrom(msg.Verdicts), Last: msg.Verdicts.GetLast()})
+	case *skeinv1.ConnectResponse_Recall:
+		m.step(session.RecallCame{Held: codec.HeldFrom(msg.Recall.GetHeld()), Last: msg.Recall.GetLast()})
 	case *skeinv1.ConnectResponse_Assignment:
 		a := codec.AssignmentFrom(msg.Assignment, l.sender.Cluster)
 		m.step(session.Assigned{Generation: msg.Assignment.GetGeneration(), Assignment: a})
@@ -224,7 +229,7 @@ func (m *Member) welcome(l *link, w *skeinv1.Welcome) {
 		Member:     flow.Member{Cluster: m.wallet.cluster(), Instance: m.o.Instance},
 		Generation: w.GetGeneration(), Incarnation: w.GetIncarnation(),
 	}
-	m.log.Info("welcomed", "hub", w.GetHub(), "generation", w.GetGeneration(), "cluster", l.sender.Cluster)
+	m.log.Info("welcomed", "hub", w.GetHub(), "generation", w.GetGeneration(), "cluster", l.sender.Cluster, "era", w.GetEra(), "rebuild", w.GetRebuild())
 	m.step(session.Welcomed{
 		Session:   flow.Session{Sender: l.sender, Era: w.GetEra(), OwnershipRevision: w.GetOwnershipRevision(), Rebuild: w.GetRebuild()},
 		Heartbeat: w.GetHeartbeat().AsDuration(), Lease: w.GetLease().AsDuration(),

@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,6 +26,26 @@ func (m *Member) raise(ctx context.Context, incarnation uint64) error {
 		return nil
 	}
 	return err
+}
+
+// fenceTimeout bounds the look at the Fence before a stream is dialled.
+const fenceTimeout = 2 * time.Second
+
+// fenced is the incarnation that the cluster's Fence holds, to be told in the
+// Hello: a control plane that knows a lower one has been restored from a backup.
+// Zero if it cannot be read. It is not this member's to work under: its
+// FlyteWorkflows may be of an earlier one, and are to be refused then.
+func (m *Member) fenced(ctx context.Context) uint64 {
+	ctx, cancel := context.WithTimeout(ctx, fenceTimeout)
+	defer cancel()
+	var have v1alpha1.Fence
+	if err := m.o.Reader.Get(ctx, client.ObjectKey{Name: v1alpha1.FenceName}, &have); err != nil {
+		if client.IgnoreNotFound(err) != nil {
+			m.log.Debug("the Fence was not read before a session", "error", err)
+		}
+		return 0
+	}
+	return uint64(have.Spec.Incarnation)
 }
 
 func contended(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }

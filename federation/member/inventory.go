@@ -28,10 +28,7 @@ func (m *Member) lists(ctx context.Context, l *link) error {
 	var held []flow.Held
 	pinned := map[flow.ExecutionID]flow.Epoch{}
 	err := m.each(ctx, func(fw *v1alpha1.FlyteWorkflow) error {
-		held = append(held, flow.Held{
-			Execution: executionOf(fw), Epoch: epochOf(fw),
-			Revision: uint64(fw.Spec.Revision), Sequence: uint64(fw.Status.Sequence), Terminal: ended(fw),
-		})
+		held = append(held, heldOf(fw))
 		if goesOn(fw) {
 			pinned[executionOf(fw)] = epochOf(fw)
 		}
@@ -42,6 +39,25 @@ func (m *Member) lists(ctx context.Context, l *link) error {
 	}
 	m.step(session.Listed{Held: held, Pinned: pinned})
 	return nil
+}
+
+// heldOf is a FlyteWorkflow's line in an inventory.
+func heldOf(fw *v1alpha1.FlyteWorkflow) flow.Held {
+	return flow.Held{
+		Execution: executionOf(fw), Epoch: epochOf(fw),
+		Revision: uint64(fw.Spec.Revision), Sequence: uint64(fw.Status.Sequence), Terminal: ended(fw), Desired: desiredOf(fw),
+	}
+}
+
+// desiredOf tells a user's abort from what this cluster was stopped for.
+func desiredOf(fw *v1alpha1.FlyteWorkflow) flow.Desired {
+	switch {
+	case fw.Spec.Desired != v1alpha1.DesiredAbort:
+		return flow.DesiredRun
+	case fw.Spec.Cause == notOwned, leaving(fw):
+		return flow.DesiredGone
+	}
+	return flow.DesiredAbort
 }
 
 // each visits every FlyteWorkflow, as the API server has it.

@@ -26,19 +26,21 @@ type lastLease struct {
 	Until time.Duration `json:"until"` // on that clock
 }
 
-// recall finds the pinned work that had begun before this process. Nothing is
-// dialled before: what is read must not be newer than a session.
+// recall finds the pinned work that had begun before this process, and the
+// highest era that its predecessors have seen. Nothing is dialled before: what is
+// read must not be newer than a session.
 func (m *Member) recall(ctx context.Context) {
 	for {
-		pinned := map[flow.ExecutionID]flow.Epoch{}
+		pinned, era := map[flow.ExecutionID]flow.Epoch{}, uint64(0)
 		err := m.each(ctx, func(fw *v1alpha1.FlyteWorkflow) error {
+			era = max(era, epochOf(fw).Era)
 			if goesOn(fw) && fw.Status.StartedAt != nil {
 				pinned[executionOf(fw)] = epochOf(fw)
 			}
 			return nil
 		})
 		if err == nil {
-			m.step(session.Recalled{Pinned: pinned})
+			m.step(session.Recalled{Pinned: pinned, Era: era})
 			return
 		}
 		m.log.Warn("FlyteWorkflows were not listed; tried again", "error", err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"sigs.k8s.io/yaml"
 
@@ -67,6 +68,34 @@ func TestRender(t *testing.T) {
 			}
 			if !bytes.Equal(got, want) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// TestWhatWasRenderedIsReadBack: a hub that asks for what is held gets what it
+// was rendered from, as far as a FlyteWorkflow tells it. (I76.)
+func TestWhatWasRenderedIsReadBack(t *testing.T) {
+	whole := assignment()
+	whole.Run.Closure, whole.Run.ClosureDigest, whole.Run.InputsURI = []byte("closure"), []byte{1, 2}, "s3://b/inputs"
+	whole.Run.Failover = flow.Failover{Mode: flow.FailoverNever, Strict: true}
+	whole.Run.Recovery.Nodes = []flow.RecoveredNode{
+		{Node: "n1", Parent: "n0", NextAttempt: 3, Charged: 1, Checkpoint: "s3://b/check", StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)},
+		{Node: "n2", Phase: flow.NodeFailed, OutputURI: "s3://b/n2", Error: failed(t)},
+	}
+	reference := assignment()
+	reference.Run.ClosureURI, reference.Run.ClosureDigest = "s3://b/closure", []byte{1, 2}
+	abort := assignment()
+	abort.Desired, abort.Cause = flow.DesiredAbort, "enough"
+	for name, a := range map[string]flow.Assignment{"whole": whole, "reference": reference, "abort": abort} {
+		t.Run(name, func(t *testing.T) {
+			got, err := member.Assignment(member.Render(a))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Cluster, a.OwnershipRevision = "", 0
+			if d := cmp.Diff(a, got); d != "" {
+				t.Errorf("(-rendered +read back)\n%s", d)
 			}
 		})
 	}

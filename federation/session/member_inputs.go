@@ -31,9 +31,7 @@ type (
 	Recalled struct {
 		Lease  time.Duration                   // end of its lease on the boot clock; zero: not known
 		Pinned map[flow.ExecutionID]flow.Epoch // had started, have not ended, nobody wants their abort
-		// The highest that the objects tell of: of the control plane's eras, and of the
-		// cluster's incarnations.
-		Era, Incarnation uint64
+		Era    uint64                          // highest of the objects
 	}
 	// Listed: the inventory was taken. Pinned are those of it that are.
 	Listed struct {
@@ -140,7 +138,7 @@ func (in Recalled) member(m Member, _ time.Duration) (Member, []MemberOutput) {
 		return m, nil
 	}
 	m.earlier = max(m.earlier, in.Lease)
-	m.era, m.life = max(m.era, in.Era), max(m.life, in.Incarnation)
+	m.era = max(m.era, in.Era)
 	if len(in.Pinned) == 0 {
 		return m, nil
 	}

@@ -41,7 +41,7 @@ type (
 	}
 	// Restored: the member has seen what the database does not know.
 	Restored struct {
-		Known flow.Fence // what is known of the past that the database lacks
+		Known flow.Fence // an era above the database's; zero if the sign is another one
 		Why   string
 	}
 )
@@ -115,17 +115,18 @@ func (HoldingsTaken) hub(h Hub, _ time.Duration) (Hub, []HubOutput) {
 // the database does not know, and says so.
 func (h Hub) foresees(era, incarnation uint64) (closed Hub, out []HubOutput, yes bool) {
 	s := h.session
-	why := ""
+	var known flow.Fence
+	var why string
 	switch {
 	case era > s.Era:
-		why = "has seen an era above the database's"
+		known.Epoch.Era, why = era, "has seen an era above the database's"
 	case incarnation > s.Incarnation:
 		why = "has seen an incarnation of its cluster above the database's"
 	default:
 		return h, nil, false
 	}
 	closed, out = h.close("a backup of the control plane's database was restored: " + s.Member.String() + " " + why)
-	restored := Restored{Known: flow.Fence{Epoch: flow.Epoch{Era: era}}, Why: "member " + s.Member.String() + " " + why}
+	restored := Restored{Known: known, Why: "member " + s.Member.String() + " " + why}
 	return closed, append([]HubOutput{restored}, out...), true
 }
 

@@ -143,7 +143,7 @@ func TestWhoHasSeenMoreThanTheDatabaseGivesARestoredBackupAway(t *testing.T) {
 		era  uint64
 	}{
 		{"the era of a Hello", []session.HubInput{session.SessionOpened{Session: normal, Era: 3}}, 3},
-		{"the incarnation of a Hello", []session.HubInput{session.SessionOpened{Session: normal, Era: 1, Incarnation: 3}}, 1},
+		{"the incarnation of a Hello", []session.HubInput{session.SessionOpened{Session: normal, Era: 1, Incarnation: 3}}, 0},
 		{"an inventory", []session.HubInput{opened, session.InventoryPart{Held: []flow.Held{{Execution: one, Epoch: third}}, Last: true}}, 3},
 		{"an event", []session.HubInput{opened, session.InventoryPart{Last: true}, session.VerdictsTaken{},
 			session.EventsCame{Generation: 7, Events: []flow.Event{{Execution: one, Epoch: third}}}}, 3},
@@ -233,7 +233,7 @@ func TestAMemberRefusesAnEraBelowTheHighestItHasSeen(t *testing.T) {
 		{"seen in a session", begin().do(session.Dialled{}).do(welcome(3, false)).do(session.Dropped{}), welcome(2, false), false},
 		{"the same", begin().do(session.Dialled{}).do(welcome(3, false)).do(session.Dropped{}), welcome(3, false), true},
 		{"a higher one", begin().do(session.Dialled{}).do(welcome(3, false)).do(session.Dropped{}), welcome(4, true), true},
-		{"found before the first session", begin().do(session.Recalled{Era: 3, Incarnation: 5}), welcome(2, false), false},
+		{"found before the first session", begin().do(session.Recalled{Era: 3}), welcome(2, false), false},
 		{"found, and in REBUILD", begin().do(session.Recalled{Era: 3}), welcome(2, true), false},
 		{"of an object", begin().rebuilt(1, 1, flow.Held{Execution: one, Epoch: flow.Epoch{Era: 3, N: 1}}).do(session.Dropped{}), welcome(2, false), false},
 	} {
@@ -247,8 +247,5 @@ func TestAMemberRefusesAnEraBelowTheHighestItHasSeen(t *testing.T) {
 				t.Errorf("the highest era went from %d to %d", before, tc.e.m.Era())
 			}
 		})
-	}
-	if e := begin().do(session.Recalled{Era: 3, Incarnation: 5}); e.m.Incarnation() != 5 {
-		t.Errorf("the incarnation is %d", e.m.Incarnation())
 	}
 }
