@@ -49,12 +49,19 @@ type plane struct {
 	beating     func(context.Context) error // before each beat
 	looks       int                         // at the outbox, for all sessions
 	reads       int                         // of the outbox
+	fence       flow.Fence
+	known       flow.Fence // by the hubs
+	rebuild     flow.Rebuild
+	holdings    []flow.Holding // in REBUILD
+	reported    map[flow.Member]uint64
+	refuse      error // what EnterRebuild says
 }
 
 func newPlane() *plane {
 	return &plane{
 		rows: map[flow.ExecutionID]*row{}, gens: map[flow.Member]uint64{}, ownership: map[flow.Member]uint64{},
 		tokens: map[string]*token{}, hub: map[flow.Member]string{}, grants: true, lease: 30 * time.Second, incarnation: 1, revoked: map[flow.Member]bool{},
+		fence: flow.Fence{Epoch: flow.Epoch{Era: 1, N: 5}}, reported: map[flow.Member]uint64{},
 	}
 }
 
@@ -175,7 +182,8 @@ func (p *plane) OpenSession(ctx context.Context, m flow.Member, hub string, repo
 	p.gens[m]++
 	p.hub[m], p.report = hub, report
 	return flow.Session{
-		Sender: flow.Sender{Member: m, Generation: p.gens[m], Incarnation: p.incarnation}, Era: 1, OwnershipRevision: p.ownership[m],
+		Sender: flow.Sender{Member: m, Generation: p.gens[m], Incarnation: p.incarnation}, Era: p.fence.Epoch.Era, OwnershipRevision: p.ownership[m],
+		Rebuild: !p.rebuild.Since.IsZero(),
 	}, nil
 }
 

@@ -129,7 +129,7 @@ func (r *rig) hub(name string) (h *hub.Hub, addr string, stop func()) {
 	}
 	p := r.plane
 	h = hub.New(hub.Options{
-		Name: name, TrustDomain: trustDomain, Desk: r.desk, Outbox: p, Sessions: p, Sink: p, Leases: p, Revocations: p,
+		Name: name, TrustDomain: trustDomain, Desk: r.desk, Outbox: p, Sessions: p, Sink: p, Leases: p, Revocations: p, Rebuilder: p, Known: p.Known,
 		Heartbeat: 100 * time.Millisecond, Log: testLog(r.t),
 	})
 	guard := identity.Guard{TrustDomain: trustDomain}

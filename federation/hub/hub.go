@@ -33,11 +33,15 @@ type Options struct {
 	Sessions    Sessions
 	Sink        Sink
 	Leases      Leases
-	Revocations Revocations   // nil: nobody is revoked, and nothing audited
-	Lease       time.Duration // what the Welcome says leases last; 30 s if zero
-	Heartbeat   time.Duration // one second if zero
-	Log         *slog.Logger
-	Registerer  prometheus.Registerer // nil: metrics are kept and not shown
+	Revocations Revocations // nil: nobody is revoked, and nothing audited
+	Rebuilder   Rebuilder   // nil: no backup is ever restored
+	// Known is the highest fence that this replica has seen; nil: none. The
+	// database cannot be below it, unless a backup of it was restored.
+	Known      func() flow.Fence
+	Lease      time.Duration // what the Welcome says leases last; 30 s if zero
+	Heartbeat  time.Duration // one second if zero
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // nil: metrics are kept and not shown
 }
 
 // Hub serves skein.v1.DataPlaneService on one replica.
@@ -50,6 +54,7 @@ type Hub struct {
 	beatNow chan struct{}
 	logs    logDesk
 	black   blacklist
+	backup  backups
 
 	mu       sync.Mutex
 	giveUp   context.CancelFunc // ends the beat under way
@@ -69,21 +74,26 @@ func New(o Options) *Hub {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Known == nil {
+		o.Known = func() flow.Fence { return flow.Fence{} }
+	}
 	return &Hub{
 		o: o, log: o.Log.With("hub", o.Name), metrics: newMetrics(o.Registerer), start: time.Now(),
 		beatNow: make(chan struct{}, 1), giveUp: func() {}, streams: map[flow.Member]*stream{},
-		logs: logDesk{waiting: map[string]*logWait{}},
+		logs: logDesk{waiting: map[string]*logWait{}}, backup: backups{signs: make(chan sign, 1)},
 	}
 }
 
 // Register puts the hub's service on a server.
 func (h *Hub) Register(s grpc.ServiceRegistrar) { skeinv1.RegisterDataPlaneServiceServer(s, h) }
 
-// Run beats to the leader, and looks at the outbox and for revocations, until ctx ends; then it says goodbye to all members,
-// so that they dial another hub at once, and waits a little for their streams.
+// Run beats to the leader, looks at the outbox, and watches for revocations and
+// restored backups, until ctx ends; then it says goodbye to all members, so that
+// they dial another hub at once, and waits a little for their streams.
 func (h *Hub) Run(ctx context.Context) error {
 	var watch sync.WaitGroup
 	watch.Go(func() { h.watchRevoked(ctx) })
+	watch.Go(func() { h.watchRestored(ctx) })
 	watch.Go(func() { h.looks(ctx) })
 	h.beats(ctx)
 	watch.Wait()

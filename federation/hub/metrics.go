@@ -11,6 +11,14 @@ type metrics struct {
 	beats       *prometheus.CounterVec
 	joins       *prometheus.CounterVec
 	ingest      prometheus.Histogram
+	rebuild     prometheus.Gauge
+}
+
+func (m *metrics) rebuilding(is bool) {
+	m.rebuild.Set(0)
+	if is {
+		m.rebuild.Set(1)
+	}
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -31,9 +39,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		beats:       vec("beats_total", "Beats to the leader.", "result", "ok", "failed"),
 		joins:       vec("joins_total", "Join tokens shown.", "result", "ok", "refused"),
 		ingest:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: name("ingest_seconds"), Help: "Time to commit a batch of events.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+		rebuild:     prometheus.NewGauge(prometheus.GaugeOpts{Name: name("rebuild"), Help: "1 while a restored backup is rebuilt: members are only asked what they hold."}),
 	}
 	if r != nil {
-		r.MustRegister(m.sessions, m.assignments, m.events, m.leases, m.nacks, m.beats, m.joins, m.ingest)
+		r.MustRegister(m.sessions, m.assignments, m.events, m.leases, m.nacks, m.beats, m.joins, m.ingest, m.rebuild)
 	}
 	return m
 }

@@ -53,6 +53,10 @@ type stream struct {
 
 	due atomic.Bool // a look has found something to read
 
+	// In REBUILD.
+	inventory chan []flow.Held
+	holdings  chan session.TakeHoldings
+
 	mu      sync.Mutex
 	state   session.Hub
 	sender  flow.Sender
@@ -64,6 +68,9 @@ func (h *Hub) Connect(wire skeinv1.DataPlaneService_ConnectServer) error {
 	caller, err := identity.PeerFromContext(wire.Context(), h.o.TrustDomain)
 	if err == nil && !caller.IsMember() {
 		err = fault.E(fault.Forbidden, "only members connect; the caller is %s", caller.ID)
+	}
+	if err == nil {
+		err = h.served()
 	}
 	if err == nil {
 		err = h.admit(wire.Context(), caller.Member(), "session.open", false)
@@ -83,6 +90,9 @@ func (h *Hub) Connect(wire skeinv1.DataPlaneService_ConnectServer) error {
 		ingest:  make(chan session.Ingest, session.Credit),
 		acks:    make(chan []flow.Ack, ackQueue),
 		report:  make(chan flow.ClusterReport, 1),
+
+		inventory: make(chan []flow.Held, 1),
+		holdings:  make(chan session.TakeHoldings, session.RecallPart+1),
 	}
 	return identity.Status(s.serve(ctx, caller))
 }
@@ -93,19 +103,19 @@ func (s *stream) serve(ctx context.Context, caller identity.Caller) error {
 	if err != nil {
 		return err
 	}
-	s.log = s.log.With("generation", opened.Generation)
-	if err := s.hub.enter(s, opened.Generation); err != nil {
+	s.log = s.log.With("generation", opened.Session.Generation)
+	if err := s.hub.enter(s, opened.Session.Generation); err != nil {
 		return err
 	}
 	defer s.hub.leave(s)
-	s.log.Info("session opened", "serial", caller.Serial) // how rotation is seen from outside
-	s.step(session.SessionOpened{Session: opened})
+	s.log.Info("session opened", "serial", caller.Serial, "era", opened.Session.Era, "rebuild", opened.Session.Rebuild) // how rotation is seen from outside
+	s.step(opened)
 
 	ctx, cancel := context.WithDeadlineCause(ctx, caller.Expires, fault.E(fault.Unauthorized, "the certificate has expired"))
 	defer cancel()
 	go s.receive() // ends when this handler returns: Recv cannot be interrupted otherwise
 	g, gctx := errgroup.WithContext(ctx)
-	for _, f := range []func(context.Context) error{s.writes, s.ingests, s.stores, s.reads, s.ticks} {
+	for _, f := range []func(context.Context) error{s.writes, s.ingests, s.stores, s.reads, s.reports, s.ticks} {
 		g.Go(func() error { return f(gctx) })
 	}
 	done := make(chan error, 1)
@@ -123,7 +133,7 @@ func (s *stream) serve(ctx context.Context, caller identity.Caller) error {
 }
 
 // opened waits for the Hello and opens the session in the store.
-func (s *stream) opened(ctx context.Context) (flow.Session, error) {
+func (s *stream) opened(ctx context.Context) (session.SessionOpened, error) {
 	type first struct {
 		msg *skeinv1.ConnectRequest
 		err error
@@ -137,27 +147,24 @@ func (s *stream) opened(ctx context.Context) (flow.Session, error) {
 	select {
 	case f := <-got:
 		if f.err != nil {
-			return flow.Session{}, f.err
+			return session.SessionOpened{}, f.err
 		}
 		if hello = f.msg.GetHello(); hello == nil {
-			return flow.Session{}, fault.E(fault.Invalid, "the first message must be Hello")
+			return session.SessionOpened{}, fault.E(fault.Invalid, "the first message must be Hello")
 		}
 	case <-time.After(helloWait):
-		return flow.Session{}, fault.E(fault.Invalid, "no Hello came within %s", helloWait)
+		return session.SessionOpened{}, fault.E(fault.Invalid, "no Hello came within %s", helloWait)
 	case <-ctx.Done():
-		return flow.Session{}, ctx.Err()
+		return session.SessionOpened{}, ctx.Err()
 	}
-	opened, err := s.open(ctx, codec.ReportFrom(hello.GetReport()))
+	report := codec.ReportFrom(hello.GetReport())
+	report.Era, report.Incarnation = hello.GetHighestEra(), hello.GetHighestIncarnation()
+	opened, err := s.open(ctx, report)
 	if err != nil {
-		return flow.Session{}, err
+		return session.SessionOpened{}, err
 	}
 	s.sender = opened.Sender
-	if hello.GetHighestEra() > opened.Era {
-		s.log.Error("a member has seen a higher era than the database's: a backup was restored",
-			"era", opened.Era, "seen", hello.GetHighestEra())
-		return flow.Session{}, fault.E(fault.Precondition, "the control plane's era %d is older than this member's %d", opened.Era, hello.GetHighestEra())
-	}
-	return opened, nil
+	return session.SessionOpened{Session: opened, Era: report.Era, Incarnation: report.Incarnation}, nil
 }
 
 // open opens the session in the store. It beats meanwhile: a member that hears

@@ -43,6 +43,8 @@ func (s *stream) receive() {
 			s.step(session.EventsCame{Generation: m.Events.GetGeneration(), Batch: m.Events.GetBatch(), Events: codec.EventsFrom(m.Events.GetEvents())})
 		case *skeinv1.ConnectRequest_Acks:
 			s.step(session.AcksCame{Generation: m.Acks.GetGeneration(), Acks: codec.AcksFrom(m.Acks.GetAcks()), Nacks: codec.NacksFrom(m.Acks.GetNacks())})
+		case *skeinv1.ConnectRequest_Holdings:
+			s.step(session.HoldingsCame{List: codec.HoldingsFrom(m.Holdings.GetList(), s.member.Cluster), Last: m.Holdings.GetLast()})
 		case *skeinv1.ConnectRequest_Report:
 			select {
 			case <-s.report: // the newest replaces one that waits
