@@ -13,6 +13,9 @@ import (
 // Act makes true what was decided, as far as the world is still as it was seen.
 // more says that another cycle would find work at once.
 func (t *Term) Act(ctx context.Context, seen *Seen) (more bool, err error) {
+	if seen.rebuild != nil {
+		return t.watch(ctx, *seen.rebuild)
+	}
 	view, plan := seen.View, seen.Plan
 	if err := t.storeHealth(ctx, view); err != nil {
 		return false, err

@@ -20,6 +20,8 @@ type metrics struct {
 	pending  prometheus.Gauge
 	waiting  prometheus.Gauge
 	clusters *prometheus.GaugeVec
+	rebuild  prometheus.Gauge
+	awaited  prometheus.Gauge
 }
 
 var healths = []flow.Health{flow.HealthUnknown, flow.HealthHealthy, flow.HealthSuspect, flow.HealthLapsed, flow.HealthLost}
@@ -45,6 +47,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Help: "Executions that waited for a cluster when the last cycle began."}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_waiting_executions",
 			Help: "Executions that no cluster could take in the last cycle."}),
+		rebuild: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_rebuild",
+			Help: "1 while nothing is placed, since a restored backup is rebuilt."}),
+		awaited: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_rebuild_waiting_clusters",
+			Help: "Clusters that have not said yet what they hold, while a restored backup is rebuilt."}),
 		clusters: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "skein_scheduler_clusters",
 			Help: "Clusters by health, as judged in the last cycle."}, []string{"health"}),
 	}
@@ -55,7 +61,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.cycle, m.age, m.placed, m.leases, m.failed, m.moves, m.doubt, m.pending, m.waiting, m.clusters} {
+	for _, c := range []prometheus.Collector{m.cycle, m.age, m.placed, m.leases, m.failed, m.moves, m.doubt, m.pending, m.waiting, m.clusters, m.rebuild, m.awaited} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -68,9 +74,19 @@ func (m *metrics) idle() {
 	m.pending.Set(0)
 	m.waiting.Set(0)
 	m.doubt.Set(0)
+	m.rebuilds(false, 0)
 	for _, h := range healths {
 		m.clusters.WithLabelValues(string(h)).Set(0)
 	}
+}
+
+// rebuilds says whether a REBUILD lasts, and for how many clusters it waits.
+func (m *metrics) rebuilds(lasts bool, waiting int) {
+	m.rebuild.Set(0)
+	if lasts {
+		m.rebuild.Set(1)
+	}
+	m.awaited.Set(float64(waiting))
 }
 
 func (m *metrics) saw(v placement.View, p placement.Plan, took time.Duration) {

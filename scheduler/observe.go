@@ -20,15 +20,24 @@ type Seen struct {
 
 	leavers leavers
 	revoked []flow.Revocation
+	rebuild *flow.Rebuild // that lasts: nothing was looked at, nothing is decided
 	began   time.Time
 }
 
 // Observe reads the world and decides; it writes nothing. It returns nil, and
-// no error, if the world could not be read. What happens between Observe and
+// no error, if the world could not be read. While a restored backup is rebuilt
+// it decides nothing. What happens between Observe and
 // Act is what Act's transactions guard against.
 func (t *Term) Observe(ctx context.Context) (*Seen, error) {
 	seen := &Seen{began: t.deps.Now()}
-	err := t.read(ctx, seen)
+	now, lasts, err := t.rebuilding(ctx)
+	if err == nil && lasts {
+		seen.rebuild = &now
+		return seen, nil
+	}
+	if err == nil {
+		err = t.read(ctx, seen)
+	}
 	if err == nil {
 		seen.Plan = placement.Decide(seen.View)
 		err = t.plan(ctx, seen)

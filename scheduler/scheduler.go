@@ -17,6 +17,10 @@
 //  5. Commit the plan in fenced transactions of at most 500.
 //  6. Wake the hubs of the clusters that got work.
 //
+// A term that begins while a restored backup is rebuilt does nothing of that, and
+// grants nothing: it waits until all have reported what they hold, and until no
+// lease of the forgotten past can be out, and ends the REBUILD.
+//
 // Beside it, the lease desk collects requests for 25 ms, records them in one
 // fenced transaction, and only then answers.
 //
@@ -57,6 +61,8 @@ type Deps struct {
 	Commit  commit.Ledger
 	// Orders ends, revokes and drains; nil: nothing of the kind is done.
 	Orders commit.Orders
+	// Rebuild tells of restored backups that are rebuilt; nil: there are none.
+	Rebuild Rebuilder
 	// Trim removes rows that ended before a time, and all rounds but the newest so
 	// many; nil: nothing is removed.
 	Trim func(ctx context.Context, before time.Time, rounds int) (int64, error)

@@ -263,7 +263,7 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 		t.Errorf("want Conflict, got %v", err)
 	}
 	families, err := r.Gather()
-	if err != nil || len(families) != 10 {
+	if err != nil || len(families) != 12 {
 		t.Fatalf("%d families: %v", len(families), err)
 	}
 	for _, f := range families {

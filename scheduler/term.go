@@ -40,6 +40,7 @@ type Term struct {
 	yieldAt time.Time // when work of higher priority last looked for room
 	trimmed time.Time
 	shouted time.Time
+	rebuild rebuild
 }
 
 // NewTerm begins the work of a term with the fence that BeginTerm gave. Of
@@ -61,13 +62,14 @@ func NewTerm(cfg Config, deps Deps, fence flow.Fence) (*Term, error) {
 }
 
 func newTerm(cfg Config, deps Deps, m *metrics, tr *trouble, fence flow.Fence) *Term {
-	options := commit.Options{Batch: cfg.BatchSize, Timeout: cfg.Timeout, Inline: deps.Inline, Orders: deps.Orders}
+	options := commit.Options{Batch: cfg.BatchSize, Timeout: cfg.Timeout, Inline: deps.Inline, Orders: deps.Orders, Rebuild: deps.Rebuild}
 	if deps.Elector != nil {
 		options.Observe = deps.Elector.Observe
 	}
 	t := &Term{cfg: cfg, deps: deps, metrics: m, memory: newMemory(), commit: commit.New(deps.Commit, fence, options), trouble: tr, news: func() {}}
+	t.rebuild.began = deps.Now()
 	t.gather = &snapshot.Gatherer{Ledger: deps.Ledger, Fleet: deps.Fleet, Live: t.memory.Live, Since: deps.Now(),
-		Health: cfg.Health, Policy: cfg.Policy, Limits: cfg.Limits, Version: cfg.Version, Limit: cfg.PendingLimit, Now: deps.Now}
+		Lease: cfg.Lease, Health: cfg.Health, Policy: cfg.Policy, Limits: cfg.Limits, Version: cfg.Version, Limit: cfg.PendingLimit, Now: deps.Now}
 	return t
 }
 
@@ -84,10 +86,13 @@ func (t *Term) Heard(hub string, beats []flow.Beat) {
 
 // Grant records leases in one transaction, and returns those that may be sent:
 // of several requests of one member only the newest session's newest is
-// answered. Their time on this leader's clock counts from after the write: that
+// answered, and in REBUILD none. Their time on this leader's clock counts from after the write: that
 // errs on the side of waiting longer.
 func (t *Term) Grant(ctx context.Context, requests []flow.LeaseRequest) ([]flow.Lease, error) {
 	requests = newest(requests)
+	if _, lasts, err := t.rebuilding(ctx); lasts || err != nil {
+		return nil, nil // asked for again, if the database could not be read
+	}
 	if mutant.On("grant-before-it-is-recorded") {
 		return t.promise(ctx, requests), nil
 	}

@@ -41,6 +41,7 @@ type world struct {
 	woken    []string
 	plans    int // transactions that placed something
 	begun    int // terms that hubs were told of
+	rebuild  flow.Rebuild
 
 	terms chan election.Term
 	ends  chan error

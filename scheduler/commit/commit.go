@@ -46,12 +46,19 @@ type Orders interface {
 	EndDrain(ctx context.Context, f flow.Fence, cluster string, expired bool, at time.Time) (flow.Fence, error)
 }
 
+// Rebuild writes in the same way the end of a REBUILD.
+type Rebuild interface {
+	// EndRebuild begins the next era.
+	EndRebuild(ctx context.Context, f flow.Fence, at time.Time) (flow.Fence, flow.Rebuilt, error)
+}
+
 // Options of a Committer; zero values take defaults.
 type Options struct {
 	Batch   int              // placements and waits in one transaction: 500, which is also the most
 	Timeout time.Duration    // of one transaction; 5 s
 	Observe func(flow.Fence) // told each new fence; must not block
 	Orders  Orders           // needed for Reap, Revoke and EndDrain
+	Rebuild Rebuild          // needed for EndRebuild
 	// Inline runs each transaction in its caller's goroutine, for as long as it
 	// takes: for one thread that owns the clock. Timeout has no effect.
 	Inline bool
@@ -182,6 +189,13 @@ func (c *Committer) EndDrain(ctx context.Context, cluster string, expired bool, 
 		return next, struct{}{}, err
 	})
 	return err
+}
+
+// EndRebuild ends a REBUILD. The term goes on in the next era.
+func (c *Committer) EndRebuild(ctx context.Context, at time.Time) (flow.Rebuilt, error) {
+	return write(ctx, c, func(ctx context.Context, f flow.Fence) (flow.Fence, flow.Rebuilt, error) {
+		return c.opts.Rebuild.EndRebuild(ctx, f, at)
+	})
 }
 
 // Leases records leases in one transaction. What it returns is recorded.

@@ -52,7 +52,8 @@ type Gatherer struct {
 	Ledger  Ledger
 	Fleet   Fleet
 	Live    func() map[flow.Member]health.Liveness // the leader's memory of beats
-	Since   time.Time                              // when the term began
+	Since   time.Time                              // when the term began, or the REBUILD in it ended
+	Lease   time.Duration                          // that members may hold of which no row tells
 	Health  health.Policy
 	Policy  placement.Policy
 	Limits  placement.Limits
@@ -87,9 +88,12 @@ func (g *Gatherer) Look(ctx context.Context) (Sight, error) {
 	}
 	live := g.Live() // after the rows
 	s := Sight{Now: g.now(), Marks: map[string][]flow.LeaseMark{}, Held: map[string]bool{}}
-	members := map[string][]health.Member{}
+	members, known := map[string][]health.Member{}, map[string]bool{}
+	for _, c := range clusters {
+		known[c.Name] = c.Health != "" && c.Health != flow.HealthUnknown
+	}
 	for _, r := range rows {
-		m := g.recall(r, live[r.Member])
+		m := g.recall(r, live[r.Member], known[r.Cluster])
 		members[r.Cluster] = append(members[r.Cluster], m)
 		s.Held[r.Cluster] = s.Held[r.Cluster] || m.Holds(s.Now, g.Health)
 		s.Marks[r.Cluster] = append(s.Marks[r.Cluster],
@@ -101,7 +105,14 @@ func (g *Gatherer) Look(ctx context.Context) (Sight, error) {
 	return s, nil
 }
 
-func (g *Gatherer) recall(r flow.MemberState, live health.Liveness) health.Member {
+// recall joins a member's row with what was heard of it. Of a cluster whose
+// health is known a member without a lease row has held one that was forgotten
+// when a restored backup was rebuilt: it gets the time to come back that it has
+// after a change of leader, and then its cluster has lapsed.
+func (g *Gatherer) recall(r flow.MemberState, live health.Liveness, known bool) health.Member {
+	if known && r.Generation > 0 && r.LeaseExpiresAt.IsZero() {
+		r.LeaseDuration, r.LeaseExpiresAt = g.Lease, g.Since.Add(g.Lease)
+	}
 	if mutant.On("new-leader-does-not-wait") && live.LeaseEnds.IsZero() {
 		r.LeaseDuration = 0
 		r.LeaseExpiresAt = r.LeaseRecordedAt

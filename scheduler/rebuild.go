@@ -1,0 +1,103 @@
+package scheduler
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/mutant"
+)
+
+// Rebuilder tells of a REBUILD, and ends it.
+type Rebuilder interface {
+	// Rebuild says how far it has come; Since is zero if there is none.
+	Rebuild(ctx context.Context) (flow.Rebuild, error)
+	// EndRebuild begins the next era, in one fenced transaction. It fails if
+	// clusters are waited for.
+	EndRebuild(ctx context.Context, f flow.Fence, at time.Time) (flow.Fence, flow.Rebuilt, error)
+}
+
+// driftPercent is by how much a member's clock may be slower than this leader's.
+// What a backup has forgotten is waited for by it and the margin, since nobody
+// knows who granted it.
+const driftPercent = 2
+
+// shoutRebuild is how often it is said who is waited for.
+const shoutRebuild = 10 * time.Second
+
+// rebuild is what a term knows of a REBUILD. A term that has begun outside of one
+// never gets into one: what enters it ends the term.
+type rebuild struct {
+	mu      sync.Mutex
+	over    bool      // there is none, or it has ended
+	began   time.Time // the term: no lease of the forgotten past is younger
+	shouted time.Time
+}
+
+// rebuilding asks whether a REBUILD lasts, until it is known that none does.
+func (t *Term) rebuilding(ctx context.Context) (now flow.Rebuild, lasts bool, err error) {
+	t.rebuild.mu.Lock()
+	defer t.rebuild.mu.Unlock()
+	if t.rebuild.over || t.deps.Rebuild == nil {
+		return flow.Rebuild{}, false, nil
+	}
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	now, err = t.deps.Rebuild.Rebuild(ctx)
+	if err == nil {
+		t.rebuild.over = now.Since.IsZero()
+	}
+	return now, !t.rebuild.over, err
+}
+
+// left is for how long a lease of the forgotten past may still be out: the
+// database remembers the longest of some time, and the newest may be longer, as
+// they are configured now. It counts from the term's beginning, on this leader's
+// own clock: what its predecessor waited is not known.
+func (t *Term) left(now flow.Rebuild) time.Duration {
+	if mutant.On("rebuild-does-not-wait") {
+		return 0
+	}
+	longest := max(now.Longest, t.cfg.Lease)
+	return longest + longest*driftPercent/100 + t.cfg.Health.Margin - t.deps.Now().Sub(t.rebuild.began)
+}
+
+// watch is all that a term does while REBUILD lasts: it ends it when all have
+// reported, or an operator waits for nobody, and no lease can be out. Then the
+// term goes on as if it had begun anew.
+func (t *Term) watch(ctx context.Context, now flow.Rebuild) (more bool, err error) {
+	left := t.left(now)
+	waits := len(now.Waiting) > 0 && !now.Forced
+	t.metrics.rebuilds(true, len(now.Waiting))
+	if waits || left > 0 {
+		t.tell(now, max(left, 0))
+		return false, nil
+	}
+	done, err := t.commit.EndRebuild(ctx, t.deps.Now())
+	if err != nil {
+		return false, err
+	}
+	t.rebuild.mu.Lock()
+	t.rebuild.over = true
+	t.rebuild.mu.Unlock()
+	// Members have no lease before they come back, as after a change of leader.
+	t.gather.Since = t.deps.Now()
+	t.metrics.rebuilds(false, 0)
+	t.deps.Log.Warn("REBUILD has ended: a new era begins", "era", done.Era, "kept", done.Kept, "moved", done.Moved,
+		"created", done.Created, "released", done.Released, "forced", now.Forced, "without", now.Waiting)
+	return true, nil
+}
+
+// tell says loudly, and not too often, why nothing is placed.
+func (t *Term) tell(now flow.Rebuild, left time.Duration) {
+	at := t.deps.Now()
+	if at.Sub(t.rebuild.shouted) < shoutRebuild {
+		return
+	}
+	t.rebuild.shouted = at
+	t.deps.Log.Error("NOTHING IS PLACED: the control plane's database was restored from a backup and is rebuilt; "+
+		"skein admin rebuild shows it, and can end it without those that do not come back",
+		"since", now.Since, "why", now.Why, "waitingFor", now.Waiting, "reported", now.Reported, "forced", now.Forced,
+		"leasesMayBeOutFor", left.Round(time.Second).String())
+}
