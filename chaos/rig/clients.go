@@ -98,6 +98,9 @@ func (w *World) stirs() bool { return w.cfg.Kind != Blips && w.cfg.Kind != Kills
 func (c *clients) drawJob() job {
 	s := c.w.sim
 	j := job{}
+	if c.w.cfg.Kind == Losses {
+		return job{nodes: []time.Duration{time.Hour}}
+	}
 	if s.chance(0.25) { // over before anybody has noticed
 		return job{nodes: []time.Duration{s.between(50*time.Millisecond, 500*time.Millisecond)}}
 	}
@@ -133,6 +136,10 @@ func (c *clients) draw(id flow.ExecutionID) flow.Execution {
 	if w.cfg.Orders {
 		e.Requirement.Tolerations = w.tolerations()
 		e.Requirement.Class = pick(w.sim, []string{"", "", "high", "low"})
+		e.Requirement.Group = pick(w.sim, []string{"", "a", "b"})
+		e.Requirement.Apart = pick(w.sim, [][]string{nil, nil, {"a"}})
+		e.Requirement.Near = pick(w.sim, [][]string{nil, nil, {"b"}})
+		e.Requirement.Selector = pick(w.sim, []string{"", "", "", "region=north"})
 	}
 	return e
 }

@@ -36,6 +36,7 @@ type cluster struct {
 	wiped    map[place]bool // of which an object was lost
 	impaired time.Duration  // until when nobody may be there to kill what runs
 	budget   int            // of its drains
+	capacity flow.Resources
 
 	// When verdicts were last asked for and taken, and a lease last recorded.
 	judgingAt, judgedAt, leasedAt time.Duration
@@ -127,7 +128,7 @@ func (c *cluster) drop(o *object) {
 }
 
 func (c *cluster) report() flow.ClusterReport {
-	return flow.ClusterReport{Capacity: c.w.cfg.Capacity, LargestNode: c.w.cfg.Capacity, TaskTypes: []string{"container"},
+	return flow.ClusterReport{Capacity: c.capacity, LargestNode: c.capacity, TaskTypes: []string{"container"},
 		Version: "1.0.0", Store: "shared"}
 }
 

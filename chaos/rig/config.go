@@ -23,9 +23,12 @@ const (
 	// Orders are operators' drains, taints, cordons and quotas, with nothing
 	// broken: what they ask for must be done.
 	Orders Kind = "orders"
+	// Losses are worlds without a fault until a quiet moment, at which one cluster
+	// is lost. Lose runs them, twice each.
+	Losses Kind = "losses"
 )
 
-// Kinds lists the kinds of worlds.
+// Kinds lists the kinds of worlds that Run runs.
 func Kinds() []Kind { return []Kind{Faults, Blips, Kills, Orders} }
 
 // Config is one world. World draws one from a seed.
@@ -53,7 +56,12 @@ func Draw(seed uint64, kind Kind) Config {
 		Executions: 6 + s.rng.IntN(10), Busy: s.between(40*time.Second, 80*time.Second), Heal: 4 * time.Minute,
 		Lull: s.between(time.Millisecond, 2*time.Second), Tombstone: 10 * time.Minute, Scheduler: scheduler.Default()}
 	c.Capacity = flow.Resources{MilliCPU: int64(2000 + 1000*s.rng.IntN(4)), Memory: 1 << 33, Pods: 100}
-	c.Orders = kind == Orders || kind == Faults && s.chance(0.5)
+	c.Orders = kind == Orders || kind == Losses || kind == Faults && s.chance(0.5)
+	if kind == Losses {
+		c.Clusters, c.Executions = 3+s.rng.IntN(3), 10+s.rng.IntN(20)
+		c.Busy = 20 * time.Second // launches come in the first three quarters
+		c.Capacity = flow.Resources{MilliCPU: int64(3000 + 1000*s.rng.IntN(6)), Memory: 1 << 34, Pods: 100}
+	}
 	c.Scheduler.Lease = 10 * time.Second
 	c.Scheduler.Timeout = 4 * time.Second
 	c.Scheduler.Health.Suspect = 3 * time.Second

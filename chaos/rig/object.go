@@ -2,6 +2,7 @@ package rig
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
@@ -82,18 +83,32 @@ func (o *object) events(acked uint64) []flow.Event {
 		event(flow.EventWorkflow, o.phaseSeq, int32(o.phase))
 	}
 	for i, n := range o.nodes {
-		if n.sequence > acked && !(o.leaving && n.phase == flow.NodeAborted) {
+		if n.sequence > acked {
 			event(flow.EventNode, n.sequence, int32(n.phase)).Node = nodeName(i)
 		}
 		for k, a := range n.attempts {
-			if a.sequence > acked && !(o.leaving && a.phase == flow.TaskAborted) {
+			if a.sequence > acked {
 				e := event(flow.EventTask, a.sequence, int32(a.phase))
 				e.Node, e.Attempt = nodeName(i), n.first+uint32(k)
 			}
 		}
 	}
-	if o.phaseSeq > acked && o.phase.Terminal() && !(o.leaving && o.phase == flow.ExecutionAborted) {
+	if o.phaseSeq > acked && o.phase.Terminal() {
 		event(flow.EventWorkflow, o.phaseSeq, int32(o.phase))
 	}
+	if o.leaving {
+		list = slices.DeleteFunc(list, aborted)
+	}
 	return list
+}
+
+// aborted reports whether an event tells of an abort.
+func aborted(e flow.Event) bool {
+	switch e.Kind {
+	case flow.EventWorkflow:
+		return e.Phase == int32(flow.ExecutionAborted)
+	case flow.EventNode:
+		return e.Phase == int32(flow.NodeAborted)
+	}
+	return e.Phase == int32(flow.TaskAborted)
 }

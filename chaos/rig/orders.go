@@ -69,13 +69,17 @@ func (w *World) declare() error {
 		return nil
 	}
 	classes := flow.Policy{Scope: flow.PolicyScope{Level: flow.PolicySystem}, Author: "operator",
-		Rules: flow.PolicyRules{Classes: map[string]int32{"high": 10, "low": -10}}}
+		Rules: flow.PolicyRules{Classes: map[string]int32{"high": 10, "low": -10}, Spread: pick(w.sim, []string{"", "region"})}}
 	if _, err := w.db.PutPolicy(w.ctx, classes, 0); err != nil {
 		return err
 	}
 	for _, domain := range domains {
 		t := flow.Tenant{Project: "p", Domain: domain}
-		if err := w.quota(t, flow.Quota{Executions: int64(2 + w.sim.rng.IntN(4)), MilliCPU: int64(1500 + 500*w.sim.rng.IntN(5))}, 0); err != nil {
+		q := flow.Quota{Executions: int64(2 + w.sim.rng.IntN(4)), MilliCPU: int64(1500 + 500*w.sim.rng.IntN(5))}
+		if w.cfg.Kind == Losses { // most of it is to run
+			q = flow.Quota{Executions: int64(w.cfg.Executions/3 + w.sim.rng.IntN(w.cfg.Executions))}
+		}
+		if err := w.quota(t, q, 0); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,7 @@ func newWorld(cfg Config, trace io.Writer) *World {
 		Now: func() time.Time { return epoch0.Add(w.sim.now) }})
 	w.oracle = &oracle{w: w}
 	w.check = check.New(check.Options{Now: func() time.Duration { return w.sim.now },
-		Capacity: func(string) flow.Resources { return cfg.Capacity }, NoMoves: cfg.Kind == Blips,
+		Capacity: func(name string) flow.Resources { return w.named(name).capacity }, NoMoves: cfg.Kind == Blips,
 		Quota:  func(t flow.Tenant) flow.Quota { return w.quotas[t] },
 		Health: func(name string) flow.Health { return w.db.Cluster(name).Health },
 		Budget: func(name string) int { return w.named(name).budget }})
@@ -58,7 +58,8 @@ func newWorld(cfg Config, trace io.Writer) *World {
 	}
 	for i := range cfg.Clusters {
 		c := &cluster{w: w, name: fmt.Sprintf("c%d", i), rows: map[place]*object{}, pods: map[podKey]*pod{}, wiped: map[place]bool{},
-			budget: 1 + w.sim.rng.IntN(4)}
+			budget: 1 + w.sim.rng.IntN(4), capacity: cfg.Capacity}
+		c.capacity.MilliCPU += int64(1000 * w.sim.rng.IntN(3))
 		for k := range cfg.Instances {
 			c.members = append(c.members, w.newMember(c, fmt.Sprintf("i%d", k), next, w.drawClock()))
 			next++
@@ -85,7 +86,7 @@ func (w *World) begin() error {
 		return err
 	}
 	for _, c := range w.clusters {
-		if err := w.db.CreateCluster(w.ctx, flow.Cluster{Name: c.name}); err != nil {
+		if err := w.db.CreateCluster(w.ctx, flow.Cluster{Name: c.name, Labels: map[string]string{"region": w.region(c)}}); err != nil {
 			return err
 		}
 	}
@@ -97,6 +98,14 @@ func (w *World) begin() error {
 	}
 	w.oracle.elect(0)
 	return nil
+}
+
+// region is a cluster's failure domain; some execution may want the north.
+func (w *World) region(c *cluster) string {
+	if c == w.clusters[0] || w.sim.chance(0.5) {
+		return "north"
+	}
+	return "south"
 }
 
 func (w *World) members() []*member {

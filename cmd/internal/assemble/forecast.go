@@ -3,19 +3,14 @@ package assemble
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/skein-project/skein/admin/service"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/scheduler"
-	"github.com/skein-project/skein/scheduler/health"
 	"github.com/skein-project/skein/scheduler/placement"
 	"github.com/skein-project/skein/scheduler/snapshot"
 )
-
-// forecastLive bounds the placements of the clusters of one forecast.
-const forecastLive = 100_000
 
 // forecaster decides again on a copy of the world as the database holds it, so
 // that any replica can. It satisfies service.Forecaster.
@@ -28,46 +23,12 @@ type forecaster struct {
 
 // WhatIf reads the world, and decides on a changed copy of it.
 func (f forecaster) WhatIf(ctx context.Context, c service.Change) (service.Forecast, error) {
-	g := &snapshot.Gatherer{Ledger: f.ledger, Fleet: f.fleet, Live: func() map[flow.Member]health.Liveness { return nil },
-		Since: time.Now(), Health: f.config.Health, Policy: f.config.Policy, Limits: f.config.Limits, Version: f.config.Version, Limit: f.config.PendingLimit}
-	sight, err := g.Look(ctx)
+	at, forecast, err := scheduler.Forecast(ctx, f.config, f.ledger, f.fleet, time.Now,
+		placement.Change{Lose: c.Lose, Drain: c.Drain, Add: c.Add, Policies: c.Policies})
 	if err != nil {
 		return service.Forecast{}, err
 	}
-	if err := f.recorded(ctx, sight); err != nil {
-		return service.Forecast{}, err
-	}
-	view, err := g.Gather(ctx, sight)
-	if err != nil {
-		return service.Forecast{}, err
-	}
-	live, err := g.Held(ctx, append(slices.Clone(c.Lose), c.Drain...), forecastLive)
-	if err != nil {
-		return service.Forecast{}, err
-	}
-	if err := g.Require(ctx, &view, live); err != nil {
-		return service.Forecast{}, err
-	}
-	return foretold(view.Now, placement.WhatIf(view, live, placement.Change{Lose: c.Lose, Drain: c.Drain, Add: c.Add, Policies: c.Policies})), nil
-}
-
-// recorded takes health and leases as the leader recorded them: only its own
-// memory knows them by the moment.
-func (f forecaster) recorded(ctx context.Context, s snapshot.Sight) error {
-	rows, err := f.fleet.ListMembers(ctx, "")
-	if err != nil {
-		return fmt.Errorf("list members: %w", err)
-	}
-	leased := map[string]bool{}
-	for _, m := range rows {
-		leased[m.Cluster] = leased[m.Cluster] || m.LeaseExpiresAt.After(s.Now) && !m.Revoked
-	}
-	for i := range s.Clusters {
-		one := &s.Clusters[i]
-		one.Health = one.Recorded
-		one.Leased, one.Heard = leased[one.Name], one.Recorded == flow.HealthHealthy
-	}
-	return nil
+	return foretold(at, forecast), nil
 }
 
 // Remedies say what would have to change for an execution that waits.
