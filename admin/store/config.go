@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
 )
 
 // Config says which database, and how to use it. Zero fields mean the values
@@ -23,6 +24,11 @@ type Config struct {
 	CommitTimeout  time.Duration `json:"commitTimeout"` // how long a COMMIT's answer, and a read-back, is waited for
 	MaxRetries     int           `json:"maxRetries"`    // of one transaction that lost a serialisable race
 
+	// Known gives the highest fence that this replica has seen, replicated or
+	// written; nil, or a zero fence: none. It is called at any time, also while the
+	// store is opened. A database whose fence is lower was restored from a backup:
+	// the store then serves no member until REBUILD was entered.
+	Known func() flow.Fence `json:"-"`
 	// Registerer takes the store's metrics; nil: none are shown.
 	Registerer prometheus.Registerer `json:"-"`
 	// Dial replaces how connections are dialled; for tests. nil: TCP.
@@ -101,6 +107,5 @@ func (c Config) pool() (*pgxpool.Config, error) {
 	if c.Dial != nil {
 		p.ConnConfig.DialFunc = c.Dial
 	}
-	p.AfterConnect = setUp
 	return p, nil
 }

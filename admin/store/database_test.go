@@ -28,12 +28,13 @@ func empty(t *testing.T, url string) {
 	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
 	for _, table := range []string{"audit", "projects", "named_entities", "entities", "executions", "nodes", "tasks", "clusters",
 		"members", "leases", "join_tokens", "outbox", "decisions", "waits", "requirements", "moves", "archived_nodes", "archived_tasks",
-		"trails", "rounds", "removed_clusters", "policies"} {
+		"trails", "rounds", "removed_clusters", "policies", "rebuild_held"} {
 		if _, err := conn.Exec(t.Context(), "DELETE FROM "+table); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := conn.Exec(t.Context(), "UPDATE scheduler SET epoch = 0, beat = 0, leader = '', longest_lease_ms = 0"); err != nil {
+	if _, err := conn.Exec(t.Context(), `UPDATE scheduler SET era = 1, epoch = 0, beat = 0, leader = '', longest_lease_ms = 0,
+		rebuild_since = NULL, rebuild_why = '', rebuild_forced = FALSE, rebuilt = NULL`); err != nil {
 		t.Fatal(err)
 	}
 }

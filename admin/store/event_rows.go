@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,7 +18,7 @@ func (r *records) load(ctx context.Context, tx pgx.Tx, batches []flow.EventBatch
 	batch := &pgx.Batch{}
 	for i, b := range batches {
 		if len(b.Events) > 0 {
-			queueSpeaker(batch, b.From, &answers[i].Err)
+			r.queueSpeaker(batch, b.From, &answers[i].Err)
 		}
 	}
 	ids := keysOf(r.executionIDs)
@@ -34,9 +35,10 @@ func (r *records) load(ctx context.Context, tx pgx.Tx, batches []flow.EventBatch
 
 // queueSpeaker puts a check of a sender before the rest of a batch. What the
 // check says is an answer to that sender, not an error of the others.
-func queueSpeaker(batch *pgx.Batch, sender flow.Sender, answer *error) {
+func (r *records) queueSpeaker(batch *pgx.Batch, sender flow.Sender, answer *error) {
 	batch.Queue(selectSession, sender.Cluster, sender.Instance).QueryRow(func(row pgx.Row) error {
-		_, err := checkSession(row, sender)
+		member, err := checkSession(row, sender)
+		r.speakers[sender.Member] = member
 		var said *fault.Error
 		if errors.As(err, &said) && !mutant.On("one-stale-session-fails-all") {
 			*answer, err = err, nil
@@ -47,6 +49,18 @@ func queueSpeaker(batch *pgx.Batch, sender flow.Sender, answer *error) {
 
 // eventColumns are what an event may look at and change.
 func eventColumns(e *flow.Execution) []column { return append(executionKey(&e.ID), stateColumns(e)...) }
+
+// met finds an event of an epoch that the database has not given yet.
+func (r *records) met(b flow.EventBatch) error {
+	for _, e := range b.Events {
+		row, era := r.executions[e.Execution].value, r.speakers[b.From.Member].era
+		if row != nil && era > 0 && forgotten(e.Epoch, era, row.Epoch) {
+			return restored(&sign{why: fmt.Sprintf("member %s sent an event of execution %s at epoch %s, and the database has it at %s",
+				b.From.Member, e.Execution, e.Epoch, row.Epoch)})
+		}
+	}
+	return nil
+}
 
 func (r *records) queueNodes(batch *pgx.Batch) {
 	if len(r.nodeIDs) == 0 {
@@ -131,7 +145,27 @@ func (r *records) save(ctx context.Context, tx pgx.Tx) error {
 	queueUpserts(batch, "nodes", "name, project, domain, node", nodes)
 	queueUpserts(batch, "tasks", "name, project, domain, node, attempt, task_project, task_domain, task_name, task_version", tasks)
 	r.queueAcks(batch)
-	return send(ctx, tx, batch)
+	if err := send(ctx, tx, batch); err != nil || len(r.unasked) == 0 {
+		return err
+	}
+	return releaseUnasked(ctx, tx, r.unasked)
+}
+
+// releaseUnasked takes from their clusters what has ended there by aborts that
+// nobody asked for.
+func releaseUnasked(ctx context.Context, tx pgx.Tx, ids []flow.ExecutionID) error {
+	k := keysOf(ids)
+	rows, err := tx.Query(ctx, "SELECT "+names("e.", stayColumns(new(stay)))+` FROM executions e
+		JOIN unnest($1::TEXT[], $2::TEXT[], $3::TEXT[]) AS k (name, project, domain)
+		ON e.name = k.name AND e.project = k.project AND e.domain = k.domain WHERE e.`+isPlacedE, k.names, k.projects, k.domains)
+	if err != nil {
+		return err
+	}
+	list, err := collect(rows, stayColumns)
+	if err == nil {
+		_, err = release(ctx, tx, list, now())
+	}
+	return err
 }
 
 // queueStates writes the state columns of executions.

@@ -30,7 +30,10 @@ func (s *Store) RecordEvents(ctx context.Context, sender flow.Sender, events []f
 // batch is known to be recorded. An event about an execution that is not its
 // sender's, at the epoch that it is the sender's, is refused before apply sees
 // it. apply is called again when the transaction is run again; it gets
-// executions without Inputs and UserInputs.
+// executions without Inputs and UserInputs. What has ended on its cluster by an
+// abort that nobody asked for is taken from it, as if the cluster had lost it.
+// An event of an epoch that the database has not given enters REBUILD:
+// Unavailable.
 //
 // Repeating a batch does no harm: what landed is refused by apply as known.
 func (s *Store) RecordBatches(ctx context.Context, batches []flow.EventBatch, apply flow.Apply) ([]flow.BatchResult, error) {
@@ -38,7 +41,7 @@ func (s *Store) RecordBatches(ctx context.Context, batches []flow.EventBatch, ap
 	if !slices.ContainsFunc(batches, func(b flow.EventBatch) bool { return len(b.Events) > 0 }) {
 		return make([]flow.BatchResult, len(batches)), nil
 	}
-	err := s.change(ctx, "RecordEvents", func(ctx context.Context, tx pgx.Tx) error {
+	err := s.served(ctx, "RecordEvents", func(ctx context.Context, tx pgx.Tx) error {
 		r := newRecords(batches)
 		answers = make([]flow.BatchResult, len(batches))
 		if err := r.load(ctx, tx, batches, answers); err != nil {
@@ -46,11 +49,14 @@ func (s *Store) RecordBatches(ctx context.Context, batches []flow.EventBatch, ap
 		}
 		for i, b := range batches {
 			if answers[i].Err == nil {
+				if err := r.met(b); err != nil {
+					return err
+				}
 				answers[i].Results = r.applyAll(b, apply)
 			}
 		}
 		return r.save(ctx, tx)
-	}, nil)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +75,8 @@ type records struct {
 	nodes      map[flow.NodeID]*record[flow.NodeExecution]
 	tasks      map[attempt]*record[flow.TaskExecution]
 	acks       map[flow.ExecutionID][]applied
+	speakers   map[flow.Member]found
+	unasked    []flow.ExecutionID // what has ended by an abort that nobody asked for
 
 	// In the order in which the events name them.
 	executionIDs []flow.ExecutionID
@@ -109,6 +117,7 @@ func newRecords(batches []flow.EventBatch) *records {
 		nodes:      map[flow.NodeID]*record[flow.NodeExecution]{},
 		tasks:      map[attempt]*record[flow.TaskExecution]{},
 		acks:       map[flow.ExecutionID][]applied{},
+		speakers:   map[flow.Member]found{},
 	}
 	for _, b := range batches {
 		for _, event := range b.Events {
@@ -157,6 +166,9 @@ func (r *records) apply(sender flow.Sender, event flow.Event, apply flow.Apply) 
 	r.ack(event.Execution, applied{sender.Member, event.Revision})
 	node, task := r.rows(event)
 	recorded, result := apply(flow.Recorded{Execution: *execution.value, Node: node.copied(), Task: task.copied()}, event)
+	if result.Unasked && !slices.Contains(r.unasked, event.Execution) {
+		r.unasked = append(r.unasked, event.Execution)
+	}
 	if !result.Accepted {
 		return result
 	}

@@ -67,7 +67,7 @@ func (s *Store) CreateExecution(ctx context.Context, e flow.Execution) error {
 	}
 	nonce, digest := uuid.NewString(), digestOf(e.Requirement)
 	columns := append(append(lightColumns(&e), inputColumns(&e)...), column{"nonce", &nonce}, column{"digest", &digest})
-	sql, args := insertExecution(columns), places(columns)
+	sql, args := insertExecution(columns, acceptsExecutions), places(columns)
 	err := s.write(ctx, change{
 		op:  "CreateExecution",
 		run: func(ctx context.Context) error { return s.once(ctx, "CreateExecution", sql, args...) },
@@ -85,17 +85,20 @@ func (s *Store) CreateExecution(ctx context.Context, e flow.Execution) error {
 	return err
 }
 
-// insertExecution takes the project's id from its own row if it accepts
-// executions: else it is NULL, which the column refuses. (1 and 3 are Flyte's
-// ARCHIVED and SYSTEM_ARCHIVED.) The requirement is stored by its digest too,
-// by whoever is the first to ask for it.
-func insertExecution(columns []column) string {
+// acceptsExecutions says of a project that it is not archived: 1 and 3 are
+// Flyte's ARCHIVED and SYSTEM_ARCHIVED.
+const acceptsExecutions = " AND state NOT IN (1, 3)"
+
+// insertExecution takes the project's id from its own row if it exists and is as
+// asked: else it is NULL, which the column refuses. The requirement is stored by
+// its digest too, by whoever is the first to ask for it.
+func insertExecution(columns []column, project string) string {
 	marks, requirement := make([]string, len(columns)), map[string]string{}
 	for i, c := range columns {
 		marks[i] = "$" + strconv.Itoa(i+1)
 		switch c.name {
 		case "project":
-			marks[i] = "(SELECT id FROM projects WHERE id = " + marks[i] + " AND state NOT IN (1, 3))"
+			marks[i] = "(SELECT id FROM projects WHERE id = " + marks[i] + project + ")"
 		case "digest", "requirement":
 			marks[i] += map[string]string{"digest": "::TEXT", "requirement": "::JSONB"}[c.name]
 			requirement[c.name] = marks[i]

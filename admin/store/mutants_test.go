@@ -19,6 +19,7 @@ var mutants = map[string][]string{
 	"event-acks-newest-revision":                            {"TestStore/Events/an_event_acks", "TestStore/Revokes/an_event_never_acks", "TestStore/Batches/each_batch_acks"},
 	"no-epoch-check":                                        {"TestStore/Events/what_is_not_the_sender's", "TestStore/Batches/what_is_not_a_batch's", "TestAnOlderEpochOfTheSameClusterIsRefused"},
 	"one-stale-session-fails-all":                           {"TestStore/Batches/a_session_that_is_over", "TestStore/LostAnswers/RecordBatches,_landed_false"},
+	"rebuild-counts-old-inventory":                          {"TestStore/Rebuilds/an_inventory_of_a_session"},
 	"re-place-without-reading-the-lease-row":                {"TestStore/Moves/a_lease_that_was_granted", "TestStore/Moves/what_is_to_end_on_a_lapsed"},
 	"ownership-revision-not-raised-by-aborted-at-lease-end": {"TestStore/Moves/what_is_to_end_on_a_lapsed"},
 }

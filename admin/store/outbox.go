@@ -30,11 +30,14 @@ func dueColumns(d *due) []column {
 func (s *Store) Assignments(ctx context.Context, sender flow.Sender, limit int) ([]flow.Assignment, error) {
 	var list []flow.Assignment
 	err := s.readTx(ctx, "Assignments", func(ctx context.Context, tx pgx.Tx) error {
+		if err := s.unrestored(); err != nil {
+			return err
+		}
 		list = nil
-		var ownership uint64
+		var member found
 		var rows []due
 		batch := &pgx.Batch{}
-		queueSession(batch, sender, &ownership)
+		queueSession(batch, sender, &member)
 		batch.Queue("SELECT "+names("", dueColumns(new(due)))+` FROM outbox o
 			JOIN executions e ON e.name = o.name AND e.project = o.project AND e.domain = o.domain
 			WHERE o.cluster = $1 AND o.wanted > o.acked ORDER BY o.updated_at, o.name LIMIT $2`,
@@ -48,11 +51,11 @@ func (s *Store) Assignments(ctx context.Context, sender flow.Sender, limit int) 
 		}
 		recoveries, err := loadRecoveries(ctx, tx, sender.Cluster, rows)
 		for _, d := range rows {
-			list = append(list, d.assignment(sender, ownership, closures, recoveries))
+			list = append(list, d.assignment(sender, member.ownership, closures, recoveries))
 		}
 		return err
 	})
-	return list, err
+	return list, s.entering(ctx, err)
 }
 
 // Due gives, in their order, those of the senders for whom Assignments has
@@ -178,7 +181,7 @@ func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) er
 	for _, a := range newest {
 		once, mine = append(once, a), append(mine, memberAck{sender.Member, a})
 	}
-	return s.change(ctx, "Ack", func(ctx context.Context, tx pgx.Tx) error {
+	return s.served(ctx, "Ack", func(ctx context.Context, tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		queueSession(batch, sender, nil)
 		queueAcks(batch, mine, "LEAST(a.revision, o.wanted)")
@@ -189,5 +192,5 @@ func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) er
 		}
 		_, err := release(ctx, tx, given, now())
 		return err
-	}, nil)
+	})
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -49,7 +50,7 @@ func (s *Store) LongestLease(ctx context.Context) (time.Duration, error) {
 // fenced runs a scheduling transaction: its first statement raises the beat
 // that the leader expects, by an UPDATE, because a transaction that only
 // selects its epoch commits after its successor's term has begun. Stale if the
-// epoch or the beat is another. If a COMMIT's answer is lost, the beat tells
+// epoch or the beat is another; Unavailable while a REBUILD lasts. If a COMMIT's answer is lost, the beat tells
 // whether it landed: only this leader, one transaction after another, raises it
 // within its epoch. fn must set its results last: those of the run that landed
 // are then the ones that stay.
@@ -57,6 +58,9 @@ func (s *Store) fenced(ctx context.Context, op string, fence flow.Fence, lease t
 	fn func(context.Context, pgx.Tx) error) (flow.Fence, error) {
 	next := flow.Fence{Epoch: fence.Epoch, Beat: fence.Beat + 1}
 	err := s.change(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
+		if err := s.unrestored(); err != nil {
+			return err
+		}
 		if err := raiseBeat(ctx, tx, fence, lease); err != nil {
 			return err
 		}
@@ -75,7 +79,7 @@ func (s *Store) fenced(ctx context.Context, op string, fence flow.Fence, lease t
 }
 
 func raiseBeat(ctx context.Context, tx pgx.Tx, fence flow.Fence, lease time.Duration) error {
-	const mine = " WHERE one = 1 AND era = $1 AND epoch = $2 AND beat = $3"
+	const mine = " WHERE one = 1 AND era = $1 AND epoch = $2 AND beat = $3 AND rebuild_since IS NULL"
 	args := []any{fence.Epoch.Era, fence.Epoch.N, fence.Beat}
 	sql := "UPDATE scheduler SET beat = beat + 1, longest_lease_ms = GREATEST(longest_lease_ms, $4)" + mine
 	if mutant.On("epoch-by-select") {
@@ -83,9 +87,23 @@ func raiseBeat(ctx context.Context, tx pgx.Tx, fence flow.Fence, lease time.Dura
 	}
 	tag, err := tx.Exec(ctx, sql, append(args, lease.Milliseconds())...)
 	if err == nil && tag.RowsAffected() != 1 {
-		return fault.E(fault.Stale, "fence %s is over", fence)
+		return fenceLost(ctx, tx, fence)
 	}
 	return err
+}
+
+// fenceLost says why a scheduling transaction is refused.
+func fenceLost(ctx context.Context, tx pgx.Tx, fence flow.Fence) error {
+	var lasting bool
+	err := tx.QueryRow(ctx, "SELECT rebuild_since IS NOT NULL FROM scheduler WHERE one = 1 AND era = $1 AND epoch = $2 AND beat = $3",
+		fence.Epoch.Era, fence.Epoch.N, fence.Beat).Scan(&lasting)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return fault.E(fault.Stale, "fence %s is over", fence)
+	case err != nil:
+		return err
+	}
+	return rebuilding()
 }
 
 // RecordLeases records leases before they are granted. It leaves out members
@@ -126,7 +144,7 @@ func writeLeases(ctx context.Context, tx pgx.Tx, asked map[flow.Member]flow.Leas
 		JOIN unnest($1::TEXT[], $2::TEXT[], $3::INT8[], $4::INT8[]) AS k (cluster, instance, generation, incarnation)
 		ON m.cluster = k.cluster AND m.instance = k.instance AND m.generation = k.generation
 		JOIN clusters c ON c.name = m.cluster AND c.incarnation = k.incarnation AND NOT c.lost
-		WHERE m.hub <> '' AND NOT m.revoked ORDER BY m.cluster, m.instance`, clusters, instances, generations, incarnations)
+		WHERE m.hub <> '' AND NOT m.revoked AND m.rebuild = 0 ORDER BY m.cluster, m.instance`, clusters, instances, generations, incarnations)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,59 +14,100 @@ import (
 
 func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
-const selectSession = `SELECT m.generation, m.ownership_revision, m.revoked, c.incarnation
+const selectSession = `SELECT m.generation, m.ownership_revision, m.revoked, c.incarnation, m.rebuild, m.reported_era
 	FROM members m JOIN clusters c ON c.name = m.cluster WHERE m.cluster = $1 AND m.instance = $2`
 
-// checkSession refuses who is not the member's newest session, and gives the
-// member's ownership revision.
-func checkSession(row pgx.Row, sender flow.Sender) (ownership uint64, err error) {
-	var generation, incarnation uint64
-	var revoked bool
-	err = row.Scan(&generation, &ownership, &revoked, &incarnation)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return 0, fault.E(fault.Stale, "member %s has no session", sender.Member)
-	case err != nil:
-		return 0, err
-	case revoked:
-		return 0, fault.E(fault.Forbidden, "member %s is revoked", sender.Member)
-	case generation != sender.Generation:
-		return 0, fault.E(fault.Stale, "session %d of member %s is over: the newest is %d", sender.Generation, sender.Member, generation)
-	case incarnation != sender.Incarnation:
-		return 0, fault.E(fault.Stale, "session %d of member %s belongs to incarnation %d of its cluster, which is at %d",
-			sender.Generation, sender.Member, sender.Incarnation, incarnation)
-	}
-	return ownership, nil
+// found is what a session's check reads of its member.
+type found struct {
+	ownership uint64
+	rebuild   int
+	era       uint64 // of its newest verdicts
 }
 
-// queueSession puts the check before the rest of a batch. It stores the
-// ownership revision if the caller wants it.
-func queueSession(batch *pgx.Batch, sender flow.Sender, ownership *uint64) {
+// readSession refuses who is not the member's newest session.
+func readSession(row pgx.Row, sender flow.Sender) (found, error) {
+	var f found
+	var generation, incarnation uint64
+	var revoked bool
+	err := row.Scan(&generation, &f.ownership, &revoked, &incarnation, &f.rebuild, &f.era)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return f, fault.E(fault.Stale, "member %s has no session", sender.Member)
+	case err != nil:
+		return f, err
+	case revoked:
+		return f, fault.E(fault.Forbidden, "member %s is revoked", sender.Member)
+	case generation != sender.Generation:
+		return f, fault.E(fault.Stale, "session %d of member %s is over: the newest is %d", sender.Generation, sender.Member, generation)
+	case incarnation != sender.Incarnation:
+		return f, fault.E(fault.Stale, "session %d of member %s belongs to incarnation %d of its cluster, which is at %d",
+			sender.Generation, sender.Member, sender.Incarnation, incarnation)
+	}
+	return f, nil
+}
+
+// checkSession refuses who is not the member's newest session, and who was
+// opened in REBUILD: such a session reports, and nothing else.
+func checkSession(row pgx.Row, sender flow.Sender) (found, error) {
+	f, err := readSession(row, sender)
+	if err == nil && f.rebuild != sessionNormal {
+		err = rebuilding()
+	}
+	return f, err
+}
+
+// queueSession puts the check before the rest of a batch. It stores what it has
+// read if the caller wants it.
+func queueSession(batch *pgx.Batch, sender flow.Sender, into *found) {
 	batch.Queue(selectSession, sender.Cluster, sender.Instance).QueryRow(func(row pgx.Row) error {
-		found, err := checkSession(row, sender)
-		if ownership != nil {
-			*ownership = found
+		f, err := checkSession(row, sender)
+		if into != nil {
+			*into = f
 		}
 		return err
 	})
 }
 
-// OpenSession makes a member's next session, which ends all earlier ones.
+// OpenSession makes a member's next session, which ends all earlier ones. While
+// a REBUILD lasts it is one that only reports, and the cluster's incarnation
+// rises to the highest that the member has seen. A member that has seen more
+// than the database has met a restored backup: REBUILD is entered first.
 // NotFound if the cluster is not registered; Precondition if it was declared
 // lost, and Forbidden if the member is revoked, both audited. Repeating it makes
 // another session.
 func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string, report flow.ClusterReport) (flow.Session, error) {
+	session, err := s.openSession(ctx, member, hub, report)
+	var seen *sign
+	if errors.As(err, &seen) { // by now the database is in REBUILD
+		session, err = s.openSession(ctx, member, hub, report)
+	}
+	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Precondition) {
+		if auditErr := s.refused(ctx, member, "session.open", err); auditErr != nil {
+			return flow.Session{}, auditErr
+		}
+	}
+	if err != nil {
+		return flow.Session{}, err
+	}
+	return session, nil
+}
+
+func (s *Store) openSession(ctx context.Context, member flow.Member, hub string, report flow.ClusterReport) (flow.Session, error) {
 	var session flow.Session
-	err := s.change(ctx, "OpenSession", func(ctx context.Context, tx pgx.Tx) error {
+	err := s.served(ctx, "OpenSession", func(ctx context.Context, tx pgx.Tx) error {
 		session = flow.Session{Sender: flow.Sender{Member: member}}
-		if err := mayJoin(ctx, tx, &session); err != nil {
+		if err := mayJoin(ctx, tx, &session, report, s.known()); err != nil {
 			return err
 		}
+		stage := sessionNormal
+		if session.Rebuild {
+			stage = sessionOpened
+		}
 		var revoked bool
-		err := tx.QueryRow(ctx, `INSERT INTO members (cluster, instance, generation, hub, ownership_revision, revoked, last_seen_at)
-			VALUES ($1, $2, 1, $3, 1, FALSE, $4) ON CONFLICT (cluster, instance) DO UPDATE
-			SET generation = members.generation + 1, hub = excluded.hub, last_seen_at = excluded.last_seen_at
-			RETURNING generation, ownership_revision, revoked`, member.Cluster, member.Instance, hub, now()).
+		err := tx.QueryRow(ctx, `INSERT INTO members (cluster, instance, generation, hub, ownership_revision, revoked, last_seen_at, rebuild)
+			VALUES ($1, $2, 1, $3, 1, FALSE, $4, $5) ON CONFLICT (cluster, instance) DO UPDATE
+			SET generation = members.generation + 1, hub = excluded.hub, last_seen_at = excluded.last_seen_at, rebuild = excluded.rebuild
+			RETURNING generation, ownership_revision, revoked`, member.Cluster, member.Instance, hub, now(), stage).
 			Scan(&session.Generation, &session.OwnershipRevision, &revoked)
 		if err != nil {
 			return uniqueRace(err)
@@ -78,30 +120,48 @@ func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string,
 			return err
 		}
 		return writeReport(ctx, tx, member, report)
-	}, nil)
-	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Precondition) {
-		if auditErr := s.refused(ctx, member, "session.open", err); auditErr != nil {
-			return flow.Session{}, auditErr
-		}
-	}
-	if err != nil {
-		return flow.Session{}, err
-	}
-	return session, nil
+	})
+	return session, err
 }
 
-// mayJoin refuses members of clusters that own nothing.
-func mayJoin(ctx context.Context, tx pgx.Tx, session *flow.Session) error {
+// mostEras bounds what a member is believed: no control plane has had so many.
+const mostEras = 1 << 20
+
+// mayJoin refuses members of clusters that own nothing, and compares what the
+// member and this replica have seen with what the database holds.
+func mayJoin(ctx context.Context, tx pgx.Tx, session *flow.Session, report flow.ClusterReport, known flow.Fence) error {
 	var lost bool
-	err := tx.QueryRow(ctx, "SELECT c.incarnation, c.lost, s.era FROM clusters c, scheduler s WHERE c.name = $1 AND s.one = 1", session.Cluster).
-		Scan(&session.Incarnation, &lost, &session.Era)
+	var fence flow.Fence
+	err := tx.QueryRow(ctx, `SELECT c.incarnation, c.lost, s.era, s.epoch, s.beat, s.rebuild_since IS NOT NULL
+		FROM clusters c, scheduler s WHERE c.name = $1 AND s.one = 1`, session.Cluster).
+		Scan(&session.Incarnation, &lost, &fence.Epoch.Era, &fence.Epoch.N, &fence.Beat, &session.Rebuild)
+	session.Era = fence.Epoch.Era
+	seen := older(known, fence)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return fault.E(fault.NotFound, "cluster %q is not registered", session.Cluster)
-	case err == nil && lost:
+	case err != nil:
+		return err
+	case seen != nil:
+		return restored(seen)
+	case lost:
 		return fault.E(fault.Precondition, "cluster %q was declared lost: declare it found (skein cluster declare-found %s) before its members join",
 			session.Cluster, session.Cluster)
+	case report.Era > mostEras:
+		return fault.E(fault.Forbidden, "member %s says that it has seen era %d, which cannot be", session.Member, report.Era)
+	case report.Era > session.Era:
+		return restored(&sign{known: flow.Fence{Epoch: flow.Epoch{Era: report.Era}},
+			why: fmt.Sprintf("member %s has seen era %d, and the database is at era %d", session.Member, report.Era, session.Era)})
+	case report.Incarnation <= session.Incarnation:
+		return nil
+	case !session.Rebuild && report.Era == session.Era:
+		return restored(&sign{why: fmt.Sprintf("member %s has seen its cluster at incarnation %d, and the database has it at %d",
+			session.Member, report.Incarnation, session.Incarnation)})
 	}
+	// In REBUILD, or back after one that did not wait for it: its data plane admits
+	// nothing below what it has seen.
+	session.Incarnation = report.Incarnation
+	_, err = tx.Exec(ctx, "UPDATE clusters SET incarnation = $2 WHERE name = $1", session.Cluster, session.Incarnation)
 	return err
 }
 
@@ -126,8 +186,8 @@ func writeReport(ctx context.Context, tx pgx.Tx, member flow.Member, report flow
 // Report stores what a member says of its cluster; Stale if the session is not
 // the newest.
 func (s *Store) Report(ctx context.Context, sender flow.Sender, report flow.ClusterReport) error {
-	return s.change(ctx, "Report", func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := checkSession(tx.QueryRow(ctx, selectSession, sender.Cluster, sender.Instance), sender); err != nil {
+	return s.served(ctx, "Report", func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := readSession(tx.QueryRow(ctx, selectSession, sender.Cluster, sender.Instance), sender); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "UPDATE members SET last_seen_at = $3 WHERE cluster = $1 AND instance = $2",
@@ -136,7 +196,7 @@ func (s *Store) Report(ctx context.Context, sender flow.Sender, report flow.Clus
 			return err
 		}
 		return writeReport(ctx, tx, sender.Member, report)
-	}, nil)
+	})
 }
 
 // CloseSession notes that a session's stream has ended. Closing a session that

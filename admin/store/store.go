@@ -18,6 +18,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,11 +30,12 @@ import (
 
 // Store is a pool of connections to the one database. It is safe for
 // concurrent use, and keeps nothing in memory that another replica could
-// change.
+// change, but that it has noticed a restored backup.
 type Store struct {
 	config  Config
 	pool    *pgxpool.Pool
 	metrics *metrics
+	noticed atomic.Pointer[sign] // of a restored backup, until REBUILD is entered
 }
 
 // Open makes a pool and checks that the database answers. It does not migrate:
@@ -47,17 +49,16 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := newMetrics(config.Registerer)
-	if err != nil {
+	s := &Store{config: config}
+	poolConfig.AfterConnect = s.connected
+	if s.metrics, err = newMetrics(config.Registerer); err != nil {
 		return nil, err
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
-	if err != nil {
+	if s.pool, err = pgxpool.NewWithConfig(ctx, poolConfig); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "cannot open the database")
 	}
-	s := &Store{config: config, pool: pool, metrics: metrics}
 	if err := s.Ping(ctx); err != nil {
-		pool.Close()
+		s.pool.Close()
 		return nil, err
 	}
 	return s, nil

@@ -2,10 +2,12 @@ package store_test
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"testing"
 
 	"github.com/skein-project/skein/admin/store"
 	"github.com/skein-project/skein/admin/store/storetest"
+	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/deploy/local/localtest"
 )
 
@@ -19,8 +21,11 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) *storetest.Opened {
 		empty(t, url)
 		w := &storetest.Wire{}
+		var known atomic.Pointer[flow.Fence]
+		known.Store(&flow.Fence{})
 		opened := &storetest.Opened{
-			Ports: ports(open(t, store.Config{URL: url, MaxConnections: 8, Dial: w.Dial})),
+			Ports: ports(open(t, store.Config{URL: url, MaxConnections: 8, Dial: w.Dial, Known: func() flow.Fence { return *known.Load() }})),
+			Know:  func(f flow.Fence) { known.Store(&f) },
 			Other: ports(open(t, store.Config{URL: url, MaxConnections: 8})),
 		}
 		if plain(t, url) {
@@ -54,5 +59,5 @@ func migrated(t testing.TB) *store.Store {
 func ports(s *store.Store) storetest.Ports {
 	return storetest.Ports{Registry: s, NamedEntities: s, Projects: s, Executions: s, Runs: s, Clusters: s, Sessions: s,
 		Outbox: s, Events: s, Tokens: s, Terms: s, Demand: s, Plans: s, Moves: s, Trims: s,
-		Decisions: s, Histories: s, Orders: s, Revocations: s, Audits: s, Policies: s}
+		Decisions: s, Histories: s, Orders: s, Revocations: s, Audits: s, Policies: s, Rebuilds: s, Holders: s}
 }

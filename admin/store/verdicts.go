@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,21 +27,23 @@ type owned struct {
 // Verdicts answers a member's inventory: what to keep, to stop and to report
 // again. In the same transaction it takes from the cluster what it had acked
 // and no longer holds; that raises the ownership revision of the cluster's
-// members. What may be moved by force waits to be placed again; what may not
-// has FAILED, since its state is gone and it may run nowhere else; what was
-// being aborted is ABORTED; and what was being revoked has left as it was told
-// to. Stale if the session is not the newest.
+// members; and so it is with what was stopped there to its end, though nobody
+// has asked for its abort. What may be moved by force waits to be placed again;
+// what may not has FAILED, since its state is gone and it may run nowhere else;
+// what was being aborted is ABORTED; and what was being revoked has left as it
+// was told to. Stale if the session is not the newest. An inventory that holds
+// what the database cannot know enters REBUILD: Unavailable.
 func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []flow.Held) (flow.Verdicts, error) {
 	var verdicts flow.Verdicts
-	err := s.change(ctx, "Verdicts", func(ctx context.Context, tx pgx.Tx) error {
+	err := s.served(ctx, "Verdicts", func(ctx context.Context, tx pgx.Tx) error {
 		verdicts = flow.Verdicts{}
 		var rows map[flow.ExecutionID]owned
 		if err := loadOwned(ctx, tx, sender, inventory, &verdicts.OwnershipRevision, &rows); err != nil {
 			return err
 		}
-		here := map[held]bool{}
+		here := map[held]flow.Held{}
 		for _, h := range inventory {
-			here[held{h.Execution, h.Epoch}] = true
+			here[held{h.Execution, h.Epoch}] = h
 			verdicts.List = append(verdicts.List, verdict(sender.Cluster, h, rows))
 		}
 		_, err := tx.Exec(ctx, `UPDATE members SET reported_era = (SELECT era FROM scheduler WHERE one = 1)
@@ -57,7 +60,7 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 			verdicts.OwnershipRevision++
 		}
 		return err
-	}, nil)
+	})
 	return verdicts, err
 }
 
@@ -83,18 +86,33 @@ func loadOwned(ctx context.Context, tx pgx.Tx, sender flow.Sender, inventory []f
 	for _, h := range inventory {
 		ids.add(h.Execution)
 	}
-	found := map[flow.ExecutionID]owned{}
+	rowsFound := map[flow.ExecutionID]owned{}
+	var member found
+	var era uint64
 	batch := &pgx.Batch{}
-	queueSession(batch, sender, ownership)
+	queueSession(batch, sender, &member)
+	batch.Queue("SELECT era FROM scheduler WHERE one = 1").QueryRow(func(row pgx.Row) error { return row.Scan(&era) })
 	batch.Queue(`SELECT e.name, e.project, e.domain, e.epoch_era, e.epoch_n, e.cluster, e.phase, e.sequence FROM executions e
 		JOIN unnest($1::TEXT[], $2::TEXT[], $3::TEXT[]) AS k (name, project, domain)
 		ON e.name = k.name AND e.project = k.project AND e.domain = k.domain`,
-		ids.names, ids.projects, ids.domains).Query(into(ownedColumns, func(o *owned) { found[o.id] = *o }))
+		ids.names, ids.projects, ids.domains).Query(into(ownedColumns, func(o *owned) { rowsFound[o.id] = *o }))
 	if err := send(ctx, tx, batch); err != nil {
 		return err
 	}
-	*rows = found
+	*ownership, *rows = member.ownership, rowsFound
+	for _, h := range inventory {
+		if row := rowsFound[h.Execution]; forgotten(h.Epoch, era, row.epoch) {
+			return restored(&sign{why: fmt.Sprintf("member %s holds execution %s at epoch %s, and the database has it at %s",
+				sender.Member, h.Execution, h.Epoch, row.epoch)})
+		}
+	}
 	return nil
+}
+
+// forgotten reports whether an epoch is one that the database has not given yet.
+// What is of an earlier era was given up by the REBUILD that has begun this one.
+func forgotten(epoch flow.Epoch, era uint64, row flow.Epoch) bool {
+	return epoch.Era >= era && row.Less(epoch)
 }
 
 func ownedColumns(o *owned) []column {
@@ -102,24 +120,31 @@ func ownedColumns(o *owned) []column {
 		column{"cluster", &o.cluster}, column{"phase", &o.phase}, column{"sequence", &o.sequence})
 }
 
-// lostBy finds what the cluster had acked at the recorded epoch, and has not.
-// What another member of it has acked since this session opened may have been
-// made after the inventory was taken: that is no loss.
-func lostBy(ctx context.Context, tx pgx.Tx, member flow.Member, here map[held]bool) ([]stay, error) {
-	rows, err := tx.Query(ctx, "SELECT "+names("e.", stayColumns(new(stay)))+` FROM executions e
-		JOIN outbox o ON o.cluster = e.cluster AND o.name = e.name AND o.project = e.project AND o.domain = e.domain
-		AND o.epoch_era = e.epoch_era AND o.epoch_n = e.epoch_n
+// lostBy finds what the cluster had acked at the recorded epoch, and has not; and
+// what it has only as stopped, by no order of a user. What another member of it
+// has acked since this session opened may have been made after the inventory was
+// taken: that is no loss.
+func lostBy(ctx context.Context, tx pgx.Tx, member flow.Member, here map[held]flow.Held) ([]stay, error) {
+	type placed struct {
+		stay
+		known bool
+	}
+	rows, err := tx.Query(ctx, "SELECT "+names("e.", stayColumns(new(stay)))+`,
+		COALESCE(o.acked > 0 AND (o.acked_in < me.opened_in OR o.acked_by = me.instance), FALSE) FROM executions e
 		JOIN members me ON me.cluster = $1 AND me.instance = $2
-		WHERE e.cluster = $1 AND e.`+isPlacedE+` AND o.acked > 0 AND (o.acked_in < me.opened_in OR o.acked_by = me.instance)`,
-		member.Cluster, member.Instance)
+		LEFT JOIN outbox o ON o.cluster = e.cluster AND o.name = e.name AND o.project = e.project AND o.domain = e.domain
+		AND o.epoch_era = e.epoch_era AND o.epoch_n = e.epoch_n
+		WHERE e.cluster = $1 AND e.`+isPlacedE, member.Cluster, member.Instance)
 	if err != nil {
 		return nil, err
 	}
-	placed, err := collect(rows, stayColumns)
+	list, err := collect(rows, func(p *placed) []column { return append(stayColumns(&p.stay), column{"", &p.known}) })
 	var lost []stay
-	for _, s := range placed {
-		if !here[held{s.id, s.epoch}] {
-			lost = append(lost, s)
+	for _, p := range list {
+		h, there := here[held{p.id, p.epoch}]
+		stopped := there && h.Terminal && h.Desired == flow.DesiredGone && p.desired == flow.DesiredRun && p.revoking == ""
+		if stopped || p.known && !there {
+			lost = append(lost, p.stay)
 		}
 	}
 	return lost, err

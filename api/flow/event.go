@@ -39,6 +39,10 @@ type Event struct {
 type EventResult struct {
 	Accepted bool
 	Reason   string // why it was refused: a fact to log and count, not an error
+	// Unasked says that it was refused since it tells of an abort that nobody asked
+	// for. The object that it is about has ended and holds nothing: a store takes
+	// the execution from its cluster, to be placed again.
+	Unasked bool
 }
 
 // EventBatch is what one session said at once: a store may record batches of

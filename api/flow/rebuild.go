@@ -25,6 +25,31 @@ type Rebuild struct {
 type Holding struct {
 	Held       Held
 	Assignment Assignment // Cluster is left to the hub; Desired and Run are as the FlyteWorkflow has them
+	// Row is what the control plane derives from Assignment.Run, as it did when the
+	// execution was created. Members do not send it; nil: only what Run says is
+	// known.
+	Row *Execution
+}
+
+// Execution is the row that is made again, waiting for a cluster: Row, or what
+// Run says. Run must be set.
+func (h Holding) Execution() Execution {
+	run := h.Assignment.Run
+	e := Execution{Spec: run.Spec, Inputs: run.Inputs, InputsURI: run.InputsURI, UserInputs: run.Inputs, Workflow: run.Workflow,
+		LaunchPlan: run.LaunchPlan, Requirement: Requirement{Workflow: run.Workflow.Name}, DataPrefix: run.DataPrefix,
+		RawPrefix: run.RawPrefix, Trace: run.Trace, Failover: run.Failover, CreatedAt: run.CreatedAt}
+	if h.Row != nil {
+		e = *h.Row
+	}
+	e.ID, e.Epoch, e.Phase, e.Desired = h.Held.Execution, Epoch{}, ExecutionQueued, DesiredRun
+	e.UpdatedAt, e.Revision, e.Version = e.CreatedAt, h.Held.Revision, 1
+	switch h.Held.Desired {
+	case DesiredGone: // where it was stopped it is not to be placed again at this epoch
+		e.Epoch = h.Held.Epoch
+	case DesiredAbort:
+		e.AbortCause = h.Assignment.Cause
+	}
+	return e
 }
 
 // Rebuilt is what a rebuild came to.

@@ -24,13 +24,19 @@ func (s *Store) RecordBatches(ctx context.Context, batches []flow.EventBatch, ap
 	if !slices.ContainsFunc(batches, func(b flow.EventBatch) bool { return len(b.Events) > 0 }) {
 		return make([]flow.BatchResult, len(batches)), nil
 	}
-	err = s.write(ctx, "RecordEvents", func(t *tables) error {
+	err = s.served(ctx, "RecordEvents", func(t *tables) error {
 		answers := make([]flow.BatchResult, len(batches))
+		for _, b := range batches {
+			if err := t.met(b); err != nil {
+				return err
+			}
+		}
 		for i, b := range batches {
 			if len(b.Events) > 0 {
 				answers[i] = t.recordAll(b, apply)
 			}
 		}
+		t.releaseUnasked(batches, answers, s.o.Now())
 		out = answers
 		return nil
 	})
@@ -49,6 +55,18 @@ func (t *tables) recordAll(b flow.EventBatch, apply flow.Apply) (answer flow.Bat
 		answer.Results[i] = t.record(b.From, e, apply)
 	}
 	return answer
+}
+
+// releaseUnasked takes from their clusters what has ended there by aborts that
+// nobody asked for.
+func (t *tables) releaseUnasked(batches []flow.EventBatch, answers []flow.BatchResult, now time.Time) {
+	for i, b := range batches {
+		for j, result := range answers[i].Results {
+			if r := t.runs[b.Events[j].Execution]; result.Unasked && r.e.Cluster == b.From.Cluster {
+				t.release(r, now)
+			}
+		}
+	}
 }
 
 // record folds one event, and acks what it shows to have been applied.
@@ -212,7 +230,7 @@ func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) er
 	if len(acks) == 0 {
 		return nil
 	}
-	return s.write(ctx, "Ack", func(t *tables) error {
+	return s.served(ctx, "Ack", func(t *tables) error {
 		if _, err := t.session(sender); err != nil {
 			return err
 		}

@@ -12,14 +12,17 @@ import (
 // TestStore runs the suite's groups for the ports that the rig uses.
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) *storetest.Opened {
-		s := memstore.New(memstore.Options{})
+		var known flow.Fence
+		s := memstore.New(memstore.Options{}).Knowing(func() flow.Fence { return known })
 		ports := storetest.Ports{
 			Registry: registry{s: s}, Projects: projects{s: s}, Executions: executions{Store: s},
 			Runs: s, Clusters: s, Orders: s, Revocations: s, Audits: s, Policies: s, Sessions: s, Outbox: s, Events: s,
 			Terms: s, Demand: s, Plans: s, Moves: s, Decisions: s, Histories: s,
+			Rebuilds: s, Holders: s,
 		}
-		return &storetest.Opened{Ports: ports, Other: ports}
-	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Sessions", "Verdicts", "Events", "Races", "Revokes", "Lost", "Explanations", "Moves", "MoveRaces")
+		return &storetest.Opened{Ports: ports, Other: ports, Know: func(f flow.Fence) { known = f }}
+	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Sessions", "Verdicts", "Events", "Races", "Revokes", "Lost", "Explanations", "Moves", "MoveRaces",
+		"Rebuilds", "Reports", "Signs")
 }
 
 // What the rig does not use of a port is nil: a case that asks for it panics.

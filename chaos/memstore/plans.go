@@ -39,8 +39,11 @@ func (s *Store) fenced(ctx context.Context, op string, f flow.Fence, lease time.
 		return s.selected(ctx, op, f, next, fn)
 	}
 	err := s.write(ctx, op, func(t *tables) error {
-		if t.fence != f {
+		switch {
+		case t.fence != f:
 			return fault.E(fault.Stale, "fence %s is over", f)
+		case !t.rebuild.Since.IsZero():
+			return rebuilding()
 		}
 		if err := fn(t); err != nil {
 			return err

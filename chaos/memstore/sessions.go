@@ -3,6 +3,7 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -18,8 +19,18 @@ func sortedAttempts[V any](m map[attempt]V) []attempt {
 	})
 }
 
-// session refuses who is not the member's newest session.
+// session refuses who is not the member's newest session, and who was opened in
+// REBUILD: such a session reports, and nothing else.
 func (t *tables) session(sender flow.Sender) (*flow.MemberState, error) {
+	m, err := t.newest(sender)
+	if err == nil && t.stages[sender.Member] != sessionNormal {
+		return nil, rebuilding()
+	}
+	return m, err
+}
+
+// newest refuses who is not the member's newest session.
+func (t *tables) newest(sender flow.Sender) (*flow.MemberState, error) {
 	m, c := t.members[sender.Member], t.clusters[sender.Cluster]
 	switch {
 	case m == nil || c == nil:
@@ -37,33 +48,55 @@ func (t *tables) session(sender flow.Sender) (*flow.MemberState, error) {
 
 // OpenSession is as admin/store's.
 func (s *Store) OpenSession(ctx context.Context, member flow.Member, hub string, report flow.ClusterReport) (out flow.Session, err error) {
-	err = s.write(ctx, "OpenSession", func(t *tables) error {
-		c, m := t.clusters[member.Cluster], t.members[member]
-		switch {
-		case c == nil:
-			return fault.E(fault.NotFound, "cluster %q is not registered", member.Cluster)
-		case c.Lost:
-			return fault.E(fault.Precondition, "cluster %q was declared lost: declare it found before its members join", member.Cluster)
-		case m != nil && m.Revoked:
-			return fault.E(fault.Forbidden, "member %s is revoked", member)
-		case m == nil:
-			m = &flow.MemberState{Member: member, OwnershipRevision: 1}
-			t.members[member] = m
-		}
-		m.Generation++
-		t.opened[member] = t.sessions(member.Cluster)
-		m.Hub, m.LastSeenAt = hub, stamp(s.o.Now())
-		s.report(c, m, report)
-		out = flow.Session{Era: t.fence.Epoch.Era, OwnershipRevision: m.OwnershipRevision,
-			Sender: flow.Sender{Member: member, Generation: m.Generation, Incarnation: c.Incarnation}}
-		return nil
-	})
+	open := func() error {
+		return s.served(ctx, "OpenSession", func(t *tables) error {
+			session, err := s.open(t, member, hub, report)
+			out = session
+			return err
+		})
+	}
+	err = open()
+	var seen *sign
+	if errors.As(err, &seen) { // by now the database is in REBUILD
+		err = open()
+	}
 	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Precondition) {
 		if failed := s.refused(ctx, member, err); failed != nil {
 			return out, failed
 		}
 	}
 	return out, err
+}
+
+func (s *Store) open(t *tables, member flow.Member, hub string, report flow.ClusterReport) (flow.Session, error) {
+	c, m := t.clusters[member.Cluster], t.members[member]
+	switch {
+	case c == nil:
+		return flow.Session{}, fault.E(fault.NotFound, "cluster %q is not registered", member.Cluster)
+	case c.Lost:
+		return flow.Session{}, fault.E(fault.Precondition, "cluster %q was declared lost: declare it found before its members join", member.Cluster)
+	case m != nil && m.Revoked:
+		return flow.Session{}, fault.E(fault.Forbidden, "member %s is revoked", member)
+	}
+	if err := t.believes(member, c, report); err != nil {
+		return flow.Session{}, err
+	}
+	if m == nil {
+		m = &flow.MemberState{Member: member, OwnershipRevision: 1}
+		t.members[member] = m
+	}
+	c.Incarnation = max(c.Incarnation, report.Incarnation)
+	m.Generation++
+	t.opened[member] = t.sessions(member.Cluster)
+	m.Hub, m.LastSeenAt = hub, stamp(s.o.Now())
+	s.report(c, m, report)
+	t.stages[member] = sessionNormal
+	lasting := !t.rebuild.Since.IsZero()
+	if lasting {
+		t.stages[member] = sessionOpened
+	}
+	return flow.Session{Era: t.fence.Epoch.Era, OwnershipRevision: m.OwnershipRevision, Rebuild: lasting,
+		Sender: flow.Sender{Member: member, Generation: m.Generation, Incarnation: c.Incarnation}}, nil
 }
 
 func (s *Store) report(c *flow.Cluster, m *flow.MemberState, r flow.ClusterReport) {
@@ -75,8 +108,8 @@ func (s *Store) report(c *flow.Cluster, m *flow.MemberState, r flow.ClusterRepor
 
 // Report is as admin/store's.
 func (s *Store) Report(ctx context.Context, sender flow.Sender, r flow.ClusterReport) error {
-	return s.write(ctx, "Report", func(t *tables) error {
-		m, err := t.session(sender)
+	return s.served(ctx, "Report", func(t *tables) error {
+		m, err := t.newest(sender)
 		if err != nil {
 			return err
 		}
@@ -103,22 +136,29 @@ type held struct {
 
 // Verdicts is as admin/store's.
 func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []flow.Held) (out flow.Verdicts, err error) {
-	err = s.write(ctx, "Verdicts", func(t *tables) error {
+	err = s.served(ctx, "Verdicts", func(t *tables) error {
 		m, err := t.session(sender)
 		if err != nil {
 			return err
 		}
+		if err := t.forgotten(sender.Member, inventory); err != nil {
+			return err
+		}
 		m.ReportedEra = t.fence.Epoch.Era
 		var list []flow.Verdict
-		here := map[held]bool{}
+		here := map[held]flow.Held{}
 		for _, h := range inventory {
-			here[held{h.Execution, h.Epoch}] = true
+			here[held{h.Execution, h.Epoch}] = h
 			list = append(list, t.verdict(sender.Cluster, h))
 		}
 		var lost []*run
 		for _, id := range t.placedOn(sender.Cluster) {
 			r, row := t.runs[id], t.outbox[sender.Cluster][id]
-			if row != nil && row.epoch == r.e.Epoch && row.acked > 0 && !here[held{id, r.e.Epoch}] &&
+			h, there := here[held{id, r.e.Epoch}]
+			if there && h.Terminal && h.Desired == flow.DesiredGone && r.e.Desired == flow.DesiredRun && r.e.Revoking == "" {
+				lost = append(lost, r) // it was stopped here, and nobody had asked to abort it
+			}
+			if row != nil && row.epoch == r.e.Epoch && row.acked > 0 && !there &&
 				(row.in < t.opened[sender.Member] || row.by == sender.Instance) {
 				lost = append(lost, r)
 			}

@@ -31,6 +31,9 @@ type Options struct {
 	// Changed is told what a transaction has changed, after it has landed, and
 	// before its caller is answered.
 	Changed func(Commit)
+	// Known is the highest fence that the replicas have seen, as admin/store's is;
+	// see Store.Knowing for replicas that differ.
+	Known func() flow.Fence
 }
 
 // Commit is what one transaction did to executions, in the order in which it
@@ -65,6 +68,15 @@ type Change struct{ Before, After flow.Execution }
 // Store is a database in memory. Its methods are those of the store's ports,
 // documented at admin/store.Store. It is safe for concurrent use.
 type Store struct {
+	*engine
+	known func() flow.Fence
+}
+
+// Knowing is the same database as a replica sees it that has seen that fence.
+func (s *Store) Knowing(known func() flow.Fence) *Store { return &Store{s.engine, known} }
+
+// engine is what all views of a database share.
+type engine struct {
 	o    Options
 	mu   sync.Mutex
 	t    *tables
@@ -80,7 +92,10 @@ func New(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Store{o: o, t: newTables()}
+	if o.Known == nil {
+		o.Known = func() flow.Fence { return flow.Fence{} }
+	}
+	return &Store{&engine{o: o, t: newTables()}, o.Known}
 }
 
 // Backup is what a Store held at some time.
@@ -121,7 +136,7 @@ type inFlight struct {
 }
 
 // commit runs a transaction to its end.
-func (s *Store) commit(op string, fn func(*tables) error) error {
+func (s *engine) commit(op string, fn func(*tables) error) error {
 	t := s.t
 	t.before, t.touched, t.forced, t.events, t.acks = nil, nil, nil, nil, nil
 	if err := fn(t); err != nil {
@@ -145,7 +160,7 @@ func (s *Store) commit(op string, fn func(*tables) error) error {
 }
 
 // tell tells what has landed since the last time. The store is not locked.
-func (s *Store) tell() {
+func (s *engine) tell() {
 	s.mu.Lock()
 	news := s.news
 	s.news = nil
@@ -238,4 +253,6 @@ type Facts struct {
 	Executions []flow.Execution
 	Clusters   []flow.Cluster
 	Members    []flow.MemberState
+	Rebuild    flow.Rebuild // that lasts
+	Rebuilt    flow.Rebuilt // the newest that has ended
 }

@@ -35,6 +35,10 @@ type tables struct {
 	removed  map[string]uint64      // incarnations of clusters that were removed
 	tick     uint64                 // orders the outbox
 	lines    uint64                 // of the audit, so far
+	rebuild  flow.Rebuild           // Since is zero while none lasts
+	rebuilt  *flow.Rebuilt          // the newest that has ended
+	stages   map[flow.Member]int    // what a member's newest session is to the REBUILD
+	held     map[flow.ExecutionID]heldBy
 
 	// Of the transaction that runs.
 	before  map[flow.ExecutionID]flow.Execution
@@ -104,6 +108,7 @@ func newTables() *tables {
 		runs: map[flow.ExecutionID]*run{}, clusters: map[string]*flow.Cluster{},
 		members: map[flow.Member]*flow.MemberState{}, outbox: map[string]map[flow.ExecutionID]*due{},
 		trails: map[string]flow.Trail{}, stored: map[string]time.Time{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{}, removed: map[string]uint64{}, opened: map[flow.Member]uint64{},
+		stages: map[flow.Member]int{}, held: map[flow.ExecutionID]heldBy{},
 	}
 }
 
@@ -112,6 +117,7 @@ func (t *tables) clone() *tables {
 	c.before, c.touched, c.forced, c.events, c.acks = nil, nil, nil, nil, nil
 	c.projects, c.entities = maps.Clone(t.projects), maps.Clone(t.entities)
 	c.removed, c.stored, c.opened = maps.Clone(t.removed), maps.Clone(t.stored), maps.Clone(t.opened)
+	c.stages, c.held = maps.Clone(t.stages), maps.Clone(t.held)
 	c.trails, c.policies, c.classes = maps.Clone(t.trails), maps.Clone(t.policies), maps.Clone(t.classes)
 	c.order, c.audit, c.rounds = slices.Clone(t.order), slices.Clone(t.audit), slices.Clone(t.rounds)
 	c.runs = make(map[flow.ExecutionID]*run, len(t.runs))
@@ -184,7 +190,10 @@ func (t *tables) membersOf(cluster string) []*flow.MemberState {
 func (t *tables) clusterNames() []string { return slices.Sorted(maps.Keys(t.clusters)) }
 
 func (t *tables) facts() Facts {
-	f := Facts{Fence: t.fence}
+	f := Facts{Fence: t.fence, Rebuild: t.progress()}
+	if t.rebuilt != nil {
+		f.Rebuilt = *t.rebuilt
+	}
 	for _, id := range t.order {
 		f.Executions = append(f.Executions, t.runs[id].e)
 	}

@@ -169,6 +169,21 @@ type Histories interface {
 	ArchivedTasks(context.Context, flow.ExecutionID) ([]flow.TaskExecution, error)
 }
 
+// Rebuilds is the port for the course of a REBUILD.
+type Rebuilds interface {
+	EnterRebuild(ctx context.Context, known flow.Fence, why string) (flow.Rebuild, error)
+	Rebuild(context.Context) (flow.Rebuild, error)
+	ForceRebuild(context.Context, flow.Audit) error
+	EndRebuild(ctx context.Context, f flow.Fence, at time.Time) (flow.Fence, flow.Rebuilt, error)
+	LastRebuilt(context.Context) (flow.Rebuilt, error)
+}
+
+// Holders is the port for what members report in a REBUILD.
+type Holders interface {
+	TakeInventory(ctx context.Context, s flow.Sender, held []flow.Held) (unknown []flow.Held, err error)
+	TakeHoldings(ctx context.Context, s flow.Sender, list []flow.Holding, last bool) error
+}
+
 // Ports are all ports of one engine.
 type Ports struct {
 	Registry
@@ -192,6 +207,8 @@ type Ports struct {
 	Trims
 	Decisions
 	Histories
+	Rebuilds
+	Holders
 }
 
 // Opened is an empty engine. Engines without a wire leave Cut and Hold nil;
@@ -206,6 +223,8 @@ type Opened struct {
 	Cut func(landed bool) (happened func() bool)
 	// Hold stops the next COMMIT of Ports on its way, until release.
 	Hold func() (reached <-chan struct{}, release func())
+	// Know tells Ports the highest fence that their replica has seen.
+	Know func(flow.Fence)
 }
 
 // group is a part of the suite that asks for some of the ports.
@@ -218,7 +237,7 @@ var groups = []group{
 	{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
 	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases}, {"Trims", trimCases},
 	{"MoveRaces", moveRaceCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Batches", batchCases}, {"Tokens", tokenCases},
-	{"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
+	{"Rebuilds", rebuildCases}, {"Reports", reportCases}, {"Signs", signCases}, {"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
 }
 
 // Run runs the suite. open gives an empty engine, and closes it at the end of
