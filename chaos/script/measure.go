@@ -51,7 +51,7 @@ func (r *run) suffer(t trouble) { r.troubles = append(r.troubles, t) }
 // gap measures pauses between first placements: the longest since the mark, or
 // the longest of each trouble since then, of which the median counts as well.
 func gap(ctx context.Context, r *run, s Step) error {
-	seen, err := r.Fleet.Executions(ctx, r.prefix())
+	seen, err := r.executions(ctx)
 	if err != nil {
 		return err
 	}

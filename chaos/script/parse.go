@@ -16,6 +16,9 @@
 //	wait running 10 within=30s           until so many are in a phase
 //	cut eu-1/hub-*                       also hole, up, down, slow (delay=200ms)
 //	heal *
+//	disturb */api late share=0.1         until calm; see chaos/inject/kubeapi, and pgwire of */database
+//	calm */api
+//	disturbed */api 20                   so many answers were, at least
 //	kill leader                          -9; also stop, continue, start
 //	pause 2s
 //	health eu-1 Lapsed within=30s

@@ -81,6 +81,9 @@ func (r *run) judge(ctx context.Context) (Figures, error) {
 	if err := r.Links.Heal("*/*"); err != nil {
 		return Figures{}, fmt.Errorf("heal: %w", err)
 	}
+	if err := r.Traffic.Calm("*/*"); err != nil {
+		return Figures{}, fmt.Errorf("calm: %w", err)
+	}
 	if err := r.Processes.Recover(ctx); err != nil {
 		return Figures{}, fmt.Errorf("recover: %w", err)
 	}
@@ -92,7 +95,7 @@ func (r *run) judge(ctx context.Context) (Figures, error) {
 		return Figures{}, fmt.Errorf("what was offered and not answered: %w", err)
 	}
 	_ = r.await(ctx, settleTime, func(seen []Status) bool { return ended(seen) >= len(r.promised) }) // Verdict says what has not
-	seen, err := r.Fleet.Executions(ctx, r.prefix())
+	seen, err := r.executions(ctx)
 	if err != nil {
 		return Figures{}, err
 	}
@@ -129,6 +132,16 @@ func ended(seen []Status) int {
 		}
 	}
 	return n
+}
+
+// executions are those of this scenario. What was healed just now may still
+// trip over connections that were cut.
+func (r *run) executions(ctx context.Context) (seen []Seen, err error) {
+	err = until(ctx, patience, func() (bool, error) {
+		seen, err = r.Fleet.Executions(ctx, r.prefix())
+		return err == nil, err
+	})
+	return seen, err
 }
 
 // await looks until a condition on the scenario's executions holds. The control

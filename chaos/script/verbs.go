@@ -24,7 +24,7 @@ type verb struct {
 }
 
 // verbs are all of them: each file with verbs of its own is one of these.
-var verbs = joined(everyday, measuring, losing, joining, outages)
+var verbs = joined(everyday, measuring, losing, joining, outages, troubles)
 
 func joined(of ...map[string]verb) map[string]verb {
 	all := map[string]verb{}
@@ -210,7 +210,7 @@ func moves(ctx context.Context, r *run, s Step) error {
 	if err != nil {
 		return err
 	}
-	seen, err := r.Fleet.Executions(ctx, r.prefix())
+	seen, err := r.executions(ctx)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 // otherwise.
 type World struct {
 	Links     *inject.Links
+	Traffic   *inject.Traffic // what is said over links that understand it
 	Processes Processes
 	Users     Users
 	Fleet     Fleet

@@ -72,7 +72,7 @@ func (f *Federation) linkReplicas(configs []config.Admin) error {
 // linkKubeconfig gives a propeller its own way to its API server: a copy of its
 // kubeconfig with another address.
 func (f *Federation) linkKubeconfig(p *Plane, path string) (string, error) {
-	if f.opts.Link == nil {
+	if f.opts.Link == nil && f.opts.APIFront == nil {
 		return path, nil
 	}
 	kubeconfig, err := clientcmd.LoadFromFile(path)
@@ -80,6 +80,11 @@ func (f *Federation) linkKubeconfig(p *Plane, path string) (string, error) {
 		return "", err
 	}
 	for _, c := range kubeconfig.Clusters {
+		if f.opts.APIFront != nil {
+			if c.Server, err = f.opts.APIFront(p.Server, path); err != nil {
+				return "", fmt.Errorf("before the API server of %s: %w", p.Name, err)
+			}
+		}
 		if c.Server, err = f.linkURL(p.Name+"/api", c.Server); err != nil {
 			return "", err
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/deploy/local/cluster"
 )
 
 // Cluster is one data plane that is to be there.
@@ -78,6 +79,12 @@ type Options struct {
 	// may be nil. The names: CLUSTER/hub-REPLICA, CLUSTER/api (the propeller's),
 	// REPLICA/database, REPLICA/peer-REPLICA, and raft/REPLICA (of all others).
 	Link func(name, address string) (string, error)
+
+	// APIFront puts something before a cluster's API server for its propeller
+	// alone, which is known by its kubeconfig: it returns the URL that the
+	// propeller is told, behind which it must show a certificate of the cluster's
+	// authority. It may be nil. A link to it is one to what APIFront returns.
+	APIFront func(server *cluster.Cluster, kubeconfig string) (string, error)
 
 	// Env is added to the environment of every process, such as
 	// SKEIN_ADMIN_TELEMETRY_LEVEL=debug.

@@ -34,6 +34,7 @@ const (
 type World struct {
 	federation *local.Federation
 	links      *inject.Links
+	traffic    *inject.Traffic
 	bin        string
 	flyte      *grpc.ClientConn
 	admin      service.AdminServiceClient
@@ -48,7 +49,7 @@ type World struct {
 // Start starts a federation as a scenario wants it. State is its folder, bin
 // that of the programs.
 func Start(ctx context.Context, s script.Setup, state, bin string, progress func(string)) (*World, error) {
-	w := &World{links: inject.New(), bin: bin, tokens: map[string]string{}, room: cmp.Or(s.Pods, nodePods)}
+	w := &World{links: inject.New(), traffic: inject.NewTraffic(), bin: bin, tokens: map[string]string{}, room: cmp.Or(s.Pods, nodePods)}
 	var clusters []local.Cluster
 	for i := range s.Clusters {
 		name := fmt.Sprintf("c%d", i+1)
@@ -58,11 +59,12 @@ func Start(ctx context.Context, s script.Setup, state, bin string, progress func
 	w.federation, err = local.Start(ctx, local.Options{
 		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect, Pods: s.Pods,
 		NoSync:   true, // processes die here, and no machine does
-		Progress: progress, Link: w.links.Through,
+		Progress: progress, Link: w.link, APIFront: w.apiFront,
 		Env: environment(s),
 	})
 	if err != nil {
 		w.links.Close()
+		w.traffic.Close()
 		return nil, err
 	}
 	if err := w.connect(ctx); err != nil {
@@ -100,7 +102,7 @@ func (w *World) connect(ctx context.Context) error {
 
 // Ports are what a script needs of the world.
 func (w *World) Ports(progress func(string)) script.World {
-	return script.World{Links: w.links, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Planes: planes{w}, Gates: gates{w}, Market: market{w},
+	return script.World{Links: w.links, Traffic: w.traffic, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Planes: planes{w}, Gates: gates{w}, Market: market{w},
 		Skein: w.command, Room: w.room, Progress: progress}
 }
 
@@ -128,5 +130,6 @@ func (w *World) Close() error {
 	}
 	err := w.federation.Stop()
 	w.links.Close()
+	w.traffic.Close()
 	return err
 }
