@@ -26,6 +26,7 @@
 //	doubt within=30s                     until the control plane says so
 //	skein cluster drain us-1
 //	ended within=2m                      until all that was launched has ended
+//	succeeded within=2m                  and has succeeded
 //	moves = 0                            also >=, of all that was launched
 //	lose eu-1                            cuts it from all hubs, with work on it, which then
 //	failover eu-1 within=60s             runs elsewhere: how long after the cut is measured

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/chaos/inject"
 )
 
@@ -15,6 +16,7 @@ var troubles = map[string]verb{
 	"disturb":   {2, []string{"share"}, disturb},
 	"calm":      {1, nil, func(_ context.Context, r *run, s Step) error { return r.Traffic.Calm(s.Args[0]) }},
 	"disturbed": {2, []string{"within"}, disturbed},
+	"succeeded": {0, []string{"within"}, succeeded},
 }
 
 // disturb begins a trouble on links, of a share of what flows; all by default.
@@ -40,4 +42,19 @@ func disturbed(ctx context.Context, r *run, s Step) error {
 		}
 		return err == nil, err
 	})
+}
+
+// succeeded waits until all that was launched has ended, and demands that no
+// trouble of a server was taken for one of the work.
+func succeeded(ctx context.Context, r *run, s Step) error {
+	if err := allEnded(ctx, r, s); err != nil {
+		return err
+	}
+	seen, err := r.executions(ctx)
+	for _, x := range seen {
+		if x.Phase != flow.ExecutionSucceeded {
+			return fmt.Errorf("%s is %s", x.Name, x.Phase)
+		}
+	}
+	return err
 }

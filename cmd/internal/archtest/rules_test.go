@@ -50,7 +50,7 @@ var onlyUnder = []struct {
 	imports string
 	under   []string
 }{
-	{"github.com/jackc/pgx/v5", []string{"admin/store", "deploy/local/database", "deploy/local/localtest", "cmd/internal/bench"}},
+	{"github.com/jackc/pgx/v5", []string{"admin/store", "deploy/local/database", "deploy/local/localtest", "cmd/internal/bench", "chaos/inject/pgwire"}},
 	{"github.com/hashicorp/raft", []string{"scheduler/election"}},
 	{"github.com/flyteorg/", nil},
 }
