@@ -35,9 +35,9 @@ type Options struct {
 	TLS    *tls.Config
 	Epochs Epochs
 
-	Heartbeat time.Duration // follower's patience with a leader; 500 ms
-	Election  time.Duration // candidate's patience with voters; 500 ms
-	Lease     time.Duration // leader's patience with a silent majority; 350 ms
+	Heartbeat time.Duration // follower's patience with a leader; 400 ms
+	Election  time.Duration // candidate's patience with voters; 400 ms
+	Lease     time.Duration // leader's patience with a silent majority; 300 ms
 	Observe   time.Duration // replicate observed fences at most so often; 1 s
 	Pause     time.Duration // after a failed term or a refusal; 1 s
 	Timeout   time.Duration // of one exchange with the database or the log; 5 s
@@ -54,9 +54,9 @@ func (o Options) withDefaults() Options {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.Heartbeat, 500 * time.Millisecond},
-		{&o.Election, 500 * time.Millisecond},
-		{&o.Lease, 350 * time.Millisecond},
+		{&o.Heartbeat, 400 * time.Millisecond},
+		{&o.Election, 400 * time.Millisecond},
+		{&o.Lease, 300 * time.Millisecond},
 		{&o.Observe, time.Second},
 		{&o.Pause, time.Second},
 		{&o.Timeout, 5 * time.Second},

@@ -136,7 +136,7 @@ func DefaultAdmin() Admin {
 		Flyte:       Flyte{GRPC: "127.0.0.1:8089", HTTP: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
 		Federation:  Federation{Listen: "127.0.0.1:8443", Certificate: Seconds(24 * 3600)},
 		Ops:         Listener{Listen: "127.0.0.1:10254"},
-		Raft:        Raft{Listen: "127.0.0.1:8300", Heartbeat: Seconds(0.5), Election: Seconds(0.5), Lease: Seconds(0.35)},
+		Raft:        Raft{Listen: "127.0.0.1:8300", Heartbeat: Seconds(0.4), Election: Seconds(0.4), Lease: Seconds(0.3)},
 		Database:    Database{MaxConns: 32},
 		ObjectStore: Store{Timeout: Seconds(10)},
 		Projects:    []string{"flytesnacks"},
