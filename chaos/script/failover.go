@@ -118,7 +118,7 @@ func (l loss) took(cluster string, accepted []Accepted) (took []time.Duration) {
 // at the epoch of which it is.
 func clean(ctx context.Context, r *run, s Step) error {
 	var left []Object
-	err := until(ctx, s.duration("within", patience), func() (bool, error) {
+	err := untilEvery(ctx, time.Second, s.duration("within", patience), func() (bool, error) {
 		alive, err := r.Planes.Alive(ctx, s.Args[0], r.prefix())
 		if err != nil || len(alive) == 0 {
 			return err == nil, err
