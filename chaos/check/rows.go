@@ -91,6 +91,9 @@ func (c *Checker) placement(op string, x Change) {
 		return
 	}
 	c.Seen.Placements++
+	if h := c.o.Health(a.Cluster); op == "CommitPlan" && h != flow.HealthHealthy && h != flow.HealthUnknown {
+		c.Fail("I22", "%s was placed on %s, which is %s", a.ID, a.Cluster, h)
+	}
 	if a.Epoch.N != b.Epoch.N+1 || a.Epoch.Compare(b.Epoch) <= 0 {
 		c.Fail("I10", "%s: %s was placed at epoch %s after %s", op, a.ID, a.Epoch, b.Epoch)
 	}
