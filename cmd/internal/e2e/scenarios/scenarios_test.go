@@ -36,7 +36,7 @@ func TestScenarios(t *testing.T) {
 		bySetup[s.Setup] = append(bySetup[s.Setup], s)
 	}
 	for setup, list := range bySetup {
-		t.Run(fmt.Sprintf("lease %s", setup.Lease), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%+v", setup), func(t *testing.T) {
 			w, err := scenario.Start(t.Context(), setup, federationtest.State(t), federationtest.Binaries(t), func(string) {})
 			if err != nil {
 				t.Fatal(err)
