@@ -23,6 +23,7 @@ func (t *Term) Act(ctx context.Context, seen *Seen) (more bool, err error) {
 	waits := append(slices.Clip(plan.Waits), seen.leavers.staying...)
 	placed, err := t.commit.Plan(ctx, flow.Batch{Placements: plan.Placements, Waits: waits, Trails: plan.Trails,
 		Takeovers: seen.leavers.guards, At: plan.At}, func(first flow.Fence) *flow.Round { return t.round(seen, first) })
+	t.recent.Placed(view, madeTrue(plan.Placements, placed))
 	t.announce(ctx, view, plan, placed)
 	t.metrics.saw(view, plan, t.deps.Now().Sub(seen.began))
 	if err != nil {
@@ -36,6 +37,18 @@ func (t *Term) Act(ctx context.Context, seen *Seen) (more bool, err error) {
 	t.hurry = moves(plan.Placements) >= t.cfg.Limits.Moves
 	t.trim(ctx, plan.At)
 	return len(placed) > 0 && (t.hurry || len(view.Pending) >= t.cfg.PendingLimit), nil
+}
+
+// madeTrue are the placements of a plan that were committed.
+func madeTrue(placements []flow.Placement, placed []flow.ExecutionID) []flow.Placement {
+	if len(placed) == len(placements) {
+		return placements
+	}
+	is := make(map[flow.ExecutionID]bool, len(placed))
+	for _, id := range placed {
+		is[id] = true
+	}
+	return slices.DeleteFunc(slices.Clone(placements), func(p flow.Placement) bool { return !is[p.Execution] })
 }
 
 func moves(placements []flow.Placement) (n int) {
@@ -79,6 +92,7 @@ func (t *Term) trim(ctx context.Context, now time.Time) {
 		return
 	}
 	t.trimmed = now
+	t.recent.Trim(now)
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	gone, err := t.deps.Trim(ctx, now.Add(-t.cfg.Keep), t.cfg.Rounds)

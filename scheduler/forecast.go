@@ -18,8 +18,8 @@ const forecastLive = 100_000
 // Forecast decides on a copy of the world as the database holds it now, changed
 // as asked. Any replica can: health and leases are those that the leader has
 // recorded, since only its own memory knows them by the moment. Errors are the
-// ports'.
-func Forecast(ctx context.Context, cfg Config, ledger snapshot.Ledger, fleet snapshot.Fleet, now func() time.Time,
+// ports'. rounds says where workflows ran lately; nil: nothing is known of that.
+func Forecast(ctx context.Context, cfg Config, ledger snapshot.Ledger, fleet snapshot.Fleet, rounds Rounds, now func() time.Time,
 	c placement.Change) (at time.Time, f placement.Forecast, err error) {
 	g := &snapshot.Gatherer{Ledger: ledger, Fleet: fleet, Live: func() map[flow.Member]health.Liveness { return nil },
 		Since: now(), Health: cfg.Health, Policy: cfg.Policy, Limits: cfg.Limits, Version: cfg.Version, Limit: cfg.PendingLimit, Now: now}
@@ -41,6 +41,11 @@ func Forecast(ctx context.Context, cfg Config, ledger snapshot.Ledger, fleet sna
 	if err := g.Require(ctx, &view, live); err != nil {
 		return at, f, err
 	}
+	var recent snapshot.Recent
+	if err := recall(ctx, &recent, rounds); err != nil {
+		return at, f, err
+	}
+	recent.Fill(&view)
 	return view.Now, placement.WhatIf(view, live, c), nil
 }
 

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
@@ -72,7 +73,38 @@ func (t *Term) read(ctx context.Context, seen *Seen) (err error) {
 	}
 	seen.leavers = t.sort(free, held, seen.Sight)
 	seen.View.Pending = append(seen.View.Pending, seen.leavers.movable...)
-	return t.gather.Require(ctx, &seen.View, held)
+	if err := t.gather.Require(ctx, &seen.View, held); err != nil {
+		return err
+	}
+	if !t.recalled {
+		t.recalled = true
+		if err := recall(ctx, &t.recent, t.deps.Rounds); err != nil {
+			t.deps.Log.Warn("where workflows ran before this term is not known", "err", err)
+		}
+	}
+	t.recent.Fill(&seen.View)
+	return nil
+}
+
+// Rounds gives stored rounds that are older than a place in their order, the
+// newest first.
+type Rounds = func(ctx context.Context, older flow.RoundKey, limit int) ([]flow.Round, error)
+
+// recall learns from the newest stored round where workflows ran lately.
+func recall(ctx context.Context, recent *snapshot.Recent, rounds Rounds) error {
+	if rounds == nil {
+		return nil
+	}
+	list, err := rounds(ctx, flow.RoundKey{}, 1)
+	if err != nil {
+		return fmt.Errorf("read the newest round: %w", err)
+	}
+	for _, r := range list {
+		if err := recent.Recall(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bounded gives reads their time.

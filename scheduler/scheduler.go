@@ -66,6 +66,9 @@ type Deps struct {
 	// Trim removes rows that ended before a time, and all rounds but the newest so
 	// many; nil: nothing is removed.
 	Trim func(ctx context.Context, before time.Time, rounds int) (int64, error)
+	// Rounds gives the newest stored rounds: a term that begins learns from the last
+	// one where workflows ran lately; nil: it begins without.
+	Rounds Rounds
 	// Trouble is when this replica, leading, last found another one that did not
 	// answer; nil: never.
 	Trouble func() time.Time

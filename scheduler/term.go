@@ -35,6 +35,9 @@ type Term struct {
 	window *health.Window
 	doubt  string
 
+	recent   snapshot.Recent
+	recalled bool // what the last stored round knew is in recent
+
 	liveAt  time.Time // when the clusters that lose work were last asked what they hold
 	hurry   bool      // more is to be moved than one plan may
 	yieldAt time.Time // when work of higher priority last looked for room

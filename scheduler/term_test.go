@@ -16,7 +16,7 @@ func begin(t *testing.T, w *world, change ...func(*Config)) *Term {
 	for _, f := range change {
 		f(&cfg)
 	}
-	term, err := NewTerm(cfg, Deps{Ledger: w, Fleet: w, Commit: w, Orders: w, Now: w.Now, Inline: true}, w.fence)
+	term, err := NewTerm(cfg, Deps{Ledger: w, Fleet: w, Commit: w, Orders: w, Rounds: w.Rounds, Now: w.Now, Inline: true}, w.fence)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,8 @@ func (w *world) Loads(context.Context) ([]flow.Load, error) {
 	defer w.mu.Unlock()
 	var out []flow.Load
 	for id, p := range w.live {
-		out = append(out, flow.Load{Cluster: p.From, Tenant: id.Tenant(), Executions: 1, Reservation: p.Requirement.Reservation})
+		out = append(out, flow.Load{Cluster: p.From, Tenant: id.Tenant(), Workflow: p.Requirement.Workflow, Executions: 1,
+			Reservation: p.Requirement.Reservation})
 	}
 	return out, nil
 }

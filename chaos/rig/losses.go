@@ -46,7 +46,7 @@ func Lose(seed uint64, trace io.Writer) (Loss, error) {
 		return out, err
 	}
 	out.Cluster = first.fullest()
-	_, said, err := scheduler.Forecast(context.Background(), cfg.Scheduler, first.db, first.db, first.replicas[0].wallTime,
+	_, said, err := scheduler.Forecast(context.Background(), cfg.Scheduler, first.db, first.db, first.db.Rounds, first.replicas[0].wallTime,
 		placement.Change{Lose: []string{out.Cluster}})
 	if err != nil {
 		return out, err

@@ -165,7 +165,7 @@ func (a *Admin) openScheduler(ctx context.Context) error {
 	}
 	a.closers = append(a.closers, a.peers.close)
 	a.scheduler, err = scheduler.New(clocks(a.cfg.Scheduler), scheduler.Deps{Elector: a.elector, Ledger: a.store, Fleet: a.store,
-		Commit: a.store, Orders: a.store, Trim: a.store.Trim, Trouble: a.elector.Trouble, Begun: a.peers.Begun, Woken: a.peers.Wake,
+		Commit: a.store, Orders: a.store, Trim: a.store.Trim, Rounds: a.store.Rounds, Trouble: a.elector.Trouble, Begun: a.peers.Begun, Woken: a.peers.Wake,
 		Log: a.log, Registerer: a.registry})
 	a.peers.leader, a.peers.scheduler = a.elector.Leader, a.scheduler
 	return err

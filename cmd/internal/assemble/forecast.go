@@ -23,7 +23,7 @@ type forecaster struct {
 
 // WhatIf reads the world, and decides on a changed copy of it.
 func (f forecaster) WhatIf(ctx context.Context, c service.Change) (service.Forecast, error) {
-	at, forecast, err := scheduler.Forecast(ctx, f.config, f.ledger, f.fleet, time.Now,
+	at, forecast, err := scheduler.Forecast(ctx, f.config, f.ledger, f.fleet, f.rounds, time.Now,
 		placement.Change{Lose: c.Lose, Drain: c.Drain, Add: c.Add, Policies: c.Policies})
 	if err != nil {
 		return service.Forecast{}, err
