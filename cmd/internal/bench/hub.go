@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,22 +35,23 @@ const (
 )
 
 // hub measures how many events one hub commits for 500 members that send all
-// that they may: with a store that only counts, and with the real one. The
-// members live in this process, so CPU and memory are theirs and the hub's
-// together, without the database.
+// that they may: with a store that only counts, which is what the road itself
+// can do, and with the real one. The members live in this process, so its CPU and
+// memory are theirs and the hub's together; the database's are shown apart.
 func (b *bench) hub(ctx context.Context) error {
 	state, err := stateFolder()
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(state)
-	if err := b.hubWith(ctx, state, "hub_events_per_s_without_a_database", newCounting()); err != nil {
+	if err := b.hubWith(ctx, state, "hub_events_per_s_without_a_database", newCounting(), 0); err != nil {
 		return err
 	}
 	group := proc.NewGroup(state, slog.New(slog.DiscardHandler))
-	s, err := benchStore(ctx, group, filepath.Join(state, "database"))
+	s, pid, err := benchStore(ctx, group, filepath.Join(state, "database"))
 	if err == nil {
-		err = b.hubWith(ctx, state, "hub_events_per_s", stored{s, ingest.New(s, slog.New(slog.DiscardHandler), prometheus.NewRegistry())})
+		sink := ingest.New(s, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		err = b.hubWith(ctx, state, "hub_events_per_s", stored{s, sink}, pid)
 		s.Close()
 	}
 	return errors.Join(err, group.Stop(context.WithoutCancel(ctx)))
@@ -69,39 +69,61 @@ type stored struct {
 	hub.Sink
 }
 
-func (b *bench) hubWith(ctx context.Context, state, name string, p plane) error {
-	var rates, cpu []float64
+// hubWith prints the rate, and the CPU and memory that it took.
+func (b *bench) hubWith(ctx context.Context, state, name string, p plane, database int) error {
+	var rates, cpu, cpuDatabase, each []float64
 	for round := range b.rounds {
-		result, used, err := b.hubRound(ctx, state, p, round<<20)
+		result, used, err := b.hubRound(ctx, state, p, round<<20, database)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if result.Refused > 0 {
 			return fmt.Errorf("%s: %d of %d events were refused: %s", name, result.Refused, result.Events, result.Reason)
 		}
-		rates = append(rates, float64(result.Events)/result.Took.Seconds())
-		cpu = append(cpu, used.Seconds()/result.Took.Seconds())
-		say("%s: %d events in %.1fs; %d sessions were live after %.1fs", name, result.Events, result.Took.Seconds(), hubMembers, result.Live.Seconds())
+		took := result.Took.Seconds()
+		rates = append(rates, float64(result.Events)/took)
+		cpu, cpuDatabase = append(cpu, used.process/took), append(cpuDatabase, used.database/took)
+		each = append(each, 1000*(used.process+used.database)/float64(max(1, result.Events)))
+		say("%s: %d events in %.1fs; %d sessions were live after %.1fs", name, result.Events, took, hubMembers, result.Live.Seconds())
 	}
 	rss, err := resident(os.Getpid(), false)
 	if err != nil {
 		return err
 	}
-	return print(b.out, of(name, "events/s", rates).over("bar", hubBar), of(name+"_cpu", "cores", cpu), of(name+"_rss_mb", "MB", []float64{rss}))
+	figures := []figure{of(name, "events/s", rates).over("bar", hubBar), of(name+"_cpu", "cores", cpu),
+		of(name+"_rss_mb", "MB", []float64{rss}), of(name+"_cpu_ms_per_event", "ms", each)}
+	if database != 0 {
+		if rss, err = resident(database, true); err != nil {
+			return err
+		}
+		figures = append(figures, of(name+"_postgresql_cpu", "cores", cpuDatabase), of(name+"_postgresql_rss_mb", "MB", []float64{rss}))
+	}
+	return print(b.out, figures...)
 }
 
-func (b *bench) hubRound(ctx context.Context, state string, p plane, first int) (result crowd.Result, used time.Duration, err error) {
+// spent is CPU time, in seconds.
+type spent struct{ process, database float64 }
+
+func spentBy(database int) (s spent) {
+	s.process = cpuTime().Seconds()
+	if database != 0 {
+		s.database = familyCPU(database) / 1000
+	}
+	return s
+}
+
+func (b *bench) hubRound(ctx context.Context, state string, p plane, first, database int) (result crowd.Result, used spent, err error) {
 	ca, err := identity.OpenCA(filepath.Join(state, "ca.key"), filepath.Join(state, "ca.crt"), hubDomain, time.Now())
 	if err != nil {
-		return result, 0, err
+		return result, used, err
 	}
 	cert, err := ca.ReplicaCert("bench", []string{"127.0.0.1"}, time.Now(), time.Hour)
 	if err != nil {
-		return result, 0, err
+		return result, used, err
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return result, 0, err
+		return result, used, err
 	}
 	h := hub.New(hub.Options{Name: "bench", TrustDomain: hubDomain, Desk: join.New(nil, ca, 0, nil), Outbox: p, Sessions: p, Sink: p, Leases: leases{}})
 	server := grpc.NewServer(grpc.Creds(identity.ServerCredentials(identity.Fixed(cert), ca.Pool(), h.Stranger)))
@@ -110,28 +132,20 @@ func (b *bench) hubRound(ctx context.Context, state string, p plane, first int) 
 	done := make(chan error, 2)
 	go func() { done <- h.Run(ctx) }()
 	go func() { done <- server.Serve(listener) }()
-	var before time.Duration
+	var before spent
 	result, err = crowd.Run(ctx, crowd.Options{
 		Hub: listener.Addr().String(), CA: ca, TrustDomain: hubDomain, Members: benchMembers(), Batch: hubBatch, Length: 5 * b.length,
 		Held: func(member int) []flow.Held { // else the store takes it for lost
 			return []flow.Held{{Execution: benchExecution(member), Epoch: flow.Epoch{Era: 1, N: 1}, Revision: 1}}
 		},
 		Events: func(member, n, size int) []flow.Event { return benchEvents(member, first+n*size, size) },
-		Begun:  func() { before = processTime() },
+		Begun:  func() { before = spentBy(database) },
 	})
-	used = processTime() - before
+	after := spentBy(database)
+	used = spent{after.process - before.process, after.database - before.database}
 	cancel()
 	server.Stop()
 	return result, used, errors.Join(err, <-done, <-done)
-}
-
-// processTime is the processor time that this process has used.
-func processTime() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func benchCluster(i int) string { return fmt.Sprintf("c%03d", i) }

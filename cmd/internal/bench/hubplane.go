@@ -66,27 +66,27 @@ func (*counting) Ingest(_ context.Context, _ flow.Sender, events []flow.Event) (
 }
 
 // benchStore is the real store on a database of its own, with one execution
-// placed on each member's cluster.
-func benchStore(ctx context.Context, group *proc.Group, dir string) (*store.Store, error) {
+// placed on each member's cluster, and the server's process.
+func benchStore(ctx context.Context, group *proc.Group, dir string) (*store.Store, int, error) {
 	free, err := ports.Free(1)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	d, err := database.Start(ctx, group, database.Options{Dir: dir, Port: free[0]})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	config := store.Default()
 	config.URL = d.URL
 	s, err := store.Open(ctx, config)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if err := fill(ctx, s); err != nil {
 		s.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return s, nil
+	return s, d.Process.PID(), nil
 }
 
 func fill(ctx context.Context, s *store.Store) error {

@@ -65,16 +65,23 @@ func stat(path string) []string {
 func (r *rig) cpu() map[string]float64 {
 	out := map[string]float64{}
 	for name, pid := range r.processes() {
-		for _, member := range family(pid) {
-			if f := stat(fmt.Sprintf("/proc/%d/stat", member)); len(f) > 12 {
-				var user, system float64
-				_, _ = fmt.Sscan(f[11], &user) // a number, by proc(5)
-				_, _ = fmt.Sscan(f[12], &system)
-				out[name] += (user + system) * tickMS
-			}
-		}
+		out[name] = familyCPU(pid)
 	}
 	return out
+}
+
+// familyCPU is the CPU time of a process and its children so far, in ms. What a
+// child used that has ended counts no more.
+func familyCPU(pid int) (ms float64) {
+	for _, member := range family(pid) {
+		if f := stat(fmt.Sprintf("/proc/%d/stat", member)); len(f) > 12 {
+			var user, system float64
+			_, _ = fmt.Sscan(f[11], &user) // a number, by proc(5)
+			_, _ = fmt.Sscan(f[12], &system)
+			ms += (user + system) * tickMS
+		}
+	}
+	return ms
 }
 
 // usage collects what each process used for one thing, round by round.
