@@ -62,6 +62,8 @@ type database struct {
 	mu    sync.Mutex
 	fence flow.Fence
 	fail  error
+	never error // what EnterRebuild says
+	known []flow.Fence
 	away  error // of every call
 	asked int   // while it was away
 }
@@ -77,6 +79,17 @@ func (d *database) leave(err error) (asked func() int) {
 		defer d.mu.Unlock()
 		return d.asked
 	}
+}
+
+func (d *database) EnterRebuild(_ context.Context, known flow.Fence, why string) (flow.Rebuild, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.never != nil {
+		return flow.Rebuild{}, d.never
+	}
+	d.known = append(d.known, known)
+	d.fence = flow.Fence{Epoch: flow.Epoch{Era: max(d.fence.Epoch.Era, known.Epoch.Era), N: max(d.fence.Epoch.N, known.Epoch.N) + 1}}
+	return flow.Rebuild{Why: why}, nil
 }
 
 func (d *database) BeginTerm(context.Context, string) (flow.Fence, error) {

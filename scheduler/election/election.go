@@ -19,6 +19,9 @@ type Epochs interface {
 	BeginTerm(ctx context.Context, replica string) (flow.Fence, error)
 	// ReadFence gives the fence that the database holds now.
 	ReadFence(ctx context.Context) (flow.Fence, error)
+	// EnterRebuild makes a restored backup one on which may be led: nothing is
+	// placed or granted until it was rebuilt, and its fence is above the known one.
+	EnterRebuild(ctx context.Context, known flow.Fence, why string) (flow.Rebuild, error)
 }
 
 // Elector is this replica's part in the election.
@@ -111,6 +114,19 @@ func (e *Elector) Leader() (id string, ok bool) {
 
 // Highest is the highest fence replicated to this replica.
 func (e *Elector) Highest() flow.Fence { return e.fences.Highest() }
+
+// Known is the highest fence that this replica remembers, replicated to it or
+// seen by itself. The database holds at least that one, unless a backup of it was
+// restored. Who compares reads this first: the two rise together.
+func (e *Elector) Known() flow.Fence {
+	known := e.fences.Highest()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if known.Compare(e.observed) < 0 {
+		return e.observed
+	}
+	return known
+}
 
 // Observe notes the fence after a committed transaction. While this replica
 // leads, it is replicated within a second; it never blocks.

@@ -79,6 +79,9 @@ func TestAFailedTermGoesToAnotherReplica(t *testing.T) {
 	}
 }
 
+// TestARestoredDatabaseIsNotLedOn before REBUILD was entered: as long as that
+// fails the replica refuses, and then its term's fence is above the known one,
+// and is replicated. (I16, I76.)
 func TestARestoredDatabaseIsNotLedOn(t *testing.T) {
 	g := newGroup(t, 1)
 	first := g.next(t)
@@ -88,6 +91,7 @@ func TestARestoredDatabaseIsNotLedOn(t *testing.T) {
 	g.nodes[0].stop()
 
 	g.db.set(flow.Fence{Epoch: first.Fence.Epoch, Beat: 99})
+	g.db.never = errors.New("the database takes no writes")
 	var log lockedBuffer
 	registry := prometheus.NewRegistry()
 	g.nodes[0].opts.Log, g.nodes[0].opts.Registerer = slog.New(slog.NewTextHandler(&log, nil)), registry
@@ -105,10 +109,17 @@ func TestARestoredDatabaseIsNotLedOn(t *testing.T) {
 		t.Error("the refusing replica keeps raft leadership")
 	}
 
-	g.db.set(seen)
-	if l := g.next(t); l.Fence.Compare(seen) <= 0 {
-		t.Errorf("led at %s after %s", l.Fence, seen)
+	g.db.mu.Lock()
+	g.db.never = nil
+	g.db.mu.Unlock()
+	l := g.next(t)
+	if l.Fence.Epoch.Compare(seen.Epoch) <= 0 || len(g.db.known) != 1 || g.db.known[0] != seen {
+		t.Errorf("led at %s after %s; known at the beginning of REBUILD: %v", l.Fence, seen, g.db.known)
 	}
+	if n := value(t, g.nodes[0].metrics.restored); n != 0 {
+		t.Errorf("in REBUILD skein_scheduler_restored_backup is %v", n)
+	}
+	eventually(t, "the new fence is replicated", func() bool { return g.nodes[0].Highest() == l.Fence })
 }
 
 func TestADatabaseThatCannotBeReachedIsTriedAgain(t *testing.T) {

@@ -16,7 +16,7 @@ type metrics struct {
 const (
 	endLost    = "lost"    // raft chose another, or this replica stops
 	endFailed  = "failed"  // the work returned an error
-	endRefused = "refused" // the database is older than the replicated fence
+	endRefused = "refused" // the database is older than the replicated fence, and not in REBUILD
 )
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -26,7 +26,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		epoch: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_epoch",
 			Help: "Number of the scheduler epoch of this replica's newest term."}),
 		restored: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_restored_backup",
-			Help: "1 while this replica refuses to lead, since the database is older than the replicated fence."}),
+			Help: "1 while this replica refuses to lead, since the database is older than the replicated fence and not in REBUILD yet."}),
 		out: prometheus.NewGauge(prometheus.GaugeOpts{Name: "skein_scheduler_raft_log_broken",
 			Help: "1 while this replica takes no part in the election, since its raft log cannot be written."}),
 		terms: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skein_scheduler_terms_total",

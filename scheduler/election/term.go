@@ -21,7 +21,8 @@ type Term struct {
 	Fence   flow.Fence      // what the database holds as the term begins
 }
 
-// errRestored says that the database is older than what raft remembers.
+// errRestored says that the database is older than what raft remembers, and that
+// REBUILD could not be entered.
 var errRestored = errors.New("the database is older than the fence that the replicas remember: restored backup")
 
 // lately is within so many pauses.
@@ -116,8 +117,8 @@ func (e *Elector) reign(ctx context.Context, p *participant, lead func(Term) err
 			e.opts.Log.Info("leadership ended")
 			return
 		case errors.Is(err, errRestored):
-			// Every replica remembers the same fence: handing over would only
-			// pass the refusal round.
+			// Every replica remembers the same fence, and enters REBUILD in the same
+			// database: handing over would only pass the refusal round.
 			e.metrics.terms.WithLabelValues(endRefused).Inc()
 			e.opts.Log.Error("refusing to schedule on a restored backup", "err", err)
 		default:
@@ -159,7 +160,9 @@ func (e *Elector) term(ctx context.Context, p *participant, lead func(Term) erro
 }
 
 // establish waits until everything that earlier leaders replicated is applied
-// here, compares it with the database, and begins the term.
+// here, compares it with the database, and begins the term. A database that is
+// older was restored from a backup: no term begins on it before it is in REBUILD,
+// in which a leader only waits.
 func (e *Elector) establish(ctx context.Context, p *participant) (flow.Fence, error) {
 	barrier := p.raft.Barrier(e.opts.Timeout) // under way while the database is asked
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
@@ -171,32 +174,34 @@ func (e *Elector) establish(ctx context.Context, p *participant) (flow.Fence, er
 	if err != nil {
 		return flow.Fence{}, fmt.Errorf("read fence: %w", err)
 	}
-	known := e.known()
+	known := e.Known()
 	if known.Compare(found) > 0 {
-		e.metrics.restored.Set(1)
-		return flow.Fence{}, fmt.Errorf("%w (database %s, replicas %s)", errRestored, found, known)
+		if err := e.enterRebuild(ctx, found, known); err != nil {
+			return flow.Fence{}, err
+		}
 	}
-	e.metrics.restored.Set(0)
 	fence, err := e.opts.Epochs.BeginTerm(ctx, e.opts.ID)
 	if err != nil {
 		return flow.Fence{}, fmt.Errorf("begin term: %w", err)
 	}
-	if known.Compare(fence) >= 0 { // restored between the two
-		return flow.Fence{}, fmt.Errorf("%w (begun %s, replicas %s)", errRestored, fence, known)
+	if known.Compare(fence) >= 0 { // restored between the two: the next try begins the term
+		return flow.Fence{}, errors.Join(fmt.Errorf("%w (begun %s, replicas %s)", errRestored, fence, known), e.enterRebuild(ctx, fence, known))
 	}
+	e.metrics.restored.Set(0)
 	e.Observe(fence)
 	return fence, e.replicate(p, fence)
 }
 
-// known is the highest fence that this replica remembers, replicated or seen.
-func (e *Elector) known() flow.Fence {
-	known := e.fences.Highest()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if known.Compare(e.observed) < 0 {
-		return e.observed
+// enterRebuild puts a restored backup into REBUILD. If it cannot, no term begins.
+func (e *Elector) enterRebuild(ctx context.Context, found, known flow.Fence) error {
+	e.metrics.restored.Set(1)
+	why := fmt.Sprintf("replica %s knows the fence %s, and the database is at %s", e.opts.ID, known, found)
+	rebuild, err := e.opts.Epochs.EnterRebuild(ctx, known, why)
+	if err != nil {
+		return fmt.Errorf("%w (database %s, replicas %s); REBUILD was not entered: %w", errRestored, found, known, err)
 	}
-	return known
+	e.opts.Log.Error("a backup of the database was restored: the control plane is in REBUILD", "since", rebuild.Since, "why", rebuild.Why)
+	return nil
 }
 
 // keep replicates what was observed, at most once per Options.Observe.
