@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,7 @@ type Admin struct {
 	operator  *identity.OperatorToken
 	desk      *join.Desk
 	elector   *election.Elector
+	remembers atomic.Pointer[election.Elector] // the same, for what is opened before it
 	scheduler *scheduler.Scheduler
 	peers     *peers
 	hub       *hub.Hub
@@ -97,6 +99,7 @@ func (a *Admin) openKeys(context.Context) error {
 func (a *Admin) openStore(ctx context.Context) error {
 	config := store.Default()
 	config.URL, config.MaxConnections, config.Registerer = a.cfg.Database.URL.Reveal(), int32(a.cfg.Database.MaxConns), a.registry
+	config.Known = a.known
 	config.IdleMin = min(config.IdleMin, config.MaxConnections)
 	var err error
 	if a.store, err = openWithPatience(ctx, config, a.log); err != nil {
@@ -115,6 +118,15 @@ func (a *Admin) openStore(ctx context.Context) error {
 	}
 	a.objects, err = blob.Open(ctx, objects(a.cfg.ObjectStore, a.cfg.Flyte.PublicStoreURL))
 	return err
+}
+
+// known is the highest fence that this replica remembers: none before it has
+// opened its raft log.
+func (a *Admin) known() flow.Fence {
+	if e := a.remembers.Load(); e != nil {
+		return e.Known()
+	}
+	return flow.Fence{}
 }
 
 // openWithPatience waits for a database that is not up yet: processes start in
@@ -154,6 +166,7 @@ func (a *Admin) openScheduler(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.remembers.Store(a.elector)
 	a.closers = append(a.closers, func() {
 		if err := a.elector.Close(); err != nil {
 			a.log.Warn("leave the election", "error", err)
@@ -165,7 +178,8 @@ func (a *Admin) openScheduler(ctx context.Context) error {
 	}
 	a.closers = append(a.closers, a.peers.close)
 	a.scheduler, err = scheduler.New(clocks(a.cfg.Scheduler), scheduler.Deps{Elector: a.elector, Ledger: a.store, Fleet: a.store,
-		Commit: a.store, Orders: a.store, Trim: a.store.Trim, Rounds: a.store.Rounds, Trouble: a.elector.Trouble, Begun: a.peers.Begun, Woken: a.peers.Wake,
+		Commit: a.store, Orders: a.store, Rebuild: a.store, Trim: a.store.Trim, Rounds: a.store.Rounds,
+		Trouble: a.elector.Trouble, Begun: a.peers.Begun, Woken: a.peers.Wake,
 		Log: a.log, Registerer: a.registry})
 	a.peers.leader, a.peers.scheduler = a.elector.Leader, a.scheduler
 	return err
@@ -191,7 +205,7 @@ func (a *Admin) openHub(context.Context) error {
 	a.desk = join.New(a.store, a.ca, a.cfg.Federation.Certificate.Duration, time.Now)
 	a.hub = hub.New(hub.Options{
 		Name: a.cfg.Replica, TrustDomain: a.cfg.TrustDomain, Desk: a.desk, Outbox: a.store, Sessions: a.store,
-		Sink: ingest.New(a.store, a.log, a.registry), Leases: a.peers, Revocations: a.store, Lease: a.cfg.Scheduler.Lease.Duration,
+		Sink: ingest.New(a.store, a.log, a.registry), Leases: a.peers, Revocations: a.store, Rebuilder: a.store, Known: a.known, Lease: a.cfg.Scheduler.Lease.Duration,
 		Log: a.log, Registerer: a.registry,
 	})
 	a.peers.wake, a.peers.beat = a.hub.Wake, a.hub.Beat

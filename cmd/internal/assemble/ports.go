@@ -8,6 +8,7 @@ import (
 	"github.com/skein-project/skein/federation/hub"
 	"github.com/skein-project/skein/federation/join"
 	"github.com/skein-project/skein/plugins/blob"
+	"github.com/skein-project/skein/scheduler"
 	"github.com/skein-project/skein/scheduler/commit"
 	"github.com/skein-project/skein/scheduler/election"
 	"github.com/skein-project/skein/scheduler/snapshot"
@@ -33,18 +34,21 @@ var (
 	_ service.ControlPlane   = controlPlane{}
 	_ service.Forecaster     = forecaster{}
 
-	_ ingest.Store      = (*store.Store)(nil)
-	_ hub.Outbox        = (*store.Store)(nil)
-	_ hub.Sessions      = (*store.Store)(nil)
-	_ hub.Sink          = (*ingest.Ingester)(nil)
-	_ hub.Leases        = (*peers)(nil)
-	_ hub.Desk          = (*join.Desk)(nil)
-	_ join.Tokens       = (*store.Store)(nil)
-	_ election.Epochs   = (*store.Store)(nil)
-	_ snapshot.Ledger   = (*store.Store)(nil)
-	_ snapshot.Fleet    = (*store.Store)(nil)
-	_ commit.Ledger     = (*store.Store)(nil)
-	_ service.Joiner    = joiner{}
-	_ dataproxy.Objects = (*blob.Store)(nil)
-	_ dataproxy.Signer  = (*blob.Store)(nil)
+	_ ingest.Store        = (*store.Store)(nil)
+	_ hub.Outbox          = (*store.Store)(nil)
+	_ hub.Sessions        = (*store.Store)(nil)
+	_ hub.Rebuilder       = (*store.Store)(nil)
+	_ hub.Sink            = (*ingest.Ingester)(nil)
+	_ hub.Leases          = (*peers)(nil)
+	_ hub.Desk            = (*join.Desk)(nil)
+	_ join.Tokens         = (*store.Store)(nil)
+	_ election.Epochs     = (*store.Store)(nil)
+	_ snapshot.Ledger     = (*store.Store)(nil)
+	_ snapshot.Fleet      = (*store.Store)(nil)
+	_ commit.Ledger       = (*store.Store)(nil)
+	_ commit.Rebuild      = (*store.Store)(nil)
+	_ scheduler.Rebuilder = (*store.Store)(nil)
+	_ service.Joiner      = joiner{}
+	_ dataproxy.Objects   = (*blob.Store)(nil)
+	_ dataproxy.Signer    = (*blob.Store)(nil)
 )
