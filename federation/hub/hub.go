@@ -3,8 +3,10 @@
 //
 // It decides nothing about executions (the store does, behind the ports) and
 // nothing about a session (federation/session does); it carries out. It is
-// called by the room that wires the control plane. Invariant: nothing is told
-// to a member before the transaction that makes it true has committed.
+// called by the room that wires the control plane. It compares what this replica
+// knows with what the database holds, and serves nobody on a restored backup
+// before REBUILD was entered. Invariant: nothing is told to a member before the
+// transaction that makes it true has committed.
 package hub
 
 import (

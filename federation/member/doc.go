@@ -14,6 +14,9 @@
 //	  │        └──────────── next hub ◀───────────────────┘  ├ status ─▶ events ─▶ ack
 //	 renew at two thirds of the certificate                  └ lease ─▶ gate
 //
+// In REBUILD the session stays waiting: what the hub asks for is told whole, out
+// of the FlyteWorkflows, and nothing is written.
+//
 // Duties of callers:
 //
 //  1. Run runs as long as the process; MayStart answers no without it.

@@ -27,6 +27,14 @@
 //	           │◀──────────────▶ Heartbeat ◀────────────▶│  each second, answered
 //	           │◀─────────────── Goodbye ────────────────│
 //
+// In REBUILD, after a restored backup, the inventory is a report:
+//
+//	Waiting    │──────────────── Inventory… ────────────▶│  (TakeInventory)
+//	           │◀─────────────── Recall ─────────────────│  Recalling: what the database has no row for
+//	           │──────────────── Holdings… ─────────────▶│  (TakeHoldings), part by part
+//	           │◀──────────────▶ Heartbeat ◀────────────▶│  Reported: until REBUILD ends
+//	           │◀─────────────── Goodbye ────────────────│
+//
 // A lapse, another ownership revision, a wall-clock step, silence, a message of
 // another generation: each ends the session. What the lease of the old session
 // still covers may go on until that lease ends; a new session owns nothing

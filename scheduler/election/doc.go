@@ -8,11 +8,11 @@
 // that. The caller is the scheduler; it does its work inside the function that
 // it gives to Run.
 //
-//	           LeaderCh true                barrier, fences agree,
+//	           LeaderCh true             barrier, fences agree (or REBUILD),
 //	follower ────────────────▶ elected ──── BeginTerm ────────────▶ leading
 //	   ▲                        │   ▲                                 │
 //	   │      database is older │   │ after a pause                   │
-//	   │                        ▼   │                                 │
+//	   │ and REBUILD fails      ▼   │                                 │
 //	   │                       refusing (restored backup: loud,       │
 //	   │                        keeps raft leadership, leads nothing) │
 //	   │                                                              │
@@ -30,7 +30,8 @@
 // Invariants: two terms never have the same fence epoch (the database raises
 // it, in one UPDATE). A term's context is cancelled, and its work has returned,
 // before the next term of the same replica begins. No term begins on a database
-// whose fence is lower than the replicated one.
+// whose fence is lower than the replicated one, before REBUILD was entered in it;
+// then the fence is above the replicated one.
 //
 // Duties of the caller: every transaction of a term is fenced with the term's
 // fence, since a paused leader cannot know that it was replaced; the tls.Config
