@@ -17,6 +17,7 @@ var mutants = map[string][]string{
 	"grant-before-it-is-recorded":            {"TestALeaseThatWasNotSurelyRecordedIsNotGranted"},
 	"new-leader-does-not-wait":               {"TestANewLeaderWaitsForLeasesThatItDoesNotKnow"},
 	"reservation-forgotten-at-leader-change": {"TestReservationsSurviveALeader"},
+	"rebuild-does-not-wait":                  {"TestARebuildWaitsForForgottenLeases"},
 }
 
 func TestMutantsAreCaught(t *testing.T) {
