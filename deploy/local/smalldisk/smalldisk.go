@@ -1,11 +1,11 @@
-// Package smalldisk gives tests small disks that fill up, which nobody else on the machine sees.
+// Package smalldisk gives tests and scenarios small disks that fill up, which nobody else on the machine sees.
 //
-// It is for tests only, and needs root on Linux: a disk is a tmpfs in a mount table of the test process's own, so that
-// a crash leaves no mount. A package whose tests use it has, with the main function that it would have otherwise,
+// It is for tests only, and needs root on Linux: a disk is a tmpfs in a mount table of the process's own, so that a crash
+// leaves no mount. A package whose tests use it has, with the main function that it would have otherwise,
 //
 //	func TestMain(m *testing.M) { smalldisk.Main(m, localtest.Main) }
 //
-// Invariant: what New mounts is seen by the test process and by what it starts, and by nothing else.
+// Invariant: what is mounted here is seen by the process and by what it starts, and by nothing else.
 package smalldisk
 
 import (
@@ -14,26 +14,30 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/skein-project/skein/deploy/local/namespace"
 )
 
-// inside is the environment variable that tells a test process that its mount table is its own.
+// inside is the environment variable that tells a process that its mount table is its own.
 const inside = "SKEIN_SMALL_DISKS"
 
-// Main runs a package's tests in a mount table of their own, by starting the test program again. Where that cannot be,
-// they run as they are, and those that take a disk say so and skip.
+// Main runs a package's tests in a mount table of their own. Where that cannot be, they run as they are, and those that
+// take a disk say so and skip.
 func Main(m *testing.M, run func(*testing.M)) {
+	Privately(func() { run(m) })
+}
+
+// Privately runs what a program does, which ends it, in a mount table of its own, by starting the program again. Where
+// that cannot be, it runs as it is, and Mount refuses.
+func Privately(run func()) {
 	if os.Getenv(inside) != "" {
-		run(m)
+		run()
 		return
 	}
 	space, err := namespace.Open(namespace.Options{Mounts: true})
 	if errors.Is(err, namespace.ErrUnavailable) {
-		run(m)
+		run()
 		return
 	}
 	if err == nil {
@@ -53,57 +57,43 @@ func Main(m *testing.M, run func(*testing.M)) {
 	os.Exit(0)
 }
 
-// Disk is a small disk at a folder.
-type Disk struct {
-	t      testing.TB
-	dir    string
-	filler string
+// Tested is a disk of one test, which fails with it.
+type Tested struct {
+	t    testing.TB
+	disk *Disk
 }
 
-// New puts an empty disk of so many bytes over the folder, until the test ends. Everybody may enter it, nobody but its
-// owner and root may write.
-func New(t testing.TB, dir string, bytes int64) *Disk {
+// New mounts a disk until the test ends, or skips the test.
+func New(t testing.TB, dir string, bytes int64) *Tested {
 	t.Helper()
-	if os.Getenv(inside) == "" {
+	disk, err := Mount(dir, bytes)
+	if errors.Is(err, namespace.ErrUnavailable) {
 		fmt.Fprintln(os.Stdout, namespace.SkipLine)
-		t.Skip("a private mount table needs root on Linux")
+		t.Skip(err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := mount(dir, bytes); err != nil {
-		t.Fatalf("mount a disk of %d bytes: %v", bytes, err)
-	}
 	t.Cleanup(func() {
-		if err := unmount(dir); err != nil {
-			t.Errorf("unmount %s: %v", dir, err)
+		if err := disk.Unmount(); err != nil {
+			t.Error(err)
 		}
 	})
-	return &Disk{t: t, dir: dir, filler: filepath.Join(dir, ".filler")}
+	return &Tested{t: t, disk: disk}
 }
 
 // Fill takes all the room that is left.
-func (d *Disk) Fill() {
+func (d *Tested) Fill() {
 	d.t.Helper()
-	f, err := os.OpenFile(d.filler, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := d.disk.Fill(); err != nil {
 		d.t.Fatal(err)
-	}
-	defer f.Close()
-	for block := make([]byte, 1<<20); len(block) >= 4096; {
-		if _, err = f.Write(block); err != nil {
-			block = block[:len(block)/2]
-		}
-	}
-	if !errors.Is(err, syscall.ENOSPC) {
-		d.t.Fatalf("fill %s: %v", d.dir, err)
 	}
 }
 
 // Empty frees what Fill has taken.
-func (d *Disk) Empty() {
+func (d *Tested) Empty() {
 	d.t.Helper()
-	if err := os.Remove(d.filler); err != nil {
+	if err := d.disk.Empty(); err != nil {
 		d.t.Fatal(err)
 	}
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // disks are the small disks below each part's state.
-type disks map[string]*smalldisk.Disk
+type disks map[string]*smalldisk.Tested
 
 // TestFullDisks fills one disk after the other under a running federation: each
 // part says what it does about it, does it, and goes on when there is room;
