@@ -42,7 +42,7 @@ chaos: build ## play the small chaos scenarios and some seeds (minutes; SCENARIO
 	@go run ./cmd/internal/scenario/play -bin $(BIN) -seeds $(SEEDS) $(SCENARIOS)
 
 chaos-full: build ## play all of them and new seeds for MINUTES (120), and write docs/chaos.md
-	@go run ./cmd/internal/scenario/play -bin $(BIN) -full chaos/testdata/full -minutes $(MINUTES) -page docs/chaos.md chaos/testdata/*.txt
+	@go run ./cmd/internal/scenario/play -bin $(BIN) -disks -full chaos/testdata/full -minutes $(MINUTES) -page docs/chaos.md chaos/testdata/*.txt
 
 bench: build ## measure launches and workflows beside their raw limits (docs/benchmarks.md)
 	@go run ./cmd/internal/bench -bin $(BIN)

@@ -19,6 +19,10 @@
 //	disturb */api late share=0.1         until calm; see chaos/inject/kubeapi, and pgwire of */database
 //	calm */api
 //	disturbed */api 20                   so many answers were, at least
+//	fill eu-1/etcd                       the disk below it; wants disks=small
+//	clear *
+//	readmit eu-1                         by a new join token
+//	says eu-1/propeller WORDS            until they are in its log
 //	kill leader                          -9; also stop, continue, start
 //	pause 2s
 //	health eu-1 Lapsed within=30s
@@ -88,6 +92,7 @@ type Setup struct {
 	Nodes        string
 	Pods         int           // that a simulated node takes at once; zero: the default
 	Certificates time.Duration // how long a member's is valid; zero: the default
+	Disks        string        // "small": ones that can be filled; empty: the machine's
 }
 
 // maxSteps bounds what repetitions come to.
@@ -198,8 +203,10 @@ func (p *parser) setup(s Step) (err error) {
 			u.Pods, err = strconv.Atoi(v)
 		case "certificates":
 			u.Certificates, err = time.ParseDuration(v)
+		case "disks":
+			u.Disks = v
 		default:
-			err = fmt.Errorf("want replicas, clusters, lease, suspect, nodes, pods or certificates, got %q", k)
+			err = fmt.Errorf("want replicas, clusters, lease, suspect, nodes, pods, certificates or disks, got %q", k)
 		}
 		if err != nil {
 			return err

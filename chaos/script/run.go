@@ -84,6 +84,9 @@ func (r *run) judge(ctx context.Context) (Figures, error) {
 	if err := r.Traffic.Calm("*/*"); err != nil {
 		return Figures{}, fmt.Errorf("calm: %w", err)
 	}
+	if err := r.Machines.Clear(ctx, "*"); err != nil {
+		return Figures{}, fmt.Errorf("clear: %w", err)
+	}
 	if err := r.Processes.Recover(ctx); err != nil {
 		return Figures{}, fmt.Errorf("recover: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 type World struct {
 	Links     *inject.Links
 	Traffic   *inject.Traffic // what is said over links that understand it
+	Machines  Machines
 	Processes Processes
 	Users     Users
 	Fleet     Fleet

@@ -11,6 +11,7 @@ package scenario
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"github.com/skein-project/skein/chaos/inject"
 	"github.com/skein-project/skein/chaos/script"
 	"github.com/skein-project/skein/cmd/internal/local"
+	"github.com/skein-project/skein/deploy/local/smalldisk"
 )
 
 const (
@@ -35,6 +37,7 @@ type World struct {
 	federation *local.Federation
 	links      *inject.Links
 	traffic    *inject.Traffic
+	disks      map[string]*smalldisk.Disk // by what is above them
 	bin        string
 	flyte      *grpc.ClientConn
 	admin      service.AdminServiceClient
@@ -49,13 +52,16 @@ type World struct {
 // Start starts a federation as a scenario wants it. State is its folder, bin
 // that of the programs.
 func Start(ctx context.Context, s script.Setup, state, bin string, progress func(string)) (*World, error) {
-	w := &World{links: inject.New(), traffic: inject.NewTraffic(), bin: bin, tokens: map[string]string{}, room: cmp.Or(s.Pods, nodePods)}
+	w := &World{links: inject.New(), traffic: inject.NewTraffic(), disks: map[string]*smalldisk.Disk{}, bin: bin, tokens: map[string]string{}, room: cmp.Or(s.Pods, nodePods)}
 	var clusters []local.Cluster
 	for i := range s.Clusters {
 		name := fmt.Sprintf("c%d", i+1)
 		clusters = append(clusters, local.Cluster{Name: name, Labels: map[string]string{"name": name}})
 	}
-	var err error
+	err := w.mountDisks(s, state)
+	if err != nil {
+		return nil, errors.Join(err, w.unmountDisks())
+	}
 	w.federation, err = local.Start(ctx, local.Options{
 		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect, Pods: s.Pods,
 		NoSync:   true, // processes die here, and no machine does
@@ -65,7 +71,7 @@ func Start(ctx context.Context, s script.Setup, state, bin string, progress func
 	if err != nil {
 		w.links.Close()
 		w.traffic.Close()
-		return nil, err
+		return nil, errors.Join(err, w.unmountDisks())
 	}
 	if err := w.connect(ctx); err != nil {
 		_ = w.Close()
@@ -102,7 +108,7 @@ func (w *World) connect(ctx context.Context) error {
 
 // Ports are what a script needs of the world.
 func (w *World) Ports(progress func(string)) script.World {
-	return script.World{Links: w.links, Traffic: w.traffic, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Planes: planes{w}, Gates: gates{w}, Market: market{w},
+	return script.World{Links: w.links, Traffic: w.traffic, Machines: machines{w}, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Planes: planes{w}, Gates: gates{w}, Market: market{w},
 		Skein: w.command, Room: w.room, Progress: progress}
 }
 
@@ -131,5 +137,5 @@ func (w *World) Close() error {
 	err := w.federation.Stop()
 	w.links.Close()
 	w.traffic.Close()
-	return err
+	return errors.Join(err, w.unmountDisks())
 }

@@ -25,6 +25,8 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/skein-project/skein/deploy/local/smalldisk"
 )
 
 // options are what the command line says.
@@ -48,7 +50,17 @@ func main() {
 	flag.StringVar(&o.full, "full", "", "folder of the scenarios of full runs: play those, the others again and again, and new seeds, until the time is over")
 	flag.Float64Var(&minutes, "minutes", 120, "the time of a full run")
 	flag.StringVar(&o.page, "page", "", "file to write what a full run came to")
+	private := flag.Bool("disks", false, "play in a mount table of our own, as scenarios with disks=small need it (root on Linux)")
 	flag.Parse()
+	if *private {
+		smalldisk.Privately(func() { play(o, minutes) })
+		return
+	}
+	play(o, minutes)
+}
+
+// play does what the command line says, and ends the program if that failed.
+func play(o options, minutes float64) {
 	ctrllog.SetLogger(logr.Discard())
 	o.time = time.Duration(minutes * float64(time.Minute))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
