@@ -83,7 +83,7 @@ func run(ctx context.Context, o options, files []string) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s := &suite{options: o, out: os.Stdout}
+	s := &suite{options: o, out: os.Stdout, begin: begin}
 	if o.full == "" {
 		return brief(ctx, s, small)
 	}

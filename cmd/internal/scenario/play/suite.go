@@ -19,14 +19,34 @@ import (
 // and follow each other share it, until one of them fails.
 type suite struct {
 	options
-	out io.Writer
+	out   io.Writer
+	begin func(ctx context.Context, s script.Setup, state, bin string, say func(string)) (stage, error)
 
-	world *scenario.World // nil: none runs
-	setup script.Setup    // that world's
-	state string          // its folder
+	world stage        // nil: none runs
+	setup script.Setup // that world's
+	state string       // its folder
 	total script.Figures
 	// database is what the last one said of itself.
 	database string
+}
+
+// stage is a federation on which scenarios are played.
+type stage interface {
+	Play(ctx context.Context, sc script.Scenario, say func(string)) (script.Figures, error)
+	Database(ctx context.Context) (string, error)
+	Close() error
+}
+
+// real is a federation of real processes.
+type real struct{ *scenario.World }
+
+func (r real) Play(ctx context.Context, sc script.Scenario, say func(string)) (script.Figures, error) {
+	return script.Run(ctx, sc, r.Ports(say))
+}
+
+func begin(ctx context.Context, s script.Setup, state, bin string, say func(string)) (stage, error) {
+	w, err := scenario.Start(ctx, s, state, bin, say)
+	return real{w}, err
 }
 
 // read parses scenarios, and puts those that want the same federation together.
@@ -85,16 +105,17 @@ func (s *suite) on(ctx context.Context, sc script.Scenario) (f script.Figures, e
 		if s.state, err = stateFolder(); err != nil {
 			return f, err
 		}
-		if s.world, err = scenario.Start(ctx, sc.Setup, s.state, s.bin, say); err != nil {
+		w, err := s.begin(ctx, sc.Setup, s.state, s.bin, say)
+		if err != nil {
 			s.forget()
 			return f, fmt.Errorf("start a federation: %w", err)
 		}
-		s.setup = sc.Setup
+		s.world, s.setup = w, sc.Setup
 		if s.database, err = s.world.Database(ctx); err != nil {
 			return f, err
 		}
 	}
-	return script.Run(ctx, sc, s.world.Ports(say))
+	return s.world.Play(ctx, sc, say)
 }
 
 // close stops the federation that runs, and says what went wrong with that.

@@ -56,7 +56,7 @@ func share(kind rig.Kind) uint64 {
 	switch kind {
 	case rig.Faults:
 		return 1
-	case rig.Blips:
+	case rig.Blips, rig.Orders:
 		return 5
 	}
 	return 20
