@@ -41,14 +41,6 @@ func (s *stream) carry(o session.HubOutput) {
 		s.tell(&skeinv1.ConnectResponse{Message: &skeinv1.ConnectResponse_Lease{Lease: codec.LeaseTo(o.Lease)}})
 	case session.AnswerBeat:
 		s.tell(&skeinv1.ConnectResponse{Message: &skeinv1.ConnectResponse_Heartbeat{Heartbeat: &skeinv1.Heartbeat{Generation: o.Generation}}})
-	case session.TakeInventory:
-		s.inventory <- o.Held // room for one; it is taken once
-	case session.SendRecall:
-		s.tell(&skeinv1.ConnectResponse{Message: &skeinv1.ConnectResponse_Recall{Recall: &skeinv1.Recall{Held: codec.HeldTo(o.Held), Last: o.Last}}})
-	case session.TakeHoldings:
-		s.holdings <- o // room for one answer, however it was cut
-	case session.Restored:
-		s.hub.notice(o)
 	default:
 		s.carryUp(o)
 	}
@@ -77,6 +69,22 @@ func (s *stream) carryUp(o session.HubOutput) {
 			s.goodbye = o.Reason
 		}
 		s.end(errEnded)
+	default:
+		s.carryRebuild(o)
+	}
+}
+
+// carryRebuild hands on what follows from a restored backup.
+func (s *stream) carryRebuild(o session.HubOutput) {
+	switch o := o.(type) {
+	case session.TakeInventory:
+		s.inventory <- o.Held // room for one; it is taken once
+	case session.SendRecall:
+		s.tell(&skeinv1.ConnectResponse{Message: &skeinv1.ConnectResponse_Recall{Recall: &skeinv1.Recall{Held: codec.HeldTo(o.Held), Last: o.Last}}})
+	case session.TakeHoldings:
+		s.holdings <- o // room for one answer, however it was cut
+	case session.Restored:
+		s.hub.notice(o)
 	}
 }
 

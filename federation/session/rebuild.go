@@ -55,8 +55,7 @@ func (Restored) hubOutput()      {}
 type recall struct {
 	rest   []flow.Held     // to be asked for
 	asked  map[string]bool // of the part under way, and not told yet
-	parts  int             // of its answer that came
-	taking int             // of them that were not taken
+	taking int             // parts of its answer that were not taken
 	told   bool            // its answer came whole
 }
 
