@@ -90,6 +90,15 @@ func TestALostClustersWorkIsResumedElsewhere(t *testing.T) {
 // checkAttempts: each node succeeded once; the second was tried twice.
 func (r *rig) checkAttempts(t *testing.T, name string) {
 	t.Helper()
+	want := "first SUCCEEDED: 0 SUCCEEDED|second SUCCEEDED: 0 ABORTED 1 SUCCEEDED|third SUCCEEDED: 0 SUCCEEDED"
+	if lines := strings.Join(r.attempts(t, name), "|"); lines != want {
+		t.Errorf("nodes and attempts are\n%s, want\n%s", lines, want)
+	}
+}
+
+// attempts is a line for each node of an execution: its phase, and its attempts.
+func (r *rig) attempts(t *testing.T, name string) []string {
+	t.Helper()
 	nodes, err := r.admin.ListNodeExecutions(t.Context(), &admin.NodeExecutionListRequest{WorkflowExecutionId: executionID(name), Limit: 100})
 	must(t, err)
 	var got []string
@@ -106,10 +115,7 @@ func (r *rig) checkAttempts(t *testing.T, name string) {
 		got = append(got, line)
 	}
 	slices.Sort(got)
-	want := "first SUCCEEDED: 0 SUCCEEDED|second SUCCEEDED: 0 ABORTED 1 SUCCEEDED|third SUCCEEDED: 0 SUCCEEDED"
-	if lines := strings.Join(got, "|"); lines != want {
-		t.Errorf("nodes and attempts are\n%s, want\n%s", lines, want)
-	}
+	return got
 }
 
 func (r *rig) checkOutput(t *testing.T, name string, want int64) {
@@ -174,12 +180,19 @@ func (r *rig) nodeIs(ctx context.Context, name, node string, want core.NodeExecu
 }
 
 // launch repeats a launch by name until it was accepted.
-func (r *rig) launch(t *testing.T, plan, name string, n int64) {
+func (r *rig) launch(t *testing.T, plan, name string, n int64) { r.launchOn(t, plan, name, n, "") }
+
+// launchOn launches on the clusters that a selector chooses.
+func (r *rig) launchOn(t *testing.T, plan, name string, n int64, selector string) {
 	t.Helper()
+	spec := &admin.ExecutionSpec{Metadata: &admin.ExecutionMetadata{}, LaunchPlan: &core.Identifier{
+		ResourceType: core.ResourceType_LAUNCH_PLAN, Project: project, Domain: domain, Name: plan, Version: version}}
+	if selector != "" {
+		spec.ExecutionClusterLabel = &admin.ExecutionClusterLabel{Value: selector}
+	}
 	eventually(t, time.Minute, func(ctx context.Context) error {
 		_, err := r.admin.CreateExecution(ctx, &admin.ExecutionCreateRequest{Project: project, Domain: domain, Name: name,
-			Spec: &admin.ExecutionSpec{Metadata: &admin.ExecutionMetadata{}, LaunchPlan: &core.Identifier{
-				ResourceType: core.ResourceType_LAUNCH_PLAN, Project: project, Domain: domain, Name: plan, Version: version}},
+			Spec: spec,
 			Inputs: &core.LiteralMap{Literals: map[string]*core.Literal{"x": {Value: &core.Literal_Scalar{Scalar: &core.Scalar{
 				Value: &core.Scalar_Primitive{Primitive: &core.Primitive{Value: &core.Primitive_Integer{Integer: n}}}}}}}}})
 		if status.Code(err) == codes.AlreadyExists {
