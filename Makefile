@@ -54,6 +54,7 @@ mutants: ## show that each mutant is caught by the suite
 lint: ## lint the tree
 	@cmd/internal/tools/lint/lint
 	@cd api && PATH="$$(../cmd/internal/tools/generate --path):$$PATH" buf lint
+	@cmd/internal/tools/breaking
 
 generate: ## write all generated code
 	@cmd/internal/tools/generate

@@ -89,7 +89,8 @@ func (p controlPlaneServer) FinishRebuild(ctx context.Context, _ *skeinv1.Finish
 func toReplicas(list []flow.Replica) []*skeinv1.Replica {
 	var out []*skeinv1.Replica
 	for _, r := range list {
-		out = append(out, &skeinv1.Replica{Id: r.ID, Address: r.Address, Voter: r.Voter, Leader: r.Leader})
+		out = append(out, &skeinv1.Replica{Id: r.ID, Address: r.Address, Voter: r.Voter, Leader: r.Leader,
+			Rpc: r.RPC, Version: r.Version, SeenAt: timestamp(r.SeenAt)})
 	}
 	return out
 }

@@ -59,5 +59,5 @@ func migrated(t testing.TB) *store.Store {
 func ports(s *store.Store) storetest.Ports {
 	return storetest.Ports{Registry: s, NamedEntities: s, Projects: s, Executions: s, Runs: s, Clusters: s, Sessions: s,
 		Outbox: s, Events: s, Tokens: s, Terms: s, Demand: s, Plans: s, Moves: s, Trims: s,
-		Decisions: s, Histories: s, Orders: s, Revocations: s, Audits: s, Policies: s, Rebuilds: s, Holders: s}
+		Decisions: s, Histories: s, Orders: s, Revocations: s, Audits: s, Policies: s, Rebuilds: s, Holders: s, Replicas: s}
 }

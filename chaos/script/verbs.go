@@ -24,7 +24,7 @@ type verb struct {
 }
 
 // verbs are all of them: each file with verbs of its own is one of these.
-var verbs = joined(everyday, measuring, losing, joining, outages, troubles, handiwork)
+var verbs = joined(everyday, measuring, losing, joining, outages, troubles, handiwork, rolling)
 
 func joined(of ...map[string]verb) map[string]verb {
 	all := map[string]verb{}

@@ -20,6 +20,7 @@ type World struct {
 	Planes    Planes
 	Gates     Gates
 	Market    Market
+	Parts     Parts
 	// Skein runs the command line and gives its output.
 	Skein func(ctx context.Context, args ...string) (string, error)
 	// Room is how many executions a cluster may hold at once; 0: nobody knows.

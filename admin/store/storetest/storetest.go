@@ -162,6 +162,12 @@ type Decisions interface {
 	Trails(ctx context.Context, digests []string) ([]flow.Trail, error)
 }
 
+// Replicas is the port for finding the other replicas.
+type Replicas interface {
+	AnnounceReplica(context.Context, flow.Replica) error
+	ListReplicas(context.Context) ([]flow.Replica, error)
+}
+
 // Histories is the port for what executions have left behind.
 type Histories interface {
 	ListMoves(context.Context, flow.ExecutionID) ([]flow.Move, error)
@@ -206,6 +212,7 @@ type Ports struct {
 	Moves
 	Trims
 	Decisions
+	Replicas
 	Histories
 	Rebuilds
 	Holders
@@ -235,7 +242,7 @@ type group struct {
 
 var groups = []group{
 	{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
-	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases}, {"Trims", trimCases},
+	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases}, {"Trims", trimCases}, {"Replicas", replicaCases},
 	{"MoveRaces", moveRaceCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Batches", batchCases}, {"Tokens", tokenCases},
 	{"Rebuilds", rebuildCases}, {"Reports", reportCases}, {"Signs", signCases}, {"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
 }

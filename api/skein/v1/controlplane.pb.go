@@ -28,9 +28,15 @@ type Replica struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// host:port of its part in the election.
-	Address       string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	Voter         bool   `protobuf:"varint,3,opt,name=voter,proto3" json:"voter,omitempty"`
-	Leader        bool   `protobuf:"varint,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Voter   bool   `protobuf:"varint,3,opt,name=voter,proto3" json:"voter,omitempty"`
+	Leader  bool   `protobuf:"varint,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	// host:port at which members, replicas and operators reach it; this and what
+	// follows is as it says of itself, and empty if it never did.
+	Rpc string `protobuf:"bytes,5,opt,name=rpc,proto3" json:"rpc,omitempty"`
+	// Of its program.
+	Version       string                 `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	SeenAt        *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=seen_at,json=seenAt,proto3" json:"seen_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -91,6 +97,27 @@ func (x *Replica) GetLeader() bool {
 		return x.Leader
 	}
 	return false
+}
+
+func (x *Replica) GetRpc() string {
+	if x != nil {
+		return x.Rpc
+	}
+	return ""
+}
+
+func (x *Replica) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Replica) GetSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SeenAt
+	}
+	return nil
 }
 
 type GetControlPlaneRequest struct {
@@ -764,12 +791,15 @@ var File_skein_v1_controlplane_proto protoreflect.FileDescriptor
 
 const file_skein_v1_controlplane_proto_rawDesc = "" +
 	"\n" +
-	"\x1bskein/v1/controlplane.proto\x12\bskein.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18skein/v1/dataplane.proto\"a\n" +
+	"\x1bskein/v1/controlplane.proto\x12\bskein.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18skein/v1/dataplane.proto\"\xc2\x01\n" +
 	"\aReplica\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05voter\x18\x03 \x01(\bR\x05voter\x12\x16\n" +
-	"\x06leader\x18\x04 \x01(\bR\x06leader\"\x18\n" +
+	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x10\n" +
+	"\x03rpc\x18\x05 \x01(\tR\x03rpc\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\x123\n" +
+	"\aseen_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06seenAt\"\x18\n" +
 	"\x16GetControlPlaneRequest\"\xdc\x01\n" +
 	"\x17GetControlPlaneResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
@@ -844,34 +874,35 @@ var file_skein_v1_controlplane_proto_goTypes = []any{
 	(*FinishRebuildResponse)(nil),      // 11: skein.v1.FinishRebuildResponse
 	(*OverruleDoubtRequest)(nil),       // 12: skein.v1.OverruleDoubtRequest
 	(*OverruleDoubtResponse)(nil),      // 13: skein.v1.OverruleDoubtResponse
-	(*Epoch)(nil),                      // 14: skein.v1.Epoch
-	(*timestamppb.Timestamp)(nil),      // 15: google.protobuf.Timestamp
+	(*timestamppb.Timestamp)(nil),      // 14: google.protobuf.Timestamp
+	(*Epoch)(nil),                      // 15: skein.v1.Epoch
 }
 var file_skein_v1_controlplane_proto_depIdxs = []int32{
-	0,  // 0: skein.v1.GetControlPlaneResponse.replicas:type_name -> skein.v1.Replica
-	14, // 1: skein.v1.GetControlPlaneResponse.epoch:type_name -> skein.v1.Epoch
-	3,  // 2: skein.v1.GetControlPlaneResponse.rebuild:type_name -> skein.v1.Rebuild
-	15, // 3: skein.v1.Rebuild.since:type_name -> google.protobuf.Timestamp
-	0,  // 4: skein.v1.AddReplicaResponse.replicas:type_name -> skein.v1.Replica
-	0,  // 5: skein.v1.RemoveReplicaResponse.replicas:type_name -> skein.v1.Replica
-	14, // 6: skein.v1.TransferLeadershipResponse.epoch:type_name -> skein.v1.Epoch
-	1,  // 7: skein.v1.ControlPlaneService.GetControlPlane:input_type -> skein.v1.GetControlPlaneRequest
-	4,  // 8: skein.v1.ControlPlaneService.AddReplica:input_type -> skein.v1.AddReplicaRequest
-	6,  // 9: skein.v1.ControlPlaneService.RemoveReplica:input_type -> skein.v1.RemoveReplicaRequest
-	8,  // 10: skein.v1.ControlPlaneService.TransferLeadership:input_type -> skein.v1.TransferLeadershipRequest
-	10, // 11: skein.v1.ControlPlaneService.FinishRebuild:input_type -> skein.v1.FinishRebuildRequest
-	12, // 12: skein.v1.ControlPlaneService.OverruleDoubt:input_type -> skein.v1.OverruleDoubtRequest
-	2,  // 13: skein.v1.ControlPlaneService.GetControlPlane:output_type -> skein.v1.GetControlPlaneResponse
-	5,  // 14: skein.v1.ControlPlaneService.AddReplica:output_type -> skein.v1.AddReplicaResponse
-	7,  // 15: skein.v1.ControlPlaneService.RemoveReplica:output_type -> skein.v1.RemoveReplicaResponse
-	9,  // 16: skein.v1.ControlPlaneService.TransferLeadership:output_type -> skein.v1.TransferLeadershipResponse
-	11, // 17: skein.v1.ControlPlaneService.FinishRebuild:output_type -> skein.v1.FinishRebuildResponse
-	13, // 18: skein.v1.ControlPlaneService.OverruleDoubt:output_type -> skein.v1.OverruleDoubtResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	14, // 0: skein.v1.Replica.seen_at:type_name -> google.protobuf.Timestamp
+	0,  // 1: skein.v1.GetControlPlaneResponse.replicas:type_name -> skein.v1.Replica
+	15, // 2: skein.v1.GetControlPlaneResponse.epoch:type_name -> skein.v1.Epoch
+	3,  // 3: skein.v1.GetControlPlaneResponse.rebuild:type_name -> skein.v1.Rebuild
+	14, // 4: skein.v1.Rebuild.since:type_name -> google.protobuf.Timestamp
+	0,  // 5: skein.v1.AddReplicaResponse.replicas:type_name -> skein.v1.Replica
+	0,  // 6: skein.v1.RemoveReplicaResponse.replicas:type_name -> skein.v1.Replica
+	15, // 7: skein.v1.TransferLeadershipResponse.epoch:type_name -> skein.v1.Epoch
+	1,  // 8: skein.v1.ControlPlaneService.GetControlPlane:input_type -> skein.v1.GetControlPlaneRequest
+	4,  // 9: skein.v1.ControlPlaneService.AddReplica:input_type -> skein.v1.AddReplicaRequest
+	6,  // 10: skein.v1.ControlPlaneService.RemoveReplica:input_type -> skein.v1.RemoveReplicaRequest
+	8,  // 11: skein.v1.ControlPlaneService.TransferLeadership:input_type -> skein.v1.TransferLeadershipRequest
+	10, // 12: skein.v1.ControlPlaneService.FinishRebuild:input_type -> skein.v1.FinishRebuildRequest
+	12, // 13: skein.v1.ControlPlaneService.OverruleDoubt:input_type -> skein.v1.OverruleDoubtRequest
+	2,  // 14: skein.v1.ControlPlaneService.GetControlPlane:output_type -> skein.v1.GetControlPlaneResponse
+	5,  // 15: skein.v1.ControlPlaneService.AddReplica:output_type -> skein.v1.AddReplicaResponse
+	7,  // 16: skein.v1.ControlPlaneService.RemoveReplica:output_type -> skein.v1.RemoveReplicaResponse
+	9,  // 17: skein.v1.ControlPlaneService.TransferLeadership:output_type -> skein.v1.TransferLeadershipResponse
+	11, // 18: skein.v1.ControlPlaneService.FinishRebuild:output_type -> skein.v1.FinishRebuildResponse
+	13, // 19: skein.v1.ControlPlaneService.OverruleDoubt:output_type -> skein.v1.OverruleDoubtResponse
+	14, // [14:20] is the sub-list for method output_type
+	8,  // [8:14] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_skein_v1_controlplane_proto_init() }

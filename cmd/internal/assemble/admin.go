@@ -172,10 +172,9 @@ func (a *Admin) openScheduler(ctx context.Context) error {
 			a.log.Warn("leave the election", "error", err)
 		}
 	})
-	a.peers, err = dialPeers(a.cfg.Replica, a.cfg.Peers, identity.ClientTLS(a.cert.source, a.ca.Pool(), a.cfg.TrustDomain))
-	if err != nil {
-		return err
-	}
+	self := flow.Replica{ID: a.cfg.Replica, Address: advertised(a.cfg), RPC: reachable(a.cfg), Version: version.String()}
+	a.peers = &peers{self: a.cfg.Replica, others: newPhonebook(self, a.cfg.Peers, a.store,
+		identity.ClientTLS(a.cert.source, a.ca.Pool(), a.cfg.TrustDomain), a.log)}
 	a.closers = append(a.closers, a.peers.close)
 	a.scheduler, err = scheduler.New(clocks(a.cfg.Scheduler), scheduler.Deps{Elector: a.elector, Ledger: a.store, Fleet: a.store,
 		Commit: a.store, Orders: a.store, Rebuild: a.store, Trim: a.store.Trim, Rounds: a.store.Rounds,
@@ -228,7 +227,7 @@ func (a *Admin) openService(context.Context) error {
 		Logs: logs{peers: a.peers, hub: a.hub, fleet: a.store}.read, Nudge: a.peers.Nudge, Log: a.log,
 		Policies: a.store, Language: policyLanguage{}, Fleet: a.store, Audits: a.store, Histories: a.store,
 		Forecaster:   forecaster{config: clocks(a.cfg.Scheduler), ledger: a.store, fleet: a.store, rounds: a.store.Rounds},
-		ControlPlane: controlPlane{id: a.id, self: a.cfg.Replica, elector: a.elector, scheduler: a.scheduler, fence: a.store.ReadFence},
+		ControlPlane: controlPlane{id: a.id, self: a.cfg.Replica, elector: a.elector, scheduler: a.scheduler, fence: a.store.ReadFence, others: a.peers.others},
 	})
 	key, err := sharedKey(a.cfg.Keys.UploadHMAC)
 	if err != nil {
@@ -244,6 +243,7 @@ func (a *Admin) Run(ctx context.Context, ops *telemetry.Ops) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ops.Run(ctx, a.cfg.Ops.Listen) })
 	group.Go(func() error { return a.scheduler.Run(ctx) })
+	group.Go(func() error { a.peers.others.run(ctx); return nil })
 	return a.serve(ctx, group)
 }
 
@@ -267,4 +267,14 @@ func advertised(cfg config.Admin) string {
 		}
 	}
 	return fmt.Sprint(cfg.Raft.Listen)
+}
+
+// reachable is where the peers reach this replica's federation listener.
+func reachable(cfg config.Admin) string {
+	for _, p := range cfg.Peers {
+		if p.ID == cfg.Replica {
+			return p.RPC
+		}
+	}
+	return cfg.Federation.Listen
 }

@@ -21,11 +21,12 @@ type controlPlane struct {
 	elector   *election.Elector
 	scheduler *scheduler.Scheduler
 	fence     func(ctx context.Context) (flow.Fence, error) // the database's
+	others    *phonebook
 }
 
 // Describe tells the replicas as this one knows them.
-func (c controlPlane) Describe(context.Context) (service.ControlPlaneState, error) {
-	replicas, err := c.elector.Replicas()
+func (c controlPlane) Describe(ctx context.Context) (service.ControlPlaneState, error) {
+	replicas, err := c.replicas(ctx)
 	epoch, leads := c.scheduler.Leading()
 	if !leads {
 		epoch = c.elector.Highest().Epoch
@@ -36,10 +37,14 @@ func (c controlPlane) Describe(context.Context) (service.ControlPlaneState, erro
 
 // AddReplica lets a replica vote.
 func (c controlPlane) AddReplica(ctx context.Context, id, address string) ([]flow.Replica, error) {
+	if id != c.self && c.others.line(id) == nil {
+		return nil, fault.E(fault.Precondition, "replica %s has not said in this database where it is reached: start it first, with this database; "+
+			"one of an earlier release does not say it, and must be among the peers of all", id)
+	}
 	if err := c.elector.AddReplica(ctx, id, address); err != nil {
 		return nil, err
 	}
-	return c.elector.Replicas()
+	return c.replicas(ctx)
 }
 
 // RemoveReplica takes a replica's vote.
@@ -47,7 +52,27 @@ func (c controlPlane) RemoveReplica(ctx context.Context, id string) ([]flow.Repl
 	if err := c.elector.RemoveReplica(ctx, id); err != nil {
 		return nil, err
 	}
-	return c.elector.Replicas()
+	return c.replicas(ctx)
+}
+
+// replicas are those that take part, with what they say of themselves.
+func (c controlPlane) replicas(ctx context.Context) ([]flow.Replica, error) {
+	list, err := c.elector.Replicas()
+	if err != nil {
+		return nil, err
+	}
+	announced, err := c.others.rows.ListReplicas(ctx)
+	if err != nil { // who votes is worth knowing while the database is away
+		return list, nil //nolint:nilerr // said above
+	}
+	for i, r := range list {
+		for _, a := range announced {
+			if a.ID == r.ID {
+				list[i].RPC, list[i].Version, list[i].SeenAt = a.RPC, a.Version, a.SeenAt
+			}
+		}
+	}
+	return list, nil
 }
 
 // TransferLeadership hands the leadership on and waits for the term of whoever

@@ -58,7 +58,7 @@ func (t toLeader) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	}
 	conn, known := t.conns(id)
 	if !known {
-		return nil, fault.E(fault.Unavailable, "only the leader can do this, and %s, which leads, is not among the configured peers of %s: ask it", id, t.self)
+		return nil, fault.E(fault.Unavailable, "only the leader can do this, and %s does not know where %s, which leads, is reached: ask it", t.self, id)
 	}
 	return send(t.carry(ctx), conn, info.FullMethod, req)
 }

@@ -73,7 +73,7 @@ func TestCallsOfTheLeader(t *testing.T) {
 		t.Errorf("a call that was sent on to a replica that does not lead: %v", err)
 	}
 	leader = "admin-9"
-	if _, err := call("admin-0"); err == nil || !strings.Contains(err.Error(), "admin-9, which leads, is not among the configured peers") {
+	if _, err := call("admin-0"); err == nil || !strings.Contains(err.Error(), "admin-0 does not know where admin-9, which leads, is reached") {
 		t.Errorf("a leader that is no peer: %v", err)
 	}
 	leader = ""

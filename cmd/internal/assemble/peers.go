@@ -2,18 +2,14 @@ package assemble
 
 import (
 	"context"
-	"crypto/tls"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/keepalive"
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 	skeinv1 "github.com/skein-project/skein/api/skein/v1"
-	"github.com/skein-project/skein/cmd/internal/config"
 	"github.com/skein-project/skein/federation/codec"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
@@ -34,43 +30,20 @@ type peers struct {
 	scheduler scheduling
 	wake      func(clusters []string)
 	beat      func()
-	clients   map[string]skeinv1.PeerServiceClient // the others
-	conns     map[string]*grpc.ClientConn
+	others    *phonebook
 	pending   sync.WaitGroup
-}
-
-// dialPeers makes the connections; they open when they are used.
-func dialPeers(self string, list []config.Peer, tls *tls.Config) (*peers, error) {
-	p := &peers{self: self, clients: map[string]skeinv1.PeerServiceClient{}, conns: map[string]*grpc.ClientConn{}}
-	for _, peer := range list {
-		if peer.ID == self {
-			continue
-		}
-		conn, err := grpc.NewClient("passthrough:///"+peer.RPC, grpc.WithTransportCredentials(credentials.NewTLS(tls)),
-			grpc.WithConnectParams(grpc.ConnectParams{Backoff: peerBackoff, MinConnectTimeout: time.Second}),
-			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 2 * time.Second}))
-		if err != nil {
-			p.close()
-			return nil, fault.Wrap(fault.Invalid, err, "peer %s at %s", peer.ID, peer.RPC)
-		}
-		p.conns[peer.ID] = conn
-		p.clients[peer.ID] = skeinv1.NewPeerServiceClient(conn)
-	}
-	return p, nil
 }
 
 // close waits for calls under way and drops the connections.
 func (p *peers) close() {
 	p.pending.Wait()
-	for _, c := range p.conns {
-		c.Close()
-	}
+	p.others.close()
 }
 
 // conn is the connection to another replica.
 func (p *peers) conn(id string) (grpc.ClientConnInterface, bool) {
-	conn, known := p.conns[id]
-	return conn, known
+	l := p.others.line(id)
+	return l, l != nil
 }
 
 // Beat asks the leader for what a hub's members need. It satisfies hub.Leases.
@@ -89,7 +62,7 @@ func (p *peers) Beat(ctx context.Context, hub string, beats []flow.Beat) ([]flow
 // written knows of no leader, and its members are not to lose their leases.
 func (p *peers) beatAny(ctx context.Context, hub string, beats []flow.Beat) ([]flow.Lease, error) {
 	err := fault.E(fault.Unavailable, "no replica leads at the moment")
-	for id := range p.clients {
+	for _, id := range p.others.ids() {
 		var leases []flow.Lease
 		if leases, err = p.beatAt(ctx, id, hub, beats); err == nil {
 			return leases, nil
@@ -99,9 +72,9 @@ func (p *peers) beatAny(ctx context.Context, hub string, beats []flow.Beat) ([]f
 }
 
 func (p *peers) beatAt(ctx context.Context, id, hub string, beats []flow.Beat) ([]flow.Lease, error) {
-	client, known := p.clients[id]
-	if !known {
-		return nil, fault.E(fault.Unavailable, "the leader %q is not among the configured peers", id)
+	client, err := p.client(id)
+	if err != nil {
+		return nil, err
 	}
 	answer, err := client.Beat(ctx, beatTo(hub, beats))
 	if err != nil {
@@ -133,7 +106,7 @@ func (p *peers) Nudge() {
 // may be lost.
 func (p *peers) Wake(clusters []string) {
 	p.wake(clusters)
-	for id := range p.clients {
+	for _, id := range p.others.ids() {
 		p.send(id, func(ctx context.Context, c skeinv1.PeerServiceClient) error {
 			_, err := c.Wake(ctx, &skeinv1.WakeRequest{Clusters: clusters})
 			return err
@@ -145,7 +118,7 @@ func (p *peers) Wake(clusters []string) {
 // members say is known within moments. It never blocks and may be lost.
 func (p *peers) Begun() {
 	p.beat()
-	for id := range p.clients {
+	for _, id := range p.others.ids() {
 		p.send(id, func(ctx context.Context, c skeinv1.PeerServiceClient) error {
 			_, err := c.Wake(ctx, &skeinv1.WakeRequest{Beat: true}, grpc.WaitForReady(true))
 			return err
@@ -153,10 +126,19 @@ func (p *peers) Begun() {
 	}
 }
 
+// client calls another replica.
+func (p *peers) client(id string) (skeinv1.PeerServiceClient, error) {
+	l := p.others.line(id)
+	if l == nil {
+		return nil, fault.E(fault.Unavailable, "nobody knows where replica %q is reached: it has not announced itself in the database, and peers of %s does not list it", id, p.self)
+	}
+	return skeinv1.NewPeerServiceClient(l), nil
+}
+
 // send makes one call whose failure costs only time.
 func (p *peers) send(id string, call func(context.Context, skeinv1.PeerServiceClient) error) {
-	client, known := p.clients[id]
-	if !known {
+	client, err := p.client(id)
+	if err != nil {
 		return
 	}
 	p.pending.Go(func() {

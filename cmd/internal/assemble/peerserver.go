@@ -105,10 +105,13 @@ func (l logs) read(ctx context.Context, q service.LogQuery, send func([]byte) er
 		return err
 	}
 	for _, m := range members {
+		if m.Hub == "" {
+			continue
+		}
 		if m.Hub == l.peers.self {
 			return readLocalLog(ctx, l.hub, q.Cluster, request, send)
 		}
-		if client, known := l.peers.clients[m.Hub]; known {
+		if client, err := l.peers.client(m.Hub); err == nil {
 			return readPeerLog(ctx, client, &skeinv1.ReadLogRequest{Cluster: q.Cluster, Log: request}, send)
 		}
 	}

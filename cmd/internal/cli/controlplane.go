@@ -70,9 +70,9 @@ func replicaTable(w io.Writer, list []*skeinv1.Replica) error {
 		case !r.GetVoter():
 			role = "does not vote"
 		}
-		lines = append(lines, []string{r.GetId(), r.GetAddress(), role})
+		lines = append(lines, []string{r.GetId(), r.GetAddress(), role, orDash(r.GetVersion())})
 	}
-	return rows(w, "REPLICA ADDRESS ROLE", lines)
+	return rows(w, "REPLICA ADDRESS ROLE VERSION", lines)
 }
 
 func replicasAdd(s *session) *cobra.Command {

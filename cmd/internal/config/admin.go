@@ -23,7 +23,7 @@ type Admin struct {
 	Federation  Federation `json:"federation"`
 	Ops         Listener   `json:"ops"` // metrics, liveness, readiness
 	Raft        Raft       `json:"raft"`
-	Peers       []Peer     `json:"peers"` // every replica, this one included
+	Peers       []Peer     `json:"peers"` // those of the first start, and this one
 	Database    Database   `json:"database"`
 	ObjectStore Store      `json:"objectStore"`
 	Keys        Keys       `json:"keys"`
@@ -252,7 +252,7 @@ func (c *checker) peers(replica string, peers []Peer) {
 		seen[p.ID] = true
 	}
 	if !seen[replica] {
-		c.add("peers: must list every replica, this one (%q) included", replica)
+		c.add("peers: must list this replica (%q), as the others reach it", replica)
 	}
 }
 

@@ -49,8 +49,10 @@ var (
 
 // Options say what to start. Zero ports are chosen and remembered.
 type Options struct {
-	State    string // folder for everything
-	BinDir   string // where skein, skein-admin and skein-propeller are
+	State  string // folder for everything
+	BinDir string // where skein, skein-admin and skein-propeller are
+	// Bins are other folders for some parts, by name: "admin-0", "c1/propeller".
+	Bins     map[string]string
 	VenvBin  string // Python for tasks; may be empty
 	Replicas int
 	Clusters []Cluster

@@ -134,12 +134,13 @@ func (f *Federation) startPropeller(ctx context.Context, p *Plane) error {
 		return err
 	}
 	path := p.propellerFile()
-	if err := config.Save(path, &c); err != nil {
+	defaults := config.DefaultPropeller()
+	if err := config.SaveChanges(path, &c, &defaults); err != nil {
 		return err
 	}
 	p.Ops = c.Ops.Listen
 	p.Propeller, err = f.group.Start(ctx, proc.Spec{
-		Name: p.Name + "-propeller", Path: filepath.Join(f.opts.BinDir, "skein-propeller"), Args: []string{"run", "--config", path},
+		Name: p.Name + "-propeller", Path: f.program(p.Name+"/propeller", "skein-propeller"), Args: []string{"run", "--config", path},
 		Env: f.withKeys(f.environment()), Log: f.log(p.Name + "-propeller"), Grace: 10 * time.Second,
 		Ready:        func(ctx context.Context) error { return get(ctx, "http://"+c.Ops.Listen+"/readyz", nil) },
 		ReadyTimeout: joinTime,

@@ -115,7 +115,9 @@ func (p processes) Recover(ctx context.Context) error {
 	waves := make([][]*proc.Process, 5)
 	waves[0] = append(waves[0], p.federation.Database.Process)
 	for _, r := range p.federation.Replicas {
-		waves[3] = append(waves[3], r.Process)
+		if !p.left[r.Name] {
+			waves[3] = append(waves[3], r.Process)
+		}
 	}
 	for _, c := range p.federation.Planes {
 		waves[1] = append(waves[1], c.Server.Etcd)

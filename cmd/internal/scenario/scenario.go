@@ -38,7 +38,10 @@ type World struct {
 	links      *inject.Links
 	traffic    *inject.Traffic
 	disks      map[string]*smalldisk.Disk // by what is above them
-	bin        string
+	bin        string                     // the tree's programs
+	old        string                     // an earlier release's; empty: there is none
+	bins       map[string]string          // where parts began with others than the tree's
+	left       map[string]bool            // replicas that are gone for good
 	flyte      *grpc.ClientConn
 	admin      service.AdminServiceClient
 	clusters   skeinv1.ClusterServiceClient
@@ -52,18 +55,28 @@ type World struct {
 // Start starts a federation as a scenario wants it. State is its folder, bin
 // that of the programs.
 func Start(ctx context.Context, s script.Setup, state, bin string, progress func(string)) (*World, error) {
-	w := &World{links: inject.New(), traffic: inject.NewTraffic(), disks: map[string]*smalldisk.Disk{}, bin: bin, tokens: map[string]string{}, room: cmp.Or(s.Pods, nodePods)}
+	return StartOld(ctx, s, state, bin, "", progress)
+}
+
+// StartOld is Start with replicas and propellers of an earlier release, from the
+// folder old; bin is what they can be upgraded to.
+func StartOld(ctx context.Context, s script.Setup, state, bin, old string, progress func(string)) (*World, error) {
+	w := &World{links: inject.New(), traffic: inject.NewTraffic(), disks: map[string]*smalldisk.Disk{}, bin: bin, old: old, bins: map[string]string{}, left: map[string]bool{}, tokens: map[string]string{}, room: cmp.Or(s.Pods, nodePods)}
+	for i := range s.Replicas {
+		w.bins[fmt.Sprintf("admin-%d", i)] = old
+	}
 	var clusters []local.Cluster
 	for i := range s.Clusters {
 		name := fmt.Sprintf("c%d", i+1)
 		clusters = append(clusters, local.Cluster{Name: name, Labels: map[string]string{"name": name}})
+		w.bins[name+"/propeller"] = old
 	}
 	err := w.mountDisks(s, state)
 	if err != nil {
 		return nil, errors.Join(err, w.unmountDisks())
 	}
 	w.federation, err = local.Start(ctx, local.Options{
-		State: state, BinDir: bin, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect, Pods: s.Pods,
+		State: state, BinDir: bin, Bins: w.bins, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect, Pods: s.Pods,
 		NoSync:   true, // processes die here, and no machine does
 		Progress: progress, Link: w.link, APIFront: w.apiFront,
 		Env: environment(s),
@@ -108,7 +121,7 @@ func (w *World) connect(ctx context.Context) error {
 
 // Ports are what a script needs of the world.
 func (w *World) Ports(progress func(string)) script.World {
-	return script.World{Links: w.links, Traffic: w.traffic, Machines: machines{w}, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Planes: planes{w}, Gates: gates{w}, Market: market{w},
+	return script.World{Links: w.links, Traffic: w.traffic, Machines: machines{w}, Processes: processes{w}, Users: users{w}, Fleet: fleet{w}, Planes: planes{w}, Gates: gates{w}, Market: market{w}, Parts: parts{w},
 		Skein: w.command, Room: w.room, Progress: progress}
 }
 

@@ -121,6 +121,13 @@ func (p *Process) Stop(ctx context.Context) error {
 	return p.stop(ctx)
 }
 
+// Use sets the program that the next start runs: another release of it, say.
+func (p *Process) Use(path string) {
+	p.lifecycle.Lock()
+	defer p.lifecycle.Unlock()
+	p.spec.Path = path
+}
+
 // Restart stops the child if it runs, starts it again by the same Spec, and waits until it is ready. It is an error
 // once the group is stopped.
 func (p *Process) Restart(ctx context.Context) error {
