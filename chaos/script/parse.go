@@ -25,7 +25,7 @@
 //	says eu-1/propeller WORDS            until they are in its log
 //	kill leader                          -9; also stop, continue, start
 //	restart c1/propeller                 in order; upgrade PART new runs another release
-//	join                                 one more replica; leave admin-0 takes one away
+//	add-replica                          one more; remove-replica admin-0 takes one away
 //	pause 2s
 //	health eu-1 Lapsed within=30s
 //	empty eu-1 within=40s                until nothing is placed there

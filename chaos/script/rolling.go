@@ -16,8 +16,8 @@ type Parts interface {
 
 // rolling are the verbs of maintenance.
 var rolling = map[string]verb{
-	"restart": {1, nil, func(ctx context.Context, r *run, s Step) error { return r.Parts.Restart(ctx, s.Args[0]) }},
-	"upgrade": {2, nil, func(ctx context.Context, r *run, s Step) error { return r.Parts.Upgrade(ctx, s.Args[0], s.Args[1]) }},
-	"join":    {0, nil, func(ctx context.Context, r *run, _ Step) error { return r.Parts.Join(ctx) }},
-	"leave":   {1, nil, func(ctx context.Context, r *run, s Step) error { return r.Parts.Leave(ctx, s.Args[0]) }},
+	"restart":        {1, nil, func(ctx context.Context, r *run, s Step) error { return r.Parts.Restart(ctx, s.Args[0]) }},
+	"upgrade":        {2, nil, func(ctx context.Context, r *run, s Step) error { return r.Parts.Upgrade(ctx, s.Args[0], s.Args[1]) }},
+	"add-replica":    {0, nil, func(ctx context.Context, r *run, _ Step) error { return r.Parts.Join(ctx) }},
+	"remove-replica": {1, nil, func(ctx context.Context, r *run, s Step) error { return r.Parts.Leave(ctx, s.Args[0]) }},
 }
