@@ -3,10 +3,7 @@ package capi_test
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +25,7 @@ import (
 	"github.com/skein-project/skein/deploy/local/apply"
 	"github.com/skein-project/skein/deploy/local/localtest"
 	"github.com/skein-project/skein/federation/capi"
+	"github.com/skein-project/skein/federation/capi/capitest"
 )
 
 func TestMain(m *testing.M) { localtest.Main(m) }
@@ -109,32 +107,6 @@ func see[T any](r *registry, f func() T) T {
 	return f()
 }
 
-// definitions are cluster-api's own, of the release that go.mod names the types
-// of, read from the module proxy's archive.
-func definitions(t *testing.T) [][]byte {
-	t.Helper()
-	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "sigs.k8s.io/cluster-api@v1.14.2")
-	command.Dir = t.TempDir()
-	command.Stderr = os.Stderr
-	out, err := command.Output()
-	if err != nil {
-		t.Fatalf("download cluster-api: %v", err)
-	}
-	var module struct{ Dir string }
-	if err := json.Unmarshal(out, &module); err != nil {
-		t.Fatal(err)
-	}
-	var list [][]byte
-	for _, name := range []string{"clusters", "machines"} {
-		raw, err := os.ReadFile(filepath.Join(module.Dir, "core/config/crd/bases", "cluster.x-k8s.io_"+name+".yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, raw)
-	}
-	return list
-}
-
 // world is a management cluster, its own only data plane.
 type world struct {
 	*testing.T
@@ -150,7 +122,7 @@ func newWorld(t *testing.T, o capi.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := apply.Manifests(t.Context(), admin, definitions(t)...); err != nil {
+	if err := apply.Manifests(t.Context(), admin, capitest.Definitions(t)...); err != nil {
 		t.Fatal(err)
 	}
 	scheme := runtime.NewScheme()

@@ -20,8 +20,8 @@ import (
 type class struct {
 	digest  string // the same in every process
 	ask     flow.Requirement
-	rules   flow.PolicyRules
-	weights flow.Weights
+	rules   *flow.PolicyRules // those of all classes that the same policies are about
+	weights *flow.Weights
 	rank    int32 // its priority
 
 	selectors   []condition
@@ -171,7 +171,7 @@ func (c *classes) effect(t *tenant, workflow string) *effect {
 }
 
 func (c *classes) build(key classKey, e *effect, ask flow.Requirement, t *tenant) *class {
-	out := &class{digest: key.requirement + "/" + key.rules, ask: ask, rules: e.Rules, weights: e.weights}
+	out := &class{digest: key.requirement + "/" + key.rules, ask: ask, rules: &e.Rules, weights: &e.weights}
 	if key.tenant != nil {
 		out.digest += "/" + t.name.String()
 		out.near, out.apart = t.tallies(c.fleet, ask.Near), t.tallies(c.fleet, ask.Apart)

@@ -34,7 +34,7 @@ type decider struct {
 func newDecider(v View) *decider {
 	d := &decider{limits: v.Limits.withDefaults(), pending: v.Pending}
 	d.chooser = chooser{fleet: newFleet(v), now: v.Now}
-	d.trails = &trails{left: d.limits.Reasons, made: map[string]flow.Trail{}, used: map[string]bool{}}
+	d.trails = &trails{left: d.limits.Reasons, made: map[string]flow.Trail{}, used: map[string]bool{}, texts: map[string]string{}}
 	d.tenants = newTenants(v, d.fleet)
 	d.classes = newClasses(v, d.fleet, d.tenants)
 	d.tenants.grant(d.classes)

@@ -19,6 +19,8 @@ type trails struct {
 	made map[string]flow.Trail
 	used map[string]bool
 	list []string // of the used, in the order of their first use
+
+	texts map[string]string // of messages: many trails say the same, and share one copy
 }
 
 // trail is one in the making. In full it has a reason for each cluster; a
@@ -85,13 +87,23 @@ func (b *trail) best(c *class, s *site, r flow.Reason) {
 func (t *trails) end(class string, b *trail) string {
 	for i, r := range b.reasons {
 		if n := b.refused[r.Filter]; n > 1 {
-			b.reasons[i].Message += fmt.Sprintf(" (as %d more clusters)", n-1)
+			r.Message += fmt.Sprintf(" (as %d more clusters)", n-1)
 		}
+		b.reasons[i].Message = t.once(r.Message)
 	}
 	if !b.full && b.fit > shortlist {
 		b.reasons = append(b.reasons, flow.Reason{Message: fmt.Sprintf("%d more clusters fit, with lower scores or the same", b.fit-shortlist)})
 	}
 	return t.keep(class, b.reasons)
+}
+
+// once gives the one copy of a text.
+func (t *trails) once(text string) string {
+	if known, ok := t.texts[text]; ok {
+		return known
+	}
+	t.texts[text] = text
+	return text
 }
 
 // note is the trail of an execution that no cluster was asked about.

@@ -25,7 +25,7 @@ func (b *bench) placement(context.Context) error {
 		rounds int
 	}{
 		{"placement_decisions", fleettest.Standard(), barStandard, b.rounds},
-		{"placement_decisions_distinct", fleettest.Distinct(20_000), barDistinct, min(b.rounds, 2)},
+		{"placement_decisions_distinct", fleettest.Distinct(100_000), barDistinct, 1},
 	} {
 		var wall, cpu []float64
 		for range one.rounds {

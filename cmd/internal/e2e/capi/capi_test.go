@@ -10,11 +10,9 @@ package capi
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,6 +43,7 @@ import (
 	"github.com/skein-project/skein/deploy/local/ports"
 	"github.com/skein-project/skein/deploy/local/proc"
 	"github.com/skein-project/skein/deploy/local/tools"
+	"github.com/skein-project/skein/federation/capi/capitest"
 )
 
 func TestMain(m *testing.M) { federationtest.Main(m) }
@@ -113,7 +112,7 @@ func newWorld(t *testing.T) *world {
 	w.kubeconfig = server.Kubeconfig
 	admin, err := server.RESTConfig()
 	w.ok(err)
-	w.ok(apply.Manifests(t.Context(), admin, definitions(t)...))
+	w.ok(apply.Manifests(t.Context(), admin, capitest.Definitions(t)...))
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clusterv1.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme} {
 		w.ok(add(scheme))
@@ -130,30 +129,6 @@ func newWorld(t *testing.T) *world {
 	w.flyte, w.clusters = service.NewAdminServiceClient(flyte), skeinv1.NewClusterServiceClient(skein)
 	w.register()
 	return w
-}
-
-// definitions are cluster-api's own, from the module proxy.
-func definitions(t *testing.T) [][]byte {
-	t.Helper()
-	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "sigs.k8s.io/cluster-api@v1.14.2")
-	command.Dir, command.Stderr = t.TempDir(), os.Stderr
-	out, err := command.Output()
-	if err != nil {
-		t.Fatalf("download cluster-api: %v", err)
-	}
-	var module struct{ Dir string }
-	if err := json.Unmarshal(out, &module); err != nil {
-		t.Fatal(err)
-	}
-	var list [][]byte
-	for _, name := range []string{"clusters", "machines"} {
-		raw, err := os.ReadFile(filepath.Join(module.Dir, "core/config/crd/bases", "cluster.x-k8s.io_"+name+".yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, raw)
-	}
-	return list
 }
 
 func (w *world) register() {
