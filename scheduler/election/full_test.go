@@ -40,7 +40,7 @@ func (g *group) beats(t *testing.T, what string, until func() bool) {
 // replica leads, and when there is room the first one takes part again. (I73.)
 func TestAFullDiskEndsTheTermAndNothingElse(t *testing.T) {
 	var log lockedBuffer
-	disks := map[string]*smalldisk.Disk{}
+	disks := map[string]*smalldisk.Tested{}
 	g := newGroupWith(t, 3, func(o *Options) {
 		disks[o.ID] = smalldisk.New(t, o.Dir, 4<<20)
 		o.segment = 4 << 10
@@ -75,7 +75,7 @@ func TestAFullDiskEndsTheTermAndNothingElse(t *testing.T) {
 
 // TestAReplicaStartsOnAFullDisk: it does not vote, and does when there is room.
 func TestAReplicaStartsOnAFullDisk(t *testing.T) {
-	var disk *smalldisk.Disk
+	var disk *smalldisk.Tested
 	g := newGroupWith(t, 1, func(o *Options) {
 		disk = smalldisk.New(t, o.Dir, 1<<20)
 		o.segment = 64 << 10
