@@ -87,36 +87,68 @@ func (c *conn) send(frames []byte) error {
 	return err
 }
 
+// fate is what befalls a unit.
+type fate int
+
+const (
+	carried   fate = iota
+	loses          // it loses its race now
+	losesLast      // its transaction does, at COMMIT
+	unheard        // the connection ends before the server hears of it
+	untold         // the connection ends after the server has done it
+)
+
 // unit carries one unit, or what becomes of it; false ends the connection. Text
 // is that of a plain query; runs says that it does something.
 func (c *conn) unit(frames []byte, text string, runs bool) bool {
 	alone := c.open.Add(1) == 1 // else the answer under way is another's
-	at := c.state.Load()
-	switch {
-	case !alone || !runs:
-	case begins(text):
-		c.losing = c.troubles.Draw(Lose) != ""
-		c.early = rand.N(2) == 0
-	case text == "rollback":
-		c.losing = false
-	case text == "commit" && at == inside && c.losing:
-		c.losing = false
-		c.next.Store(replace)
-		return c.send(asQuery("rollback")) == nil
-	case at == inside && c.losing && c.early && text != "commit",
-		at == idle && text == "" && c.troubles.Draw(Lose) != "":
-		c.losing = false
-		return c.send(asQuery(lostRaceNow)) == nil
-	case text == "commit" && at == inside, at == idle && text == "":
-		if c.troubles.Draw(Cut) == "" {
-			break
-		}
-		if rand.N(2) == 0 {
+	if alone && runs {
+		switch c.draw(text) {
+		case loses:
+			frames = asQuery(lostRaceNow)
+		case losesLast:
+			c.next.Store(replace)
+			frames = asQuery("rollback")
+		case unheard:
 			return false
+		case untold:
+			c.next.Store(swallow)
 		}
-		c.next.Store(swallow)
 	}
 	return c.send(frames) == nil
+}
+
+// draw says what befalls a unit. Whether a transaction loses is drawn when it
+// begins.
+func (c *conn) draw(text string) fate {
+	at := c.state.Load()
+	switch {
+	case begins(text):
+		c.losing, c.early = c.troubles.Draw(Lose) != "", rand.N(2) == 0
+	case text == "rollback":
+		c.losing = false
+	case at == inside && c.losing && text == "commit":
+		c.losing = false
+		return losesLast
+	case at == inside && c.losing && c.early:
+		c.losing = false
+		return loses
+	case at == idle && text == "" && c.troubles.Draw(Lose) != "":
+		return loses
+	case at == inside && text == "commit", at == idle && text == "":
+		return c.drawCut()
+	}
+	return carried
+}
+
+func (c *conn) drawCut() fate {
+	switch {
+	case c.troubles.Draw(Cut) == "":
+		return carried
+	case rand.N(2) == 0:
+		return unheard
+	}
+	return untold
 }
 
 func begins(text string) bool {

@@ -11,8 +11,10 @@
 package pgwire
 
 import (
+	"context"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/skein-project/skein/chaos/inject"
 )
@@ -28,6 +30,9 @@ const (
 
 // Kinds are all of them.
 func Kinds() []string { return []string{Lose, Cut} }
+
+// dialTime bounds how long the server may take to answer a new connection.
+const dialTime = 10 * time.Second
 
 // Proxy is one way to one server. It is an inject.Disturber.
 type Proxy struct {
@@ -86,7 +91,8 @@ func (p *Proxy) join(client net.Conn) {
 	if !p.track(client) {
 		return
 	}
-	server, err := net.Dial("tcp", p.to)
+	dialer := net.Dialer{Timeout: dialTime}
+	server, err := dialer.DialContext(context.Background(), "tcp", p.to)
 	if err != nil {
 		return
 	}
