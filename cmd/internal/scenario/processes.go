@@ -1,9 +1,13 @@
 package scenario
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -106,7 +110,40 @@ func (p processes) signal(ctx context.Context, name string, s syscall.Signal) er
 	if err != nil {
 		return err
 	}
-	return process.Signal(s)
+	return signal(process, s)
+}
+
+// signal reaches a process and its children. PostgreSQL serves each connection
+// by one, in a process group of its own: stopped alone, it serves on.
+func signal(process *proc.Process, s syscall.Signal) error {
+	errs := []error{process.Signal(s)} // first: it makes no more of them
+	for _, pid := range children(process.PID()) {
+		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// children lists the processes whose parent is the given one.
+func children(parent int) (pids []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		var state string
+		var of int
+		rest := raw[bytes.LastIndexByte(raw, ')')+1:] // a name may hold anything
+		if _, err := fmt.Sscan(string(rest), &state, &of); err != nil || of != parent {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // Recover lets everything go on, and starts what is dead: what others need
@@ -129,7 +166,7 @@ func (p processes) Recover(ctx context.Context) error {
 		var group errgroup.Group
 		for _, process := range wave {
 			if process.Alive() {
-				errs = append(errs, process.Signal(syscall.SIGCONT))
+				errs = append(errs, signal(process, syscall.SIGCONT))
 				continue
 			}
 			group.Go(func() error { return process.Restart(ctx) })
