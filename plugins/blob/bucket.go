@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 type bucket struct {
 	root   string // s3://name, or s3://name/prefix
 	name   string
+	server string // as configured; "aws"
 	prefix string // empty, or with a slash at its end
 	bucket *blob.Bucket
 	signer *s3.PresignClient
@@ -29,7 +31,7 @@ func (s *Store) openBucket(ctx context.Context, cfg Config) error {
 	if name == "" || strings.ContainsAny(cfg.Root, "?#") || prefix != "" && !plain(prefix) {
 		return fault.Field("objectStore.root", "%q is not of the form s3://bucket/prefix", cfg.Root)
 	}
-	b := &bucket{root: "s3://" + name, name: name}
+	b := &bucket{root: "s3://" + name, name: name, server: cmp.Or(strings.ToLower(strings.TrimRight(cfg.S3.Endpoint, "/")), "aws")}
 	if prefix != "" {
 		b.root, b.prefix = b.root+"/"+prefix, prefix+"/"
 	}

@@ -1,10 +1,8 @@
 package assemble
 
 import (
-	"cmp"
 	"log/slog"
 	"maps"
-	"os"
 	"strings"
 	"time"
 
@@ -46,19 +44,14 @@ func newProxy(c dataproxy.Config, store *blob.Store, data dataproxy.Data, log *s
 	return dataproxy.New(c, deps)
 }
 
-// storeName names an object store such that two clusters that share it name it
-// alike, and two that do not never do. A folder is this machine's own: where one
-// is shared by other means, its clusters are taken for apart, and an execution
-// that moves between them begins anew.
-func storeName(c config.Store) string {
-	if strings.HasPrefix(c.Root, "s3://") {
-		return strings.TrimSuffix(c.Root, "/") + "@" + cmp.Or(c.Endpoint, "aws")
-	}
-	host, err := os.Hostname()
+// storeName is the object store's name, by which two clusters know whether they
+// share one. Empty: it has none, and an execution that moves begins anew.
+func storeName(store *blob.Store, log *slog.Logger) string {
+	name, err := store.Name()
 	if err != nil {
-		return ""
+		log.Warn("the object store has no name; what moves from or to this cluster is restarted and not resumed", "error", err)
 	}
-	return "file://" + host + "/" + strings.Trim(strings.TrimPrefix(c.Root, "file://"), "/")
+	return name
 }
 
 // copilotStore tells the programs beside raw containers where the store lies.

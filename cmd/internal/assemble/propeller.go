@@ -63,14 +63,14 @@ func NewPropeller(ctx context.Context, cfg config.Propeller, log *slog.Logger, r
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "start the engine of cluster %s", cfg.Cluster)
 	}
-	if err := p.newMember(ctx, kube, log, registry); err != nil {
+	if err := p.newMember(ctx, kube, storeName(blobs, log), log, registry); err != nil {
 		return nil, err
 	}
 	gate.member.Store(p.member)
 	return p, nil
 }
 
-func (p *Propeller) newMember(ctx context.Context, kube *rest.Config, log *slog.Logger, registry *prometheus.Registry) error {
+func (p *Propeller) newMember(ctx context.Context, kube *rest.Config, store string, log *slog.Logger, registry *prometheus.Registry) error {
 	bundle, err := os.ReadFile(p.cfg.CA)
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "ca")
@@ -82,7 +82,7 @@ func (p *Propeller) newMember(ctx context.Context, kube *rest.Config, log *slog.
 	p.member, err = member.New(member.Options{
 		Client: p.engine.Client(), Reader: p.engine.Reader(), Cache: p.engine.Cache(), Kube: logs,
 		Hubs: p.cfg.Hubs, CA: bundle, StateDir: p.cfg.State, JoinToken: p.cfg.JoinToken.Reveal(), Instance: p.cfg.Instance,
-		TaskTypes: p.engine.TaskTypes(), Version: version.Number, Store: storeName(p.cfg.ObjectStore), Log: log, Registerer: registry,
+		TaskTypes: p.engine.TaskTypes(), Version: version.Number, Store: store, Log: log, Registerer: registry,
 		OnOpen: func([]types.NamespacedName) {
 			ctx, cancel := context.WithTimeout(ctx, wakeTime)
 			defer cancel()
