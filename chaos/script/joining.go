@@ -121,11 +121,11 @@ func intrude(ctx context.Context, r *run, s Step) error {
 	if !known {
 		return fault.E(fault.Invalid, "nobody intrudes by %q", way)
 	}
-	if err := r.Gates.Intrude(ctx, way, cluster); err == nil {
-		return fmt.Errorf("it was let in")
-	} else {
-		r.Progress(fmt.Sprintf("%s %s was told: %v", way, cluster, err))
+	told := r.Gates.Intrude(ctx, way, cluster)
+	if told == nil {
+		return errors.New("it was let in")
 	}
+	r.Progress(fmt.Sprintf("%s %s was told: %v", way, cluster, told))
 	subject := want.subject
 	if strings.HasSuffix(subject, "/") {
 		subject += cluster
@@ -269,12 +269,41 @@ func told(ctx context.Context, r *run, s Step) error {
 	return nil
 }
 
+// ends are those of one execution that were told.
+type ends struct {
+	workflow     bool
+	nodes, tasks map[string]bool
+}
+
+func (x *ends) note(e Accepted) {
+	switch {
+	case e.Kind == flow.EventWorkflow && flow.ExecutionPhase(e.Phase) == flow.ExecutionSucceeded:
+		x.workflow = true
+	case e.Kind == flow.EventNode && flow.NodePhase(e.Phase) == flow.NodeSucceeded:
+		x.nodes[e.Node] = true
+	case e.Kind == flow.EventTask && flow.TaskPhase(e.Phase) == flow.TaskSucceeded:
+		x.tasks[e.Node] = true
+	}
+}
+
+// lacks lists what was not told of so many nodes.
+func (x *ends) lacks(name string, nodes int) (out []string) {
+	if !x.workflow {
+		out = append(out, name+"'s own")
+	}
+	if n := len(x.tasks); n != nodes {
+		out = append(out, fmt.Sprintf("%s: attempts of %d nodes of %d", name, n, nodes))
+	}
+	for node := range x.tasks {
+		if !x.nodes[node] {
+			out = append(out, name+": node "+node)
+		}
+	}
+	return out
+}
+
 // missing lists what is not in the accepted events of those that succeeded.
 func missing(seen []Status, accepted []Accepted, nodes int) (out []string) {
-	type ends struct {
-		workflow     bool
-		nodes, tasks map[string]bool
-	}
 	of := map[string]*ends{}
 	for _, x := range seen {
 		if x.Phase == flow.ExecutionSucceeded {
@@ -282,29 +311,12 @@ func missing(seen []Status, accepted []Accepted, nodes int) (out []string) {
 		}
 	}
 	for _, e := range accepted {
-		x := of[e.Execution]
-		switch {
-		case x == nil:
-		case e.Kind == flow.EventWorkflow && flow.ExecutionPhase(e.Phase) == flow.ExecutionSucceeded:
-			x.workflow = true
-		case e.Kind == flow.EventNode && flow.NodePhase(e.Phase) == flow.NodeSucceeded:
-			x.nodes[e.Node] = true
-		case e.Kind == flow.EventTask && flow.TaskPhase(e.Phase) == flow.TaskSucceeded:
-			x.tasks[e.Node] = true
+		if x := of[e.Execution]; x != nil {
+			x.note(e)
 		}
 	}
 	for name, x := range of {
-		if !x.workflow {
-			out = append(out, name+"'s own")
-		}
-		if n := len(x.tasks); n != nodes {
-			out = append(out, fmt.Sprintf("%s: attempts of %d nodes of %d", name, n, nodes))
-		}
-		for node := range x.tasks {
-			if !x.nodes[node] {
-				out = append(out, name+": node "+node)
-			}
-		}
+		out = append(out, x.lacks(name, nodes)...)
 	}
 	slices.Sort(out)
 	return out
