@@ -93,7 +93,10 @@ type replayWorld struct {
 	moved    int
 }
 
-func newReplayWorld(t *testing.T) *replayWorld {
+func newReplayWorld(t *testing.T) *replayWorld { return newReplayWorldOf(t, 12) }
+
+// newReplayWorldOf has so many clusters.
+func newReplayWorldOf(t *testing.T, clusters int) *replayWorld {
 	w := &replayWorld{T: t, random: rand.New(rand.NewPCG(7, 11)), now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
 	config := store.Default()
 	config.URL = localtest.Database(t)
@@ -105,7 +108,7 @@ func newReplayWorld(t *testing.T) *replayWorld {
 	for i := range replayTenants {
 		w.ok(w.store.CreateProject(t.Context(), flow.Project{ID: fmt.Sprint("team-", i), Name: "t", CreatedAt: w.now}))
 	}
-	for i := range 12 {
+	for i := range clusters {
 		w.join(i)
 	}
 	return w
@@ -120,8 +123,9 @@ func (w *replayWorld) ok(err error) {
 
 // join registers a cluster unlike the others, and opens its member's session.
 func (w *replayWorld) join(i int) {
-	c := flow.Cluster{Name: fmt.Sprintf("c%02d", i), CreatedAt: w.now, Labels: map[string]string{
-		"region": fmt.Sprint("r", i%4), "tier": []string{"gold", "silver"}[i%2], placement.LabelCost: fmt.Sprint(1 + i%3)}}
+	name := fmt.Sprintf("c%02d", i)
+	c := flow.Cluster{Name: name, CreatedAt: w.now, Labels: map[string]string{
+		"name": name, "region": fmt.Sprint("r", i%4), "tier": []string{"gold", "silver"}[i%2], placement.LabelCost: fmt.Sprint(1 + i%3)}}
 	switch i {
 	case 3:
 		c.Taints = []flow.Taint{{Key: "gpu", Value: "yes", Effect: flow.NoSchedule, AddedAt: w.now}}
@@ -238,8 +242,12 @@ func (w *replayWorld) newest() flow.Round {
 
 // serve lets the service answer, with the store's rounds.
 func (w *replayWorld) serve() skeinv1.PlacementServiceClient {
+	return w.serveWith(service.Deps{Forecaster: forecaster{rounds: w.store.Rounds}})
+}
+
+func (w *replayWorld) serveWith(deps service.Deps) skeinv1.PlacementServiceClient {
 	listener, server := bufconn.Listen(1<<20), grpc.NewServer()
-	service.New(service.Config{}, service.Deps{Forecaster: forecaster{rounds: w.store.Rounds}}).RegisterSkein(server)
+	service.New(service.Config{}, deps).RegisterSkein(server)
 	go func() { _ = server.Serve(listener) }()
 	w.Cleanup(server.Stop)
 	conn, err := grpc.NewClient("passthrough:///x", grpc.WithTransportCredentials(insecure.NewCredentials()),
