@@ -152,7 +152,7 @@ func drawRecorded(t *rapid.T) flow.Recorded {
 
 // checkMoved checks what a resumed or a moving execution promises.
 func checkMoved(t *rapid.T, old, next flow.Recorded, e flow.Event) {
-	if next.Execution.Phase == flow.ExecutionAborted && old.Execution.Phase != flow.ExecutionAborted && old.Execution.Revoking != "" {
+	if next.Execution.Phase == flow.ExecutionAborted && old.Execution.Phase != flow.ExecutionAborted && old.Execution.Desired == flow.DesiredRun {
 		t.Fatalf("an abort that nobody asked for was recorded: %+v", e)
 	}
 	if old.Node != nil && old.Node.Phase == flow.NodeSucceeded && next.Node.Phase != flow.NodeSucceeded {
@@ -236,15 +236,17 @@ func TestAnAbortThatNobodyAskedForIsRefused(t *testing.T) {
 		revoking flow.MoveKind
 		desired  flow.Desired
 		accepted bool
+		unasked  bool
 		why      string
 	}{
-		{flow.MoveDrain, flow.DesiredRun, false, "its workers were stopped for the move"},
-		{flow.MoveDrain, flow.DesiredAbort, true, "somebody asked"},
-		{"", flow.DesiredRun, true, "it is not being moved: the cluster says what happened"},
+		{flow.MoveDrain, flow.DesiredRun, false, false, "its workers were stopped for the move, whose ack is awaited"},
+		{flow.MoveDrain, flow.DesiredAbort, true, false, "somebody asked"},
+		{"", flow.DesiredAbort, true, false, "somebody asked"},
+		{"", flow.DesiredRun, false, true, "it was stopped in a past that a restored backup has forgotten, or by hand"},
 	} {
 		r := flow.Recorded{Execution: flow.Execution{Epoch: epoch, Phase: flow.ExecutionRunning, Revoking: c.revoking, Desired: c.desired}}
 		got, res := Apply(r, workflowEvent(flow.ExecutionAborted))
-		if res.Accepted != c.accepted || (got.Execution.Phase == flow.ExecutionAborted) != c.accepted {
+		if res.Unasked != c.unasked || res.Accepted != c.accepted || (got.Execution.Phase == flow.ExecutionAborted) != c.accepted {
 			t.Errorf("%+v: recorded %s, answered %+v", c, got.Execution.Phase, res)
 		}
 	}

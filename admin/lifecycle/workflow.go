@@ -35,8 +35,8 @@ func applyWorkflow(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResu
 		return r, accept()
 	case from.Terminal():
 		return r, refuse("execution is %s already, %s comes too late", from, to)
-	case to == flow.ExecutionAborted && r.Execution.Revoking != "" && r.Execution.Desired != flow.DesiredAbort:
-		return r, refuse("nobody asked to abort the execution: it is being moved (%s), and goes on elsewhere", r.Execution.Revoking)
+	case to == flow.ExecutionAborted && r.Execution.Desired == flow.DesiredRun:
+		return r, unasked(r.Execution)
 	case from == flow.ExecutionAborting && !to.Terminal():
 		// The data plane has not seen the abort yet: a fact, and no change.
 		return r, accept()
@@ -48,6 +48,18 @@ func applyWorkflow(r flow.Recorded, e flow.Event) (flow.Recorded, flow.EventResu
 		return r, refuse("detail of a workflow event cannot be read")
 	}
 	return moveWorkflow(r, e, &detail), accept()
+}
+
+// unasked refuses an abort that nobody asked for: such an end ends nothing. What
+// is being moved goes on elsewhere when its cluster has acked that; any other
+// execution is to be taken from the cluster, whose object has ended.
+func unasked(x flow.Execution) flow.EventResult {
+	if x.Revoking != "" {
+		return refuse("nobody asked to abort the execution: it is being moved (%s), and goes on elsewhere", x.Revoking)
+	}
+	result := refuse("nobody asked to abort the execution: it is taken from its cluster, and goes on elsewhere")
+	result.Unasked = true
+	return result
 }
 
 func moveWorkflow(r flow.Recorded, e flow.Event, detail *event.WorkflowExecutionEvent) flow.Recorded {

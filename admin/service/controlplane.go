@@ -22,7 +22,8 @@ func (p controlPlaneServer) GetControlPlane(ctx context.Context, _ *skeinv1.GetC
 		return nil, err
 	}
 	return &skeinv1.GetControlPlaneResponse{Id: state.ID, Replicas: toReplicas(state.Replicas), Epoch: toEpoch(state.Epoch),
-		Doubt: state.Doubt, Version: p.s.cfg.Version}, nil
+		Doubt: state.Doubt, Version: p.s.cfg.Version,
+		Rebuild: p.rebuild(ctx)}, nil
 }
 
 // AddReplica lets a replica vote, or changes its address.
@@ -78,12 +79,6 @@ func (p controlPlaneServer) OverruleDoubt(ctx context.Context, _ *skeinv1.Overru
 		return nil, p.s.refused(ctx, action, subject, err)
 	}
 	return &skeinv1.OverruleDoubtResponse{}, p.s.record(ctx, action, subject, "")
-}
-
-// FinishRebuild is not built yet.
-func (p controlPlaneServer) FinishRebuild(ctx context.Context, _ *skeinv1.FinishRebuildRequest) (*skeinv1.FinishRebuildResponse, error) {
-	return nil, p.s.refused(ctx, "rebuild.finish", "control-plane", fault.E(fault.Unsupported,
-		"rebuilding from a restored backup is not built yet; a restored database is noticed, and nothing is placed on it"))
 }
 
 func toReplicas(list []flow.Replica) []*skeinv1.Replica {

@@ -208,16 +208,7 @@ func (s *Service) readLaunchable(ctx context.Context, id flow.EntityID) (launcha
 // where they lie.
 func (s *Service) row(ctx context.Context, l *launch, effective *core.LiteralMap) (flow.Execution, error) {
 	spec := s.effectiveSpec(l.spec, l.plan.GetSpec())
-	wish, err := parseWishes(spec)
-	if err != nil {
-		return flow.Execution{}, err
-	}
-	requirement, err := s.requirement(l.demand, spec, wish)
-	if err != nil {
-		return flow.Execution{}, err
-	}
-	requirement.Data = s.places(effective, spec.GetRawOutputDataConfig().GetOutputLocationPrefix())
-	rules, err := s.rulesFor(ctx, l.id.Tenant(), requirement)
+	requirement, failover, err := s.asked(ctx, l.id.Tenant(), l.demand, spec, effective)
 	if err != nil {
 		return flow.Execution{}, err
 	}
@@ -226,7 +217,7 @@ func (s *Service) row(ctx context.Context, l *launch, effective *core.LiteralMap
 		LaunchPlan:  l.planID,
 		Task:        l.task,
 		Requirement: requirement,
-		Failover:    wish.failover(rules.Failover),
+		Failover:    failover,
 		RawPrefix:   spec.GetRawOutputDataConfig().GetOutputLocationPrefix(),
 		Principal:   spec.GetMetadata().GetPrincipal(),
 		Mode:        int32(spec.GetMetadata().GetMode()),
@@ -245,6 +236,23 @@ func (s *Service) row(ctx context.Context, l *launch, effective *core.LiteralMap
 	}
 	row.UserInputs, err = canonical(given(l.inputs))
 	return row, err
+}
+
+// asked is what an execution asks of a cluster, and what becomes of it when that
+// is lost. It is derived when it is created, and anew when a restored backup has
+// forgotten it.
+func (s *Service) asked(ctx context.Context, t flow.Tenant, d demand, spec *admin.ExecutionSpec, effective *core.LiteralMap) (flow.Requirement, flow.Failover, error) {
+	wish, err := parseWishes(spec)
+	if err != nil {
+		return flow.Requirement{}, flow.Failover{}, err
+	}
+	requirement, err := s.requirement(d, spec, wish)
+	if err != nil {
+		return requirement, flow.Failover{}, err
+	}
+	requirement.Data = s.places(effective, spec.GetRawOutputDataConfig().GetOutputLocationPrefix())
+	rules, err := s.rulesFor(ctx, t, requirement)
+	return requirement, wish.failover(rules.Failover), err
 }
 
 func given(inputs *core.LiteralMap) *core.LiteralMap {

@@ -227,7 +227,7 @@ func TestEveryMutatingCallIsAudited(t *testing.T) {
 			_, err := o.plane.OverruleDoubt(ctx, &skeinv1.OverruleDoubtRequest{})
 			return err
 		}, nil},
-		"FinishRebuild": {"rebuild.finish", nil, func() error {
+		"FinishRebuild": {"rebuild.finish", nil, func() error { // done in TestARebuildIsFinished
 			_, err := o.plane.FinishRebuild(ctx, &skeinv1.FinishRebuildRequest{})
 			return err
 		}},

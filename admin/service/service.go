@@ -122,6 +122,7 @@ type Deps struct {
 
 	Forecaster   Forecaster
 	ControlPlane ControlPlane
+	Rebuilds     Rebuilds
 
 	Logs  LogReader        // may be nil: GetLogs is then UNIMPLEMENTED
 	Nudge func()           // tells the scheduler that work waits; must not block; may be nil

@@ -87,7 +87,7 @@ func newRigOn(t *testing.T, config store.Config, change func(*service.Deps)) *ri
 	r := &rig{store: s, objects: &objects{data: map[string][]byte{}}}
 	deps := service.Deps{
 		Entities: s, Named: s, Projects: s, Executions: s, Runs: s, Clusters: s, Decisions: s, Reserved: s,
-		Policies: s, Language: language{}, Fleet: s, Audits: s, Histories: s, Forecaster: &fortunes{}, ControlPlane: &voters{},
+		Policies: s, Language: language{}, Fleet: s, Audits: s, Histories: s, Forecaster: &fortunes{}, ControlPlane: &voters{}, Rebuilds: s,
 		Objects: r.objects, Joiner: joiner{}, Nudge: func() { r.nudges++ }, Log: slog.New(slog.DiscardHandler),
 	}
 	change(&deps)

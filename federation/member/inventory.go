@@ -52,7 +52,7 @@ func heldOf(fw *v1alpha1.FlyteWorkflow) flow.Held {
 // desiredOf tells a user's abort from what this cluster was stopped for.
 func desiredOf(fw *v1alpha1.FlyteWorkflow) flow.Desired {
 	switch {
-	case fw.Spec.Desired != v1alpha1.DesiredAbort:
+	case fw.Spec.Desired != v1alpha1.DesiredAbort, ended(fw) && phaseOf(fw) != flow.ExecutionAborted: // it came to its end first
 		return flow.DesiredRun
 	case fw.Spec.Cause == notOwned, leaving(fw):
 		return flow.DesiredGone

@@ -225,7 +225,7 @@ func (a *Admin) openService(context.Context) error {
 		Entities: a.store, Named: a.store, Projects: a.store, Executions: a.store, Runs: a.store, Clusters: a.store,
 		Decisions: a.store, Reserved: a.store, Objects: bounded{blob.Within(patience(a.cfg.ObjectStore), a.objects), a.objects.Root()}, Joiner: joiner{a.desk},
 		Logs: logs{peers: a.peers, hub: a.hub, fleet: a.store}.read, Nudge: a.peers.Nudge, Log: a.log,
-		Policies: a.store, Language: policyLanguage{}, Fleet: a.store, Audits: a.store, Histories: a.store,
+		Policies: a.store, Language: policyLanguage{}, Fleet: a.store, Audits: a.store, Histories: a.store, Rebuilds: a.store,
 		Forecaster:   forecaster{config: clocks(a.cfg.Scheduler), ledger: a.store, fleet: a.store, rounds: a.store.Rounds},
 		ControlPlane: controlPlane{id: a.id, self: a.cfg.Replica, elector: a.elector, scheduler: a.scheduler, fence: a.store.ReadFence, others: a.peers.others},
 	})

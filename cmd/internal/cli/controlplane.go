@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +19,7 @@ func adminCommand(s *session) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	replicas.AddCommand(replicasList(s), replicasAdd(s), replicasRemove(s), replicasTransfer(s))
-	cmd.AddCommand(replicas, overruleDoubt(s))
+	cmd.AddCommand(adminStatus(s), replicas, overruleDoubt(s), finishRebuild(s))
 	return cmd
 }
 
@@ -54,7 +53,10 @@ func planeTable(w io.Writer, p *skeinv1.GetControlPlaneResponse) error {
 		fmt.Fprintf(w, "\n%s\n", wrap("In doubt, no work is moved: "+p.GetDoubt()+" If the clusters are really gone, skein admin overrule-doubt lets it be moved.", 100))
 	}
 	if r := p.GetRebuild(); r != nil {
-		fmt.Fprintf(w, "\nrebuilding since %s; waiting for %v\n", r.GetSince().AsTime().Format(time.RFC3339), r.GetWaiting())
+		fmt.Fprintln(w)
+		if err := rebuildText(w, r); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintln(w)
 	return replicaTable(w, p.GetReplicas())

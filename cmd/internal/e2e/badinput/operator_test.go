@@ -119,6 +119,6 @@ func (r *rig) declarations(*testing.T) []row {
 		{"hand over the leadership: to an odd name", invalid, "^to", call(r.plane.TransferLeadership, &skeinv1.TransferLeadershipRequest{To: "A b"})},
 		{"hand over the leadership: nobody else is there", precondition, "no other replica", call(r.plane.TransferLeadership, &skeinv1.TransferLeadershipRequest{})},
 		{"overrule a doubt: there is none", precondition, "not in doubt", call(r.plane.OverruleDoubt, &skeinv1.OverruleDoubtRequest{})},
-		{"finish a rebuild: there is none", unbuilt, "rebuil", call(r.plane.FinishRebuild, &skeinv1.FinishRebuildRequest{})},
+		{"finish a rebuild: there is none", precondition, "no REBUILD", call(r.plane.FinishRebuild, &skeinv1.FinishRebuildRequest{})},
 	}
 }
