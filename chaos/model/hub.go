@@ -196,6 +196,9 @@ func accept(o *Options, t *State, c, epoch, kind uint8) (taken bool, broken stri
 	row := &t.Row
 	foreign := epoch != row.Epoch || row.Owner != c
 	if refused(o, row, foreign, kind) {
+		if kind == abortion && !foreign && row.Phase == placed && row.Revoking == 0 {
+			releaseStopped(t)
+		}
 		return false, ""
 	}
 	if foreign || epoch < t.History.Accepted {
@@ -219,6 +222,13 @@ func accept(o *Options, t *State, c, epoch, kind uint8) (taken bool, broken stri
 		row.Phase, row.Revoking = aborted, 0
 	}
 	return true, broken
+}
+
+// releaseStopped takes what has ended on its cluster by an abort that nobody asked
+// for: its object holds nothing any more.
+func releaseStopped(t *State) {
+	t.Clusters[t.Row.Owner].Ownership = taken(t.Row.Epoch)
+	leave(t)
 }
 
 // refused says that an event may not change the row.

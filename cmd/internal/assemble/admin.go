@@ -204,7 +204,7 @@ func (a *Admin) openHub(context.Context) error {
 	a.desk = join.New(a.store, a.ca, a.cfg.Federation.Certificate.Duration, time.Now)
 	a.hub = hub.New(hub.Options{
 		Name: a.cfg.Replica, TrustDomain: a.cfg.TrustDomain, Desk: a.desk, Outbox: a.store, Sessions: a.store,
-		Sink: ingest.New(a.store, a.log, a.registry), Leases: a.peers, Revocations: a.store, Rebuilder: a.store, Known: a.known, Lease: a.cfg.Scheduler.Lease.Duration,
+		Sink: ingest.New(a.store, a.log, a.registry), Leases: a.peers, Revocations: a.store, Rebuilder: rebuilder{a.store, a}, Known: a.known, Lease: a.cfg.Scheduler.Lease.Duration,
 		Log: a.log, Registerer: a.registry,
 	})
 	a.peers.wake, a.peers.beat = a.hub.Wake, a.hub.Beat

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/skein-project/skein/admin/service"
+	"github.com/skein-project/skein/admin/store"
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/scheduler"
@@ -22,6 +23,18 @@ type controlPlane struct {
 	scheduler *scheduler.Scheduler
 	fence     func(ctx context.Context) (flow.Fence, error) // the database's
 	others    *phonebook
+}
+
+// rebuilder is the store, but that what a restored backup has forgotten is
+// derived by the service before it is stored.
+type rebuilder struct {
+	*store.Store
+	a *Admin
+}
+
+// TakeHoldings stores what members hold and the database does not know.
+func (r rebuilder) TakeHoldings(ctx context.Context, who flow.Sender, list []flow.Holding, last bool) error {
+	return r.a.service.TakeHoldings(ctx, who, list, last)
 }
 
 // Describe tells the replicas as this one knows them.

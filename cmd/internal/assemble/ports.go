@@ -37,7 +37,8 @@ var (
 	_ ingest.Store        = (*store.Store)(nil)
 	_ hub.Outbox          = (*store.Store)(nil)
 	_ hub.Sessions        = (*store.Store)(nil)
-	_ hub.Rebuilder       = (*store.Store)(nil)
+	_ hub.Rebuilder       = rebuilder{}
+	_ service.Rebuilds    = (*store.Store)(nil)
 	_ hub.Sink            = (*ingest.Ingester)(nil)
 	_ hub.Leases          = (*peers)(nil)
 	_ hub.Desk            = (*join.Desk)(nil)
