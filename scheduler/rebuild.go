@@ -97,7 +97,7 @@ func (t *Term) tell(now flow.Rebuild, left time.Duration) {
 	}
 	t.rebuild.shouted = at
 	t.deps.Log.Error("NOTHING IS PLACED: the control plane's database was restored from a backup and is rebuilt; "+
-		"skein admin rebuild shows it, and can end it without those that do not come back",
+		"skein admin status shows it, and skein admin finish-rebuild ends it without those that do not come back",
 		"since", now.Since, "why", now.Why, "waitingFor", now.Waiting, "reported", now.Reported, "forced", now.Forced,
 		"leasesMayBeOutFor", left.Round(time.Second).String())
 }
