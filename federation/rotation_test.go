@@ -145,4 +145,6 @@ func TestAnExpiredCertificateNeedsANewToken(t *testing.T) {
 	r.token = tok
 	m, _ = r.member(addr)
 	r.until("a new token lets it in", func() bool { _, _, ok := m.MayStart(id, epoch1); return ok })
+	first := r.serial()
+	r.until("the new certificate is renewed in its turn", func() bool { return r.serial() != first })
 }

@@ -35,6 +35,8 @@ func (m *Member) renewals(ctx context.Context) {
 			} else if left > 0 {
 				m.renew(ctx, next)
 				wait = min(wait, max(left/renewTries, tickEvery))
+			} else {
+				wait = tickEvery // a new token may let it in at any time, for a life that may be short
 			}
 		}
 		select {
