@@ -32,6 +32,36 @@ func TestMissing(t *testing.T) {
 	}
 }
 
+// ledger has rows of what the logs do not tell.
+type ledger struct {
+	Market
+	Fleet
+	logged, rows []Accepted
+	seen         []Status
+}
+
+func (l ledger) Statuses(context.Context, string) ([]Status, error)   { return l.seen, nil }
+func (l ledger) Accepted(context.Context) ([]Accepted, error)         { return l.logged, nil }
+func (l ledger) Recorded(context.Context, string) ([]Accepted, error) { return l.rows, nil }
+
+// A COMMIT whose answer was lost is told by nobody, and its rows are there: that
+// is no loss. What is in neither is.
+func TestWhatNobodyToldIsLookedForInTheRows(t *testing.T) {
+	whole := []Accepted{event(1, "a", 1, flow.EventTask, "n0", int32(flow.TaskSucceeded)),
+		event(2, "a", 1, flow.EventNode, "n0", int32(flow.NodeSucceeded)), event(3, "a", 1, flow.EventWorkflow, "", int32(flow.ExecutionSucceeded))}
+	for _, tc := range []struct {
+		rows []Accepted
+		lost float64
+	}{{whole, 0}, {whole[1:], 1}} {
+		l := ledger{logged: whole[2:], rows: tc.rows, seen: []Status{{Name: "x", Phase: flow.ExecutionSucceeded}}}
+		r := &run{World: World{Fleet: l, Market: l}}
+		err := told(t.Context(), r, Step{Verb: "told", Args: []string{"1"}})
+		if (err != nil) != (tc.lost > 0) || r.measured.Measured["events_lost"] != tc.lost {
+			t.Errorf("%v, %v; want %g lost", err, r.measured.Measured, tc.lost)
+		}
+	}
+}
+
 func TestTurns(t *testing.T) {
 	opened := func(second int, serial string) Opened {
 		return Opened{At: noon.Add(time.Duration(second) * time.Second), Cluster: "a", Serial: serial}

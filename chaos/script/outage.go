@@ -25,6 +25,9 @@ type Market interface {
 	// Offer tries once to make an execution. It is Unavailable if it was refused,
 	// or if nobody knows what became of it; any other error is a broken promise.
 	Offer(ctx context.Context, l Launch) error
+	// Recorded is what the control plane's rows say of one execution, as the events
+	// by which they came to it.
+	Recorded(ctx context.Context, execution string) ([]Accepted, error)
 	// Memory is what each cluster's propeller holds of the machine's, in bytes.
 	Memory() (map[string]int64, error)
 }

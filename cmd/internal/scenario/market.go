@@ -11,6 +11,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/api/flyteidl/admin"
+	"github.com/skein-project/skein/api/flyteidl/core"
 	"github.com/skein-project/skein/chaos/script"
 )
 
@@ -27,6 +30,33 @@ func (m market) Offer(ctx context.Context, l script.Launch) error {
 		return fault.Wrap(fault.Unavailable, err, "not answered")
 	}
 	return err
+}
+
+// Recorded asks as a console does.
+func (m market) Recorded(ctx context.Context, execution string) (out []script.Accepted, err error) {
+	id := &core.WorkflowExecutionIdentifier{Project: project, Domain: domain, Name: execution}
+	e, err := m.admin.GetExecution(ctx, &admin.WorkflowExecutionGetRequest{Id: id})
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, script.Accepted{Execution: execution, Kind: flow.EventWorkflow, Phase: int32(e.GetClosure().GetPhase())})
+	nodes, err := m.admin.ListNodeExecutions(ctx, &admin.NodeExecutionListRequest{WorkflowExecutionId: id, Limit: pageSize})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range nodes.GetNodeExecutions() {
+		node := n.GetId().GetNodeId()
+		out = append(out, script.Accepted{Execution: execution, Node: node, Kind: flow.EventNode, Phase: int32(n.GetClosure().GetPhase())})
+		tasks, err := m.admin.ListTaskExecutions(ctx, &admin.TaskExecutionListRequest{NodeExecutionId: n.GetId(), Limit: pageSize})
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tasks.GetTaskExecutions() {
+			out = append(out, script.Accepted{Execution: execution, Node: node, Attempt: t.GetId().GetRetryAttempt(),
+				Kind: flow.EventTask, Phase: int32(t.GetClosure().GetPhase())})
+		}
+	}
+	return out, nil
 }
 
 // Memory reads the resident memory of each propeller that runs from /proc.
