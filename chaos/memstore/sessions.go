@@ -151,19 +151,7 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 			here[held{h.Execution, h.Epoch}] = h
 			list = append(list, t.verdict(sender.Cluster, h))
 		}
-		var lost []*run
-		for _, id := range t.placedOn(sender.Cluster) {
-			r, row := t.runs[id], t.outbox[sender.Cluster][id]
-			h, there := here[held{id, r.e.Epoch}]
-			if there && h.Terminal && h.Desired == flow.DesiredGone && r.e.Desired == flow.DesiredRun && r.e.Revoking == "" {
-				lost = append(lost, r) // it was stopped here, and nobody had asked to abort it
-			}
-			if row != nil && row.epoch == r.e.Epoch && row.acked > 0 && !there &&
-				(row.in < t.opened[sender.Member] || row.by == sender.Instance) {
-				lost = append(lost, r)
-			}
-		}
-		for _, r := range lost {
+		for _, r := range t.missing(sender, here) {
 			t.release(r, s.o.Now())
 		}
 		out = flow.Verdicts{OwnershipRevision: m.OwnershipRevision, List: list}
@@ -173,6 +161,23 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 		return nil
 	})
 	return out, err
+}
+
+// missing lists what the sender's cluster should hold, and does not: it was
+// acked and is not here, or was stopped here, and nobody had asked to abort it.
+func (t *tables) missing(sender flow.Sender, here map[held]flow.Held) []*run {
+	var lost []*run
+	for _, id := range t.placedOn(sender.Cluster) {
+		r, row := t.runs[id], t.outbox[sender.Cluster][id]
+		h, there := here[held{id, r.e.Epoch}]
+		stopped := there && h.Terminal && h.Desired == flow.DesiredGone && r.e.Desired == flow.DesiredRun && r.e.Revoking == ""
+		gone := row != nil && row.epoch == r.e.Epoch && row.acked > 0 && !there &&
+			(row.in < t.opened[sender.Member] || row.by == sender.Instance)
+		if stopped || gone {
+			lost = append(lost, r)
+		}
+	}
+	return lost
 }
 
 func (t *tables) verdict(cluster string, h flow.Held) flow.Verdict {

@@ -196,7 +196,7 @@ func accept(o *Options, t *State, c, epoch, kind uint8) (taken bool, broken stri
 	row := &t.Row
 	foreign := epoch != row.Epoch || row.Owner != c
 	if refused(o, row, foreign, kind) {
-		if kind == abortion && !foreign && row.Phase == placed && row.Revoking == 0 {
+		if kind == abortion && !foreign {
 			releaseStopped(t)
 		}
 		return false, ""
@@ -227,6 +227,9 @@ func accept(o *Options, t *State, c, epoch, kind uint8) (taken bool, broken stri
 // releaseStopped takes what has ended on its cluster by an abort that nobody asked
 // for: its object holds nothing any more.
 func releaseStopped(t *State) {
+	if t.Row.Phase != placed || t.Row.Revoking != 0 {
+		return
+	}
 	t.Clusters[t.Row.Owner].Ownership = taken(t.Row.Epoch)
 	leave(t)
 }
