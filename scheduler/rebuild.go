@@ -35,20 +35,25 @@ type rebuild struct {
 	shouted time.Time
 }
 
-// rebuilding asks whether a REBUILD lasts, until it is known that none does.
+// rebuilding asks whether a REBUILD lasts, until it is known that none does. It
+// asks without a lock: a cycle that waits for the database holds up no grant, nor
+// the other way round.
 func (t *Term) rebuilding(ctx context.Context) (now flow.Rebuild, lasts bool, err error) {
-	t.rebuild.mu.Lock()
-	defer t.rebuild.mu.Unlock()
-	if t.rebuild.over || t.deps.Rebuild == nil {
+	if t.deps.Rebuild == nil || t.rebuild.done(false) {
 		return flow.Rebuild{}, false, nil
 	}
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	now, err = t.deps.Rebuild.Rebuild(ctx)
-	if err == nil {
-		t.rebuild.over = now.Since.IsZero()
-	}
-	return now, !t.rebuild.over, err
+	return now, !t.rebuild.done(err == nil && now.Since.IsZero()), err
+}
+
+// done reports whether there is no REBUILD, or none any more; over says so for good.
+func (r *rebuild) done(over bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = r.over || over
+	return r.over
 }
 
 // left is for how long a lease of the forgotten past may still be out: the
@@ -78,9 +83,7 @@ func (t *Term) watch(ctx context.Context, now flow.Rebuild) (more bool, err erro
 	if err != nil {
 		return false, err
 	}
-	t.rebuild.mu.Lock()
-	t.rebuild.over = true
-	t.rebuild.mu.Unlock()
+	t.rebuild.done(true)
 	// Members have no lease before they come back, as after a change of leader.
 	t.gather.Since = t.deps.Now()
 	t.metrics.rebuilds(false, 0)
