@@ -19,11 +19,14 @@ func (c *Checker) Committed(op string, changes []Change, forced []string) {
 		l.row = x.After
 		c.ends(op, l, x)
 		c.phase(op, x)
-		c.placement(op, x)
-		c.capacity(x)
+		found := c.found(op, x)
+		if !found {
+			c.placement(op, x)
+		}
+		c.capacity(x, found)
 		c.planned(op, x)
 	}
-	if len(changes) > 0 {
+	if op == "CommitPlan" {
 		c.quotas(changes)
 	}
 	if op == "Revoke" {
@@ -103,8 +106,8 @@ func (c *Checker) placement(op string, x Change) {
 }
 
 // capacity: where an execution is placed, its largest pod fits beside all
-// reservations held then (I5).
-func (c *Checker) capacity(x Change) {
+// reservations held then (I5). What is found somewhere is there.
+func (c *Checker) capacity(x Change, found bool) {
 	b, a := x.Before, x.After
 	if b.Cluster != "" {
 		delete(c.held[b.Cluster], a.ID)
@@ -112,10 +115,7 @@ func (c *Checker) capacity(x Change) {
 	if a.Cluster == "" || a.Phase.Terminal() {
 		return
 	}
-	if c.held[a.Cluster] == nil {
-		c.held[a.Cluster] = map[flow.ExecutionID]flow.Resources{}
-	}
-	if a.Epoch != b.Epoch {
+	if a.Epoch != b.Epoch && !found {
 		sum := a.Requirement.Largest
 		for _, r := range c.held[a.Cluster] {
 			sum = sum.Add(r)
@@ -125,5 +125,5 @@ func (c *Checker) capacity(x Change) {
 			c.Seen.OverCommits++
 		}
 	}
-	c.held[a.Cluster][a.ID] = a.Requirement.Reservation
+	c.hold(a.Cluster, a.ID, a.Requirement.Reservation)
 }

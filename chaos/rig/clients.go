@@ -19,9 +19,14 @@ type clients struct {
 	launched []flow.ExecutionID
 	history  *check.History
 	open     []*question
+	drawn    map[flow.ExecutionID]flow.Execution // as they were launched
+	// forgotten: the database was put back, so what was told before is no guide.
+	forgotten bool
 }
 
-func newClients(w *World) *clients { return &clients{w: w, history: check.NewHistory()} }
+func newClients(w *World) *clients {
+	return &clients{w: w, history: check.NewHistory(), drawn: map[flow.ExecutionID]flow.Execution{}}
+}
 
 // question is a user's call that has had no answer yet.
 type question struct {
@@ -66,6 +71,9 @@ func (c *clients) saw(op string, x memstore.Change) {
 
 // judge demands that the histories of all executions can be explained.
 func (c *clients) judge() {
+	if c.forgotten {
+		return
+	}
 	for _, q := range c.open {
 		if !q.answered {
 			c.history.Add(q.id, q.call, check.Answer{Unknown: true}, q.from, c.w.sim.now)
@@ -175,7 +183,8 @@ func (c *clients) launch(id flow.ExecutionID, try int) {
 	if row, known := w.db.Row(id); known {
 		e = row // the same call again
 	}
-	create := func() (flow.Execution, error) { return flow.Execution{}, w.db.CreateExecution(w.ctx, e) }
+	c.drawn[id] = e
+	create := func() (flow.Execution, error) { return flow.Execution{}, r.db.CreateExecution(w.ctx, e) }
 	c.ask(r, id, check.Create, create, func(err error) {
 		switch {
 		case err == nil, fault.Is(err, fault.Conflict):
@@ -197,7 +206,7 @@ func (c *clients) abort(id flow.ExecutionID) {
 		return
 	}
 	c.ask(r, id, check.Abort, func() (flow.Execution, error) {
-		return w.db.AbortExecution(w.ctx, id, "enough", "user", epoch0.Add(w.sim.now))
+		return r.db.AbortExecution(w.ctx, id, "enough", "user", epoch0.Add(w.sim.now))
 	}, func(err error) {
 		if err == nil {
 			w.logf("client: the abort of %s was accepted", id.Name)
@@ -212,7 +221,7 @@ func (c *clients) abort(id flow.ExecutionID) {
 // look reads an execution, as a user does.
 func (c *clients) look(id flow.ExecutionID) {
 	if r := c.replica(); r != nil {
-		c.ask(r, id, check.Get, func() (flow.Execution, error) { return c.w.db.GetExecution(c.w.ctx, id) }, func(error) {})
+		c.ask(r, id, check.Get, func() (flow.Execution, error) { return r.db.GetExecution(c.w.ctx, id) }, func(error) {})
 	}
 }
 

@@ -38,6 +38,8 @@ type cluster struct {
 	budget   int            // of its drains
 	capacity flow.Resources
 
+	forgotten bool // a restored backup knows no member of it
+
 	// When verdicts were last asked for and taken, and a lease last recorded.
 	judgingAt, judgedAt, leasedAt time.Duration
 	blipEnds                      time.Duration // of the newest blip

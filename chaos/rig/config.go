@@ -23,13 +23,15 @@ const (
 	// Orders are operators' drains, taints, cordons and quotas, with nothing
 	// broken: what they ask for must be done.
 	Orders Kind = "orders"
+	// Restores are worlds whose database is put back to a backup once.
+	Restores Kind = "restores"
 	// Losses are worlds without a fault until a quiet moment, at which one cluster
 	// is lost. Lose runs them, twice each.
 	Losses Kind = "losses"
 )
 
 // Kinds lists the kinds of worlds that Run runs.
-func Kinds() []Kind { return []Kind{Faults, Blips, Kills, Orders} }
+func Kinds() []Kind { return []Kind{Faults, Blips, Kills, Orders, Restores} }
 
 // Config is one world. World draws one from a seed.
 type Config struct {

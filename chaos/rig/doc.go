@@ -33,6 +33,7 @@
 //	blips    links break for less than a lease must survive, and nothing else: nothing moves
 //	kills    leaders are killed in bursts
 //	orders   operators drain, taint and cordon, quotas are tight, and nothing breaks
+//	restores the database is put back to a backup, among faults: REBUILD follows
 //	losses   nothing breaks until a quiet moment, at which one cluster is lost; TestForecast
 //	         runs each twice, and compares what was foretold with what came of it
 //

@@ -17,6 +17,11 @@ func (w *World) plague() {
 	case Orders:
 		w.often(time.Second, 12*time.Second, func() { pick(w.sim, w.orders())() })
 		w.overdue()
+	case Restores:
+		w.restore()
+		w.often(4*time.Second, 15*time.Second, func() {
+			pick(w.sim, []func(){w.cutCluster, w.cutLink, w.killMember, w.killReplica, w.deposeLeader, w.stopMember})()
+		})
 	case Faults:
 		lo, hi := time.Second, w.sim.between(2500*time.Millisecond, 8*time.Second)
 		w.often(lo, hi, func() { pick(w.sim, w.faults())() })

@@ -124,3 +124,14 @@ func (l *ledger) EndDrain(ctx context.Context, f flow.Fence, cluster string, exp
 	})
 	return next, err
 }
+
+func (l *ledger) Rebuild(ctx context.Context) (flow.Rebuild, error) {
+	return read(l, func() (flow.Rebuild, error) { return l.db.Rebuild(ctx) })
+}
+
+func (l *ledger) EndRebuild(ctx context.Context, f flow.Fence, at time.Time) (flow.Fence, flow.Rebuilt, error) {
+	return write(l, f, func() (flow.Fence, flow.Rebuilt, error) {
+		defer l.w.ended()
+		return l.db.EndRebuild(ctx, f, at)
+	})
+}

@@ -84,7 +84,7 @@ func (m *member) dial() {
 		deliver: func(x any) { m.take(life, func() { m.receive(c, x) }) },
 		ended:   func() { m.take(life, func() { m.broke(c, "the stream broke") }) }}
 	m.step(session.Dialled{})
-	c.up.send(hello{m.state.Era()}, true)
+	c.up.send(hello{m.state.Era(), m.state.Incarnation()}, true)
 }
 
 func (m *member) again() {
@@ -194,6 +194,8 @@ func (m *member) carry(o session.MemberOutput) {
 		m.apply(o.Assignment)
 	case session.Opened:
 		m.engine.wake()
+	case session.Tell:
+		m.tell(c, o.Held)
 	case session.End:
 		m.w.logf("%s: session ends: %s", m.name, o.Reason)
 		m.post(0, m.hangUp)
@@ -219,8 +221,7 @@ func (m *member) list(c *conn) {
 	m.write(c, func() bool {
 		held, pinned = nil, m.cluster.pinned(false)
 		for _, o := range m.cluster.objects() {
-			held = append(held, flow.Held{Execution: o.id, Epoch: o.epoch, Revision: o.revision,
-				Sequence: o.sequence, Terminal: o.ended()})
+			held = append(held, heldOf(o))
 		}
 		return true
 	}, func(ok bool) {
@@ -263,7 +264,7 @@ func (m *member) stopUnowned(o *object) {
 		return
 	}
 	m.w.logf("%s: stops %s, which is not owned", m.name, o.place)
-	m.write(m.conn, func() bool { o.want(flow.DesiredAbort, 0); return true }, func(bool) {})
+	m.write(m.conn, func() bool { o.unowned = true; o.want(flow.DesiredAbort, 0); return true }, func(bool) {})
 }
 
 func byExecution(a, b flow.ExecutionID) int {

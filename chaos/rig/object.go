@@ -26,6 +26,7 @@ type object struct {
 	nodes    []nodeStatus
 	marked   bool // the control plane has all of it
 	started  bool // something of it was started
+	unowned  bool // it was stopped, as nobody places it here
 	leaving  bool // a planned move has aborted it: that is not told
 }
 

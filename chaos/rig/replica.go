@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/chaos/memstore"
 	"github.com/skein-project/skein/federation/session"
 )
 
@@ -17,6 +18,9 @@ type replica struct {
 	streams map[flow.Member]*stream
 	all     []*stream // every stream that has not ended, in the order of opening
 	reign   *reign
+	db      *memstore.Store // as this replica sees it
+	known   flow.Fence      // the highest that it has seen; outlives it
+	halted  bool            // a restored backup was noticed, and REBUILD not entered
 	beating bool
 	again   bool // a beat was asked for while one was under way
 	// troubled is when another replica was last found not to answer.
@@ -25,10 +29,15 @@ type replica struct {
 
 func (w *World) newReplica(name string, s site, c clock) *replica {
 	r := &replica{site: s}
+	r.db = w.db.Knowing(func() flow.Fence { return r.known })
 	r.proc = &proc{w: w, name: name, clock: c}
 	r.begin = func() {
 		r.streams, r.all, r.reign, r.beating = map[flow.Member]*stream{}, nil, nil, false
 		r.every(time.Second, r.beat)
+		r.halted = false
+		if w.cfg.Kind == Restores {
+			r.every(time.Second, r.lookForRestored)
+		}
 	}
 	r.died = func() {
 		for _, s := range slices.Clone(r.all) {
@@ -146,7 +155,7 @@ func byMember(a, b flow.Member) int {
 func (r *replica) lead() {
 	var fence flow.Fence
 	r.w.logf("%s: is elected", r.name)
-	r.call(r.site, func() (err error) { fence, err = r.w.db.BeginTerm(r.w.ctx, r.name); return err }, func(err error) {
+	r.call(r.site, func() (err error) { fence, err = r.beginTerm(); return err }, func(err error) {
 		if err != nil {
 			r.w.logf("%s: no term: %v", r.name, err)
 			r.w.oracle.lost(r)

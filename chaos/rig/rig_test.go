@@ -46,7 +46,7 @@ func TestSeeds(t *testing.T) {
 	for _, k := range []struct {
 		kind  Kind
 		seeds uint64
-	}{{Faults, *seedsFlag}, {Blips, *seedsFlag / 5}, {Kills, *seedsFlag / 20}, {Orders, *seedsFlag / 5}} {
+	}{{Faults, *seedsFlag}, {Blips, *seedsFlag / 5}, {Kills, *seedsFlag / 20}, {Orders, *seedsFlag / 5}, {Restores, *seedsFlag / 10}} {
 		sum := play(t, k.kind, k.seeds)
 		t.Logf("chaos: %s: %s", k.kind, sum)
 		all.join(sum)

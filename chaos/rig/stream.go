@@ -21,7 +21,7 @@ const (
 
 // Messages that the session's machines do not see.
 type (
-	hello   struct{ era uint64 }
+	hello   struct{ era, incarnation uint64 }
 	goodbye struct{ reason string }
 	evented struct { // an event ack
 		batch   uint64
@@ -82,16 +82,18 @@ func (s *stream) open(h hello) {
 		}
 	}
 	r.post(time.Second, tick)
+	report := w.clusterOf(s.member).report()
+	report.Era, report.Incarnation = h.era, h.incarnation
 	var opened flow.Session
 	r.call(r.site, func() (err error) {
-		opened, err = w.db.OpenSession(w.ctx, s.member, r.name, w.clusterOf(s.member).report())
+		opened, err = r.db.OpenSession(w.ctx, s.member, r.name, report)
 		return err
 	}, func(err error) {
 		if s.closed {
 			return
 		}
 		s.sender = opened.Sender
-		if err != nil || h.era > opened.Era {
+		if err != nil || r.halted {
 			s.end("the session was not opened")
 			return
 		}
@@ -104,7 +106,7 @@ func (s *stream) open(h hello) {
 			old.step(session.Replaced{})
 		}
 		r.streams[s.member], s.opened = s, true
-		s.step(session.SessionOpened{Session: opened})
+		s.step(session.SessionOpened{Session: opened, Era: h.era, Incarnation: h.incarnation})
 		s.tick()
 	})
 }
@@ -161,6 +163,14 @@ func (s *stream) carry(o session.HubOutput) {
 	case session.StoreAcks:
 		s.acks = append(s.acks, o.Acks...)
 		s.stores()
+	case session.TakeInventory:
+		s.takeInventory(o.Held)
+	case session.SendRecall:
+		down.send(session.RecallCame(o), true)
+	case session.TakeHoldings:
+		s.takeHoldings(o.List, o.Last)
+	case session.Restored:
+		s.r.enter(o.Known, o.Why)
 	case session.Close:
 		s.end(o.Reason)
 	}
@@ -178,7 +188,7 @@ func (s *stream) end(reason string) {
 	s.conn.down.close()
 	s.leave()
 	if s.sender.Generation > 0 {
-		r.call(r.site, func() error { return w.db.CloseSession(w.ctx, s.sender) }, func(error) {})
+		r.call(r.site, func() error { return r.db.CloseSession(w.ctx, s.sender) }, func(error) {})
 	}
 }
 
@@ -217,7 +227,7 @@ func (s *stream) reads() {
 		w.clusterOf(s.member).judgingAt = w.sim.now
 		var v flow.Verdicts
 		r.call(r.site, func() (err error) {
-			v, err = w.db.Verdicts(w.ctx, s.sender, s.judging)
+			v, err = r.db.Verdicts(w.ctx, s.sender, s.judging)
 			w.clusterOf(s.member).judgedAt = w.sim.now
 			return err
 		}, func(err error) {
@@ -232,7 +242,7 @@ func (s *stream) reads() {
 	case s.read:
 		s.read, s.reading = false, true
 		var list []flow.Assignment
-		r.call(r.site, func() (err error) { list, err = w.db.Assignments(w.ctx, s.sender, readLimit); return err }, func(err error) {
+		r.call(r.site, func() (err error) { list, err = r.db.Assignments(w.ctx, s.sender, readLimit); return err }, func(err error) {
 			s.reading = false
 			if fault.Is(err, fault.Stale) {
 				s.step(session.Replaced{})
@@ -255,7 +265,7 @@ func (s *stream) ingests(try int) {
 	in := s.batches[0]
 	var results []flow.EventResult
 	r.call(r.site, func() (err error) {
-		results, err = w.db.RecordEvents(w.ctx, s.sender, in.Events, lifecycle.Apply)
+		results, err = r.db.RecordEvents(w.ctx, s.sender, in.Events, lifecycle.Apply)
 		return err
 	}, func(err error) {
 		s.storing = false
@@ -284,7 +294,7 @@ func (s *stream) stores() {
 	s.acking = true
 	acks := s.acks
 	s.acks = nil
-	r.call(r.site, func() error { return w.db.Ack(w.ctx, s.sender, acks) }, func(err error) {
+	r.call(r.site, func() error { return r.db.Ack(w.ctx, s.sender, acks) }, func(err error) {
 		s.acking = false
 		if fault.Is(err, fault.Stale) {
 			s.step(session.Replaced{})

@@ -206,8 +206,8 @@ func answers(requests []flow.LeaseRequest, leases []flow.Lease) []flow.Lease {
 func newReign(r *replica, fence flow.Fence) (*reign, error) {
 	g := &reign{r: r}
 	g.ctx, g.end = context.WithCancel(context.Background())
-	port := &ledger{w: r.w, s: r.site, db: r.w.db}
-	term, err := scheduler.NewTerm(r.w.cfg.Scheduler, scheduler.Deps{Ledger: port, Fleet: port, Commit: port,
+	port := &ledger{w: r.w, s: r.site, db: r.db}
+	term, err := scheduler.NewTerm(r.w.cfg.Scheduler, scheduler.Deps{Elector: observer{r}, Ledger: port, Fleet: port, Commit: port, Rebuild: port,
 		Orders: port, Trim: port.Trim, Trouble: r.trouble,
 		Woken: r.woken, Log: slog.New(slog.DiscardHandler), Now: r.proc.wallTime, Inline: true}, fence)
 	g.term = term

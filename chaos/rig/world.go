@@ -36,6 +36,9 @@ type World struct {
 	kills    int       // of processes that led
 	blips    int       // outages shorter than a lease must survive
 	quotas   map[flow.Tenant]flow.Quota
+	restored bool   // the database was put back to a backup
+	eraThen  uint64 // that it was of
+	rebuilt  bool   // and REBUILD has ended
 }
 
 // newWorld builds a world that has not begun.
@@ -94,7 +97,9 @@ func (w *World) begin() error {
 		r.start()
 	}
 	for _, m := range w.members() {
-		m.start()
+		if w.cfg.Kind != Restores || m.cluster != w.late() {
+			m.start()
+		}
 	}
 	w.oracle.elect(0)
 	return nil
@@ -164,6 +169,9 @@ func (w *World) committed(c memstore.Commit) {
 		w.clients.saw(c.Op, x)
 	}
 	w.check.Committed(c.Op, changes, c.Forced)
+	if c.Op == "CommitPlan" && w.rebuilding() && len(changes) > 0 {
+		w.violate("I35", "%s was placed before REBUILD has ended", changes[0].After.ID)
+	}
 	for _, x := range c.Changes {
 		if b := x.Before; b.Cluster != "" && (x.After.Cluster != b.Cluster || x.After.Epoch != b.Epoch) {
 			w.left(w.named(b.Cluster), place{b.ID, b.Epoch})
@@ -209,6 +217,10 @@ func (w *World) left(c *cluster, p place) {
 
 // entitled tells the checker that a member may start work of an object.
 func (w *World) entitled(m *member, o *object) {
+	if w.rebuilding() {
+		w.sole(m, o)
+		return
+	}
 	before := len(w.check.Violations())
 	row := w.db.Cluster(m.id.Cluster)
 	if s := m.state.Session(); row.Incarnation > 1 && (m.state.Stage() != session.Live || s.Incarnation != row.Incarnation) {
