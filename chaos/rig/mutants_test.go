@@ -29,6 +29,7 @@ var mutants = []string{
 	"ownership-revision-ignored",
 	"re-place-before-the-lease-ends",
 	"re-place-without-reading-the-lease-row",
+	"rebuild-does-not-wait",
 	"reservation-forgotten-at-leader-change",
 	"revision-forgotten-for-a-row-without-a-cr",
 	"strict-kills-late",

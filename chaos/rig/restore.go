@@ -45,7 +45,10 @@ func (w *World) late() *cluster { return w.clusters[len(w.clusters)-1] }
 // the others since.
 func (w *World) forget() {
 	facts := w.db.Look()
-	w.restored, w.eraThen = true, facts.Fence.Epoch.Era
+	w.restored, w.eraThen, w.rebuilt = true, facts.Fence.Epoch.Era, true
+	for _, r := range w.replicas { // else no leader has written since the backup
+		w.rebuilt = w.rebuilt && r.known.Compare(facts.Fence) <= 0
+	}
 	rows := map[flow.ExecutionID]flow.Execution{}
 	for _, e := range facts.Executions {
 		rows[e.ID] = e
@@ -119,7 +122,7 @@ func (w *World) ended() {
 	newest := map[flow.ExecutionID]flow.Epoch{}
 	for _, c := range w.clusters {
 		for _, o := range c.order {
-			if !c.forgotten && o.holds() && newest[o.id].Less(o.epoch) {
+			if o.holds() && newest[o.id].Less(o.epoch) {
 				newest[o.id] = o.epoch
 			}
 		}

@@ -217,7 +217,10 @@ func (w *World) left(c *cluster, p place) {
 
 // entitled tells the checker that a member may start work of an object.
 func (w *World) entitled(m *member, o *object) {
-	if w.rebuilding() {
+	switch {
+	case w.restored && o.run.Failover.Pinned():
+		return // it goes on until a verdict stops it, and its row may be forgotten
+	case w.rebuilding():
 		w.sole(m, o)
 		return
 	}
