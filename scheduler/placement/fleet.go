@@ -29,6 +29,7 @@ type site struct {
 	count   int64          // executions on it
 	cost    float64        // against the dearest
 	data    []string       // buckets near it
+	root    string         // of its store, as data's URIs begin; empty: unknown
 	runs    version
 	oldest  version // that the control plane gives new work to
 	all     bool    // it runs task types that nobody claims
@@ -61,6 +62,7 @@ func newFleet(v View) *fleet {
 			s.cost = cost
 		}
 		s.data = strings.FieldsFunc(c.Labels[LabelData], func(r rune) bool { return r == '_' || r == ',' })
+		s.root = rootOf(c.Store)
 		dearest = max(dearest, s.cost)
 		f.byName[c.Name] = i
 		if !c.Lost {
@@ -100,6 +102,21 @@ func (f *fleet) commonStore() string {
 		}
 	}
 	return common
+}
+
+// rootOf is how the places of a store's data begin. A store's name says more than
+// that: which server has the bucket, which of several folders of one path it is.
+func rootOf(store string) string {
+	if folder, ok := strings.CutPrefix(store, "file://"); ok {
+		if _, path, ok := strings.Cut(folder, "/"); ok {
+			return "/" + path
+		}
+		return ""
+	}
+	if at := strings.LastIndexByte(store, '@'); at >= 0 {
+		return store[:at]
+	}
+	return store
 }
 
 // put counts an execution on a cluster; n is -1 when it leaves.

@@ -231,3 +231,28 @@ func TestClassDigests(t *testing.T) {
 		t.Error("a policy that does not hold for it changes its class")
 	}
 }
+
+// TestDataIsNearItsOwnStore reads names of stores as plugins/blob gives them, and
+// places as admin/service tells them.
+func TestDataIsNearItsOwnStore(t *testing.T) {
+	for _, c := range []struct {
+		store, place string
+		near         bool
+	}{
+		{"s3://data/flyte@https://s3.example", "s3://data/flyte", true},
+		{"s3://data/flyte@https://s3.example", "s3://data/flyte/inputs", true},
+		{"s3://data@https://s3.example", "s3://data", true},
+		{"s3://data@https://s3.example", "s3://database", false},
+		{"s3://data/flyte@https://s3.example", "s3://other", false},
+		{"file://p4ttx/srv/objects", "/srv/objects", true},
+		{"file://p4ttx/srv/objects", "/srv/objects2", false},
+		{"file://p4ttx", "/srv/objects", false},
+		{"", "/srv/objects", false},
+		{"", "", false},
+	} {
+		s := &site{root: rootOf(c.store)}
+		if got := near(c.place, s); got != c.near {
+			t.Errorf("%q is near %q: %t", c.place, c.store, got)
+		}
+	}
+}

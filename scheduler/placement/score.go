@@ -106,8 +106,8 @@ func localityPart(c *class, s *site) float64 {
 // near reports whether a place lies in the cluster's own store, or in a bucket
 // that a label says is near.
 func near(place string, s *site) bool {
-	if rest, ok := strings.CutPrefix(place, s.Store); ok && s.Store != "" &&
-		(rest == "" || rest[0] == '/' || s.Store[len(s.Store)-1] == '/') {
+	if rest, ok := strings.CutPrefix(place, s.root); ok && s.root != "" &&
+		(rest == "" || rest[0] == '/' || s.root[len(s.root)-1] == '/') {
 		return true
 	}
 	_, path, ok := strings.Cut(place, "://")
