@@ -18,6 +18,7 @@ import (
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/flyteidl/admin"
 	"github.com/skein-project/skein/api/flyteidl/core"
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
 	"github.com/skein-project/skein/cmd/internal/local"
 	"github.com/skein-project/skein/deploy/local/database"
 )
@@ -99,13 +100,14 @@ func (r *rig) restoreWithout(t *testing.T) {
 	gone := r.Group().Process(from + "-propeller")
 	must(t, gone.Kill9())
 	r.restore(t, backup)
-	eventually(t, time.Minute, func(context.Context) error { // an operator's word, as the store keeps it
-		done, err := r.query(r.Database.URL, "UPDATE scheduler SET rebuild_forced = TRUE WHERE rebuild_since IS NOT NULL RETURNING 1")
-		if err == nil && done != "1" {
-			err = errors.New("there is no REBUILD yet")
-		}
+	var done *skeinv1.FinishRebuildResponse
+	eventually(t, 2*time.Minute, func(ctx context.Context) (err error) { // refused until it is in REBUILD
+		done, err = r.control.FinishRebuild(ctx, &skeinv1.FinishRebuildRequest{})
 		return err
 	})
+	if done.GetEra() != 3 || done.GetReleased() == 0 {
+		t.Errorf("the REBUILD that was not waited for came to %v", done)
+	}
 	r.rebuilt(t, 2)
 	r.ends(t, lost, core.WorkflowExecution_SUCCEEDED)
 	if now := r.cluster(t, lost); now == from {

@@ -25,9 +25,10 @@ const project, domain, version = "flytesnacks", "development", "v1"
 // rig is a federation with what the test looks at it by.
 type rig struct {
 	*local.Federation
-	admin  service.AdminServiceClient
-	placed skeinv1.PlacementServiceClient
-	planes map[string]ctrl.Client
+	admin   service.AdminServiceClient
+	placed  skeinv1.PlacementServiceClient
+	control skeinv1.ControlPlaneServiceClient
+	planes  map[string]ctrl.Client
 }
 
 func newRig(t *testing.T, o local.Options) *rig {
@@ -41,6 +42,7 @@ func newRig(t *testing.T, o local.Options) *rig {
 	must(t, err)
 	t.Cleanup(func() { flyte.Close(); skein.Close() })
 	r.admin, r.placed = service.NewAdminServiceClient(flyte), skeinv1.NewPlacementServiceClient(skein)
+	r.control = skeinv1.NewControlPlaneServiceClient(skein)
 	ctrllog.SetLogger(logr.Discard())
 	scheme := runtime.NewScheme()
 	must(t, v1alpha1.AddToScheme(scheme))
