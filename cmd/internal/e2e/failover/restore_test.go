@@ -183,7 +183,8 @@ func (r *rig) era(t *testing.T) (era int) {
 	return era
 }
 
-// dump takes a backup of the database.
+// dump takes a backup of the database, and waits until the leader has written
+// since: a backup that lacks nothing of the leader's is not one to rebuild.
 func (r *rig) dump(t *testing.T) string {
 	t.Helper()
 	if r.Database.Engine != "postgres" {
@@ -191,6 +192,14 @@ func (r *rig) dump(t *testing.T) string {
 	}
 	file := filepath.Join(t.TempDir(), "backup")
 	r.tool(t, "pg_dump", "-Fc", "-f", file, r.Database.URL)
+	const fence = "SELECT era || '.' || epoch || '.' || beat FROM scheduler"
+	then := r.sql(t, r.Database.URL, fence)
+	eventually(t, time.Minute, func(context.Context) error {
+		if r.sql(t, r.Database.URL, fence) == then {
+			return fmt.Errorf("the fence is still %s", then)
+		}
+		return nil
+	})
 	return file
 }
 
