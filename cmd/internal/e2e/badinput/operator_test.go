@@ -114,7 +114,7 @@ func (r *rig) declarations(*testing.T) []row {
 		{"delete a policy: no scope", invalid, "^scope", call(r.policies.DeletePolicy, &skeinv1.DeletePolicyRequest{})},
 		{"add a replica: no port", invalid, "^address", call(r.plane.AddReplica, &skeinv1.AddReplicaRequest{Id: "admin-9", Address: "localhost"})},
 		{"add a replica: an odd name", invalid, "^id", call(r.plane.AddReplica, &skeinv1.AddReplicaRequest{Id: "A b", Address: "localhost:1"})},
-		{"add a replica: nobody is there", precondition, "nobody", call(r.plane.AddReplica, &skeinv1.AddReplicaRequest{Id: "admin-9", Address: "127.0.0.1:1"})},
+		{"add a replica: nobody is there", precondition, "^replica admin-9 has not said .* start it first", call(r.plane.AddReplica, &skeinv1.AddReplicaRequest{Id: "admin-9", Address: "127.0.0.1:1"})},
 		{"remove a replica: one that is unknown", notFound, "admin-9", call(r.plane.RemoveReplica, &skeinv1.RemoveReplicaRequest{Id: "admin-9"})},
 		{"hand over the leadership: to an odd name", invalid, "^to", call(r.plane.TransferLeadership, &skeinv1.TransferLeadershipRequest{To: "A b"})},
 		{"hand over the leadership: nobody else is there", precondition, "no other replica", call(r.plane.TransferLeadership, &skeinv1.TransferLeadershipRequest{})},
