@@ -131,48 +131,57 @@ func (s *stream) step(in session.HubInput) {
 	}
 }
 
+// carry does what the machine wants; all but what is only to be sent.
 func (s *stream) carry(o session.HubOutput) {
-	down := s.conn.down
 	switch o := o.(type) {
-	case session.SendWelcome:
-		down.send(session.Welcomed{Session: o.Session, Heartbeat: time.Second, Lease: s.r.w.cfg.Scheduler.Lease}, true)
 	case session.Judge:
 		s.judging, s.judge = o.Held, true
 		s.reads()
-	case session.SendVerdicts:
-		down.send(session.Judged{Verdicts: o.Verdicts, Last: true}, true)
 	case session.ReadOutbox:
 		s.read = true
 		s.reads()
-	case session.SendAssignment:
-		down.send(session.Assigned{Generation: s.sender.Generation, Assignment: o.Assignment}, false)
 	case session.BeatNow:
 		s.r.beatNow()
-	case session.SendLease:
-		down.send(session.Granted(o), true)
-	case session.AnswerBeat:
-		down.send(session.Answered(o), true)
 	case session.Ingest:
 		s.batches = append(s.batches, o)
 		if mutant.On("ack-before-commit") {
 			s.step(session.Ingested{Batch: o.Batch, Results: make([]flow.EventResult, len(o.Events))})
 		}
 		s.ingests(1)
-	case session.AckEvents:
-		down.send(evented{o.Batch, o.Results}, true)
 	case session.StoreAcks:
 		s.acks = append(s.acks, o.Acks...)
 		s.stores()
 	case session.TakeInventory:
 		s.takeInventory(o.Held)
-	case session.SendRecall:
-		down.send(session.RecallCame(o), true)
 	case session.TakeHoldings:
 		s.takeHoldings(o.List, o.Last)
 	case session.Restored:
 		s.r.enter(o.Known, o.Why)
 	case session.Close:
 		s.end(o.Reason)
+	default:
+		s.send(o)
+	}
+}
+
+// send sends a member what the machine wants it to hear.
+func (s *stream) send(o session.HubOutput) {
+	down := s.conn.down
+	switch o := o.(type) {
+	case session.SendWelcome:
+		down.send(session.Welcomed{Session: o.Session, Heartbeat: time.Second, Lease: s.r.w.cfg.Scheduler.Lease}, true)
+	case session.SendVerdicts:
+		down.send(session.Judged{Verdicts: o.Verdicts, Last: true}, true)
+	case session.SendAssignment:
+		down.send(session.Assigned{Generation: s.sender.Generation, Assignment: o.Assignment}, false)
+	case session.SendLease:
+		down.send(session.Granted(o), true)
+	case session.AnswerBeat:
+		down.send(session.Answered(o), true)
+	case session.AckEvents:
+		down.send(evented{o.Batch, o.Results}, true)
+	case session.SendRecall:
+		down.send(session.RecallCame(o), true)
 	}
 }
 
