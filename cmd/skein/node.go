@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +24,7 @@ func nodeCommand() *cobra.Command {
 	var bins []string
 	var simulated bool
 	var pods int64
+	var startup time.Duration
 	cmd := &cobra.Command{
 		Use: "node", Hidden: true, Args: cobra.NoArgs,
 		Short: "Run pods of a loopback cluster as plain processes (development only)",
@@ -36,7 +38,7 @@ func nodeCommand() *cobra.Command {
 			}
 			log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 			if simulated {
-				agent, err := simnode.New(simnode.Options{RESTConfig: rest, NodeName: name, Log: log, Capacity: room(pods)})
+				agent, err := simnode.New(simnode.Options{RESTConfig: rest, NodeName: name, Log: log, Capacity: room(pods), Startup: startup})
 				if err != nil {
 					return err
 				}
@@ -59,8 +61,9 @@ func nodeCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "an administrator's kubeconfig of the cluster")
 	flags.StringVar(&name, "name", "process-node", "name of the Node")
-	flags.BoolVar(&simulated, "simulated", false, "run nothing and complete pods by rule: no other flag but --kubeconfig, --name and --pods counts")
+	flags.BoolVar(&simulated, "simulated", false, "run nothing and complete pods by rule: no other flag but --kubeconfig, --name, --pods and --startup counts")
 	flags.Int64Var(&pods, "pods", 0, "how many pods a simulated node takes at once; 0: what nodes here declare")
+	flags.DurationVar(&startup, "startup", 0, "how long after its creation a pod of a simulated node begins to run")
 	flags.StringVar(&dir, "dir", "", "folder for pods")
 	flags.StringSliceVar(&bins, "bin-dir", nil, "folders in which programs are looked up first")
 	flags.StringVar(&store, "store", "", "folder of the object store, the only hostPath")

@@ -48,6 +48,10 @@ type Options struct {
 	NodeName string
 	// Capacity is what the node declares; by default 16 CPU, 32Gi and 200 pods.
 	Capacity corev1.ResourceList
+	// Startup is how long after its creation a pod is bound and begins to run, as
+	// schedulers, sandboxes and images take their time in real clusters. By default
+	// it is at once. Creation times have whole seconds.
+	Startup time.Duration
 	// Rule is what becomes of a pod whose annotations say nothing: by default it
 	// succeeds at once.
 	Rule Rule
@@ -90,6 +94,9 @@ func New(opts Options) (*Agent, error) {
 		problems = append(problems, errors.New("no API server"))
 	} else if err := node.RequireLoopback(opts.RESTConfig); err != nil {
 		problems = append(problems, err)
+	}
+	if opts.Startup < 0 {
+		problems = append(problems, fmt.Errorf("startup %s is below 0", opts.Startup))
 	}
 	if err := errors.Join(append(problems, opts.Rule.check())...); err != nil {
 		return nil, fmt.Errorf("simulated node agent: %w", err)

@@ -146,6 +146,13 @@ func TestAgent(t *testing.T) {
 		})
 	})
 	t.Run("rules", func(t *testing.T) { testRules(t, newRig(t, c, simnode.Options{})) })
+	t.Run("startup", func(t *testing.T) {
+		r := newRig(t, c, simnode.Options{Startup: 2 * time.Second})
+		pod, _ := r.run(t, map[string]string{simnode.DelayAnnotation: "50ms"}, 1)
+		if waited := pod.Status.StartTime.Sub(pod.CreationTimestamp.Time); waited < 2*time.Second {
+			t.Errorf("the pod began after %s, before the startup time", waited)
+		}
+	})
 	t.Run("outputs", func(t *testing.T) { testOutputs(t, c) })
 }
 
@@ -197,8 +204,8 @@ func testOutputs(t *testing.T, c *cluster.Cluster) {
 }
 
 func TestWhatIsRefused(t *testing.T) {
-	_, err := simnode.New(simnode.Options{RESTConfig: &rest.Config{Host: "https://10.0.0.1"}, Rule: simnode.Rule{Result: "dance"}})
-	for _, want := range []string{"no node name", "loopback", "dance"} {
+	_, err := simnode.New(simnode.Options{RESTConfig: &rest.Config{Host: "https://10.0.0.1"}, Rule: simnode.Rule{Result: "dance"}, Startup: -time.Second})
+	for _, want := range []string{"no node name", "loopback", "dance", "startup -1s"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}
