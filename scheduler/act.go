@@ -35,7 +35,7 @@ func (t *Term) Act(ctx context.Context, seen *Seen) (more bool, err error) {
 		}
 	}
 	t.hurry = moves(plan.Placements) >= t.cfg.Limits.Moves
-	t.trim(ctx, plan.At)
+	t.forget(plan.At)
 	return len(placed) > 0 && (t.hurry || len(view.Pending) >= t.cfg.PendingLimit), nil
 }
 
@@ -82,25 +82,35 @@ func (t *Term) round(seen *Seen, first flow.Fence) *flow.Round {
 		Decisions: len(seen.Plan.Placements) + len(seen.Plan.Waits)}
 }
 
-// trimEvery is how often old rows are removed.
-const trimEvery = time.Minute
+// TrimEvery is how often Trim is to be called.
+const TrimEvery = time.Minute
 
-// trim removes what nobody needs any more. It decides nothing, so a failure is
-// only told.
-func (t *Term) trim(ctx context.Context, now time.Time) {
-	if t.deps.Trim == nil || now.Sub(t.trimmed) < trimEvery {
+// Trim removes from the database what nobody needs any more. It decides nothing,
+// so a failure is only told. Any goroutine may call it, beside the cycles: it
+// takes as long as there is to be removed, and nothing waits for it. A trail that
+// a cycle takes for stored was stored less than two TrimEvery ago, and what is
+// that new is not removed (Config.Keep).
+func (t *Term) Trim(ctx context.Context) {
+	if t.deps.Trim == nil {
 		return
 	}
-	t.trimmed = now
-	t.recent.Trim(now)
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
-	gone, err := t.deps.Trim(ctx, now.Add(-t.cfg.Keep), t.cfg.Rounds)
-	t.commit.Forget()
+	gone, err := t.deps.Trim(ctx, t.deps.Now().Add(-t.cfg.Keep), t.cfg.Rounds)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		t.deps.Log.Warn("old rows were not removed", "err", err)
 	case gone > 0:
 		t.deps.Log.Debug("old rows removed", "rows", gone)
 	}
+}
+
+// forget drops what this term remembers for too long.
+func (t *Term) forget(now time.Time) {
+	if now.Sub(t.forgot) < TrimEvery {
+		return
+	}
+	t.forgot = now
+	t.recent.Trim(now)
+	t.commit.Forget()
 }

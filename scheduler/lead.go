@@ -32,6 +32,7 @@ func (s *Scheduler) lead(t election.Term) error {
 	}()
 	group.Go(guarded(func() error { return s.cycles(ctx, r) }))
 	group.Go(guarded(func() error { return r.desk.run(ctx, s.cfg.LeaseWindow, r.Grant) }))
+	group.Go(guarded(func() error { return trims(ctx, r.Term) }))
 	err := group.Wait()
 	if t.Context.Err() == nil && !fault.Is(err, fault.Internal) { // a write failed
 		s.trouble.database(s.deps.Now())
@@ -58,9 +59,38 @@ func (s *Scheduler) cycles(ctx context.Context, r *reign) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-sweep.C:
+		case <-s.until(r.lapses):
 		case <-s.nudge:
 			// A cycle over a long queue leaves as much time to others as it took.
 			s.gatherMore(ctx, time.Until(began.Add(max(s.cfg.Batch, 2*took))))
+		}
+	}
+}
+
+// until fires just after a time; never for the zero time. What has lapsed moves
+// at once then, and not at the next sweep.
+func (s *Scheduler) until(at time.Time) <-chan time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return time.After(at.Sub(s.deps.Now()) + time.Millisecond)
+}
+
+// firstTrim is how old a term is when it trims for the first time: what waited to
+// be placed while nobody led comes first.
+const firstTrim = 10 * time.Second
+
+// trims removes old rows now and then.
+func trims(ctx context.Context, t *Term) error {
+	next := time.NewTimer(firstTrim)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-next.C:
+			t.Trim(ctx)
+			next.Reset(TrimEvery)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type Seen struct {
 // Act is what Act's transactions guard against.
 func (t *Term) Observe(ctx context.Context) (*Seen, error) {
 	seen := &Seen{began: t.deps.Now()}
+	t.lapses = time.Time{}
 	now, lasts, err := t.rebuilding(ctx)
 	if err == nil && lasts {
 		seen.rebuild = &now
@@ -62,6 +63,7 @@ func (t *Term) read(ctx context.Context, seen *Seen) (err error) {
 	if seen.Sight, err = t.gather.Look(ctx); err != nil {
 		return err
 	}
+	t.lapses = seen.Sight.Lapses
 	seen.Doubt = t.judge(seen.Sight)
 	if seen.View, err = t.gather.Gather(ctx, seen.Sight); err != nil {
 		return err

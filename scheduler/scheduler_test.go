@@ -273,6 +273,20 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	}
 }
 
+// TestALapseIsNotAwaitedByTheSweep: what has lapsed moves when it has.
+func TestALapseIsNotAwaitedByTheSweep(t *testing.T) {
+	w := newWorld()
+	s := &Scheduler{deps: Deps{Now: w.Now}}
+	if s.until(time.Time{}) != nil {
+		t.Error("something is awaited though nobody can lapse")
+	}
+	select {
+	case <-s.until(w.Now().Add(20 * time.Millisecond)):
+	case <-time.After(10 * time.Second):
+		t.Error("the lapse was not noticed")
+	}
+}
+
 // TestALoneLaunchIsPlacedAtOnceAndABurstInFewBatches: the window costs nothing
 // where nobody else waits.
 func TestALoneLaunchIsPlacedAtOnceAndABurstInFewBatches(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // virtual clock one thread does, with Deps.Inline.
 //
 // Duties of the caller: Cycle (or Observe and Act) by one goroutine, Grant by
-// one, which may be another; Heard by any. The first error of Cycle, Act or
+// one, which may be another; Heard and Trim by any. The first error of Cycle, Act or
 // Grant ends the term: nothing more of it may be called, and nothing that is
 // called writes any more.
 type Term struct {
@@ -38,10 +38,11 @@ type Term struct {
 	recent   snapshot.Recent
 	recalled bool // what the last stored round knew is in recent
 
+	lapses  time.Time // when the first cluster lapses unless it is heard of; zero: not known
 	liveAt  time.Time // when the clusters that lose work were last asked what they hold
 	hurry   bool      // more is to be moved than one plan may
 	yieldAt time.Time // when work of higher priority last looked for room
-	trimmed time.Time
+	forgot  time.Time // what is remembered for a while
 	shouted time.Time
 	rebuild rebuild
 }

@@ -54,7 +54,7 @@ func queueTrails(batch *pgx.Batch, b flow.Batch) error {
 	batch.Queue(`INSERT INTO trails (digest, class, round, reasons, stored_at)
 		SELECT k.digest, k.class, k.round, k.reasons::JSONB, $5::TIMESTAMPTZ
 		FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[]) AS k (digest, class, round, reasons)
-		ON CONFLICT (digest) DO NOTHING`, digests, classes, rounds, reasons, b.At)
+		ON CONFLICT (digest) DO UPDATE SET stored_at = excluded.stored_at WHERE trails.stored_at < excluded.stored_at`, digests, classes, rounds, reasons, b.At)
 	return nil
 }
 

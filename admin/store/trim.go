@@ -13,8 +13,9 @@ const trimmed = 5000
 // Trim forgets what nobody will read any more, and gives how many rows that
 // were: acked outbox rows of executions that have ended, waits of what does not
 // wait, rounds that are older than before or beyond the newest ones, and trails
-// without a round that no decision and no wait refers to. It forgets a few
-// thousand rows of each kind at a time; call it again while it gives many.
+// without a round that no decision and no wait refers to, and that were stored
+// last before before. It forgets a few thousand rows of each kind at a time; call
+// it again while it gives many.
 func (s *Store) Trim(ctx context.Context, before time.Time, rounds int) (int64, error) {
 	const terminal = "(4, 6, 7, 8)"
 	var total int64
@@ -22,9 +23,11 @@ func (s *Store) Trim(ctx context.Context, before time.Time, rounds int) (int64, 
 		sql  string
 		args []any
 	}{
-		{`DELETE FROM outbox WHERE (cluster, name, project, domain) IN (SELECT o.cluster, o.name, o.project, o.domain FROM outbox o
+		// The old rows first: begun with executions, the join would look through all of outbox for each.
+		{`WITH old AS MATERIALIZED (SELECT cluster, name, project, domain FROM outbox WHERE updated_at < $1 AND acked >= wanted)
+			DELETE FROM outbox WHERE (cluster, name, project, domain) IN (SELECT o.cluster, o.name, o.project, o.domain FROM old o
 			JOIN executions e ON e.name = o.name AND e.project = o.project AND e.domain = o.domain
-			WHERE o.updated_at < $1 AND o.acked >= o.wanted AND e.phase IN ` + terminal + ` LIMIT $2)`, []any{at(&before), trimmed}},
+			WHERE e.phase IN ` + terminal + ` LIMIT $2)`, []any{at(&before), trimmed}},
 		{`DELETE FROM waits WHERE (name, project, domain) IN (SELECT w.name, w.project, w.domain FROM waits w
 			JOIN executions e ON e.name = w.name AND e.project = w.project AND e.domain = w.domain
 			WHERE e.phase IN ` + terminal + ` OR e.placed_at > w.decided_at LIMIT $1)`, []any{trimmed}},

@@ -106,7 +106,10 @@ func (s *Store) CommitPlan(ctx context.Context, f flow.Fence, b flow.Batch) (flo
 func (t *tables) keep(b flow.Batch) {
 	for _, trail := range b.Trails {
 		if _, known := t.trails[trail.Digest]; !known {
-			t.trails[trail.Digest], t.stored[trail.Digest] = trail, stamp(b.At)
+			t.trails[trail.Digest] = trail
+		}
+		if now := stamp(b.At); t.stored[trail.Digest].Before(now) {
+			t.stored[trail.Digest] = now
 		}
 	}
 	if b.Round != nil && !slices.ContainsFunc(t.rounds, func(r flow.Round) bool { return r.ID == b.Round.ID }) {

@@ -11,9 +11,9 @@ import (
 	"github.com/skein-project/skein/scheduler"
 )
 
-// reign is a term on one replica: the production term, stepped. Its cycle and
-// its grants are two threads in production; here they are two coroutines that
-// give the word back wherever production would wait.
+// reign is a term on one replica: the production term, stepped. Its cycle, its
+// grants and its trimming are threads in production; here they are coroutines
+// that give the word back wherever production would wait.
 type reign struct {
 	r      *replica
 	term   *scheduler.Term
@@ -22,6 +22,7 @@ type reign struct {
 	over   bool
 	cycle  *thread
 	grant  *thread
+	trim   *thread
 	asks   []leaseAsk
 	desk   bool // the window for more requests is open
 	nudged bool
@@ -114,6 +115,18 @@ func (g *reign) fail(err error) {
 // run drives a term: a cycle a second, and one after each nudge.
 func (g *reign) run() {
 	g.r.proc.every(time.Second, func() { g.begin() })
+	g.r.proc.every(trimEvery, func() { g.trims() })
+}
+
+// trimEvery is shorter than in production: terms are.
+const trimEvery = 10 * time.Second
+
+func (g *reign) trims() {
+	if g.over || g.trim != nil {
+		return
+	}
+	g.trim = g.spawn(func() { g.term.Trim(g.ctx) })
+	g.resume(g.trim, func() { g.trim = nil })
 }
 
 func (g *reign) nudge() {

@@ -74,6 +74,9 @@ type Sight struct {
 	// Held says of a cluster that some member may hold a lease, on this leader's
 	// clock; nothing may be taken from it without an operator's word.
 	Held map[string]bool
+	// Lapses is when the first of these clusters lapses if nothing is heard of it
+	// until then; zero: none may hold a lease.
+	Lapses time.Time
 }
 
 // Look reads and judges the fleet. Errors are the ports'.
@@ -88,21 +91,36 @@ func (g *Gatherer) Look(ctx context.Context) (Sight, error) {
 	}
 	live := g.Live() // after the rows
 	s := Sight{Now: g.now(), Marks: map[string][]flow.LeaseMark{}, Held: map[string]bool{}}
-	members, known := map[string][]health.Member{}, map[string]bool{}
+	members, known, ends := map[string][]health.Member{}, map[string]bool{}, map[string]time.Time{}
 	for _, c := range clusters {
 		known[c.Name] = c.Health != "" && c.Health != flow.HealthUnknown
 	}
 	for _, r := range rows {
 		m := g.recall(r, live[r.Member], known[r.Cluster])
 		members[r.Cluster] = append(members[r.Cluster], m)
-		s.Held[r.Cluster] = s.Held[r.Cluster] || m.Holds(s.Now, g.Health)
+		if m.Holds(s.Now, g.Health) {
+			s.Held[r.Cluster] = true
+			ends[r.Cluster] = latest(ends[r.Cluster], m.HoldsUntil.Add(g.Health.Margin))
+		}
 		s.Marks[r.Cluster] = append(s.Marks[r.Cluster],
 			flow.LeaseMark{Member: r.Member, Generation: r.LeaseGeneration, RecordedAt: r.LeaseRecordedAt})
 	}
 	for _, c := range clusters {
 		s.Clusters = append(s.Clusters, g.view(c, members[c.Name], s.Now))
 	}
+	for _, at := range ends {
+		if s.Lapses.IsZero() || at.Before(s.Lapses) {
+			s.Lapses = at
+		}
+	}
 	return s, nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // recall joins a member's row with what was heard of it. Of a cluster whose

@@ -52,6 +52,7 @@ func TestGatherJoinsRowsWithBeats(t *testing.T) {
 	row := flow.MemberState{Generation: 2, LeaseGeneration: 2, LeaseExpiresAt: now.Add(20 * time.Second), LeaseDuration: 30 * time.Second,
 		LeaseRecordedAt: now.Add(-10 * time.Second)}
 	good, silent := row, row
+	silent.LeaseExpiresAt = now.Add(12 * time.Second)
 	good.Member, silent.Member = m("good", "1"), m("silent", "1")
 	w := &world{members: []flow.MemberState{good, silent}, clusters: []flow.Cluster{
 		{Name: "good", Health: flow.HealthSuspect}, {Name: "silent", Health: flow.HealthHealthy}, {Name: "new", Health: flow.HealthUnknown},
@@ -79,6 +80,9 @@ func TestGatherJoinsRowsWithBeats(t *testing.T) {
 	}
 	if !s.Held["silent"] || s.Held["new"] {
 		t.Errorf("who may hold a lease: %v", s.Held)
+	}
+	if want := now.Add(13 * time.Second); s.Lapses != want { // the earlier lease, and the margin
+		t.Errorf("the first cluster lapses at %s, want %s", s.Lapses, want)
 	}
 	if m := s.Marks["good"]; len(m) != 1 || m[0] != (flow.LeaseMark{Member: good.Member, Generation: 2, RecordedAt: good.LeaseRecordedAt}) {
 		t.Errorf("lease rows %+v", m)

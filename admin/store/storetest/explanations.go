@@ -73,6 +73,15 @@ var explanationCases = []testCase{
 
 var trimCases = []testCase{
 	{"what nobody reads any more is trimmed, and nothing else", trimCase},
+	{"a trail that is stored again is as new", func(w *world) {
+		w.lead()
+		w.commit(flow.Batch{At: began, Trails: []flow.Trail{{Digest: "again", Round: "gone"}, {Digest: "once", Round: "gone"}}})
+		w.commit(flow.Batch{At: began.Add(2 * time.Hour), Trails: []flow.Trail{{Digest: "again", Round: "gone"}}})
+		n, err := w.Trim(w.ctx, began.Add(time.Hour), 1)
+		w.equal(must(w, n, err), int64(1))
+		trails, err := w.Trails(w.ctx, []string{"again", "once"})
+		w.equal([]any{len(must(w, trails, err)), trails[0].Digest}, []any{1, "again"})
+	}},
 }
 
 func (w *world) round(i int) flow.Round {
