@@ -13,7 +13,7 @@ import (
 
 // losing are the verbs about a cluster that is lost with work on it.
 var losing = map[string]verb{
-	"lose":     {1, nil, lose},
+	"lose":     {1, []string{"done"}, lose},
 	"failover": {1, []string{"within"}, failover},
 	"clean":    {1, []string{"within"}, clean},
 }
@@ -24,8 +24,13 @@ type loss struct {
 	work []string
 }
 
-// lose cuts a cluster off from all hubs, and remembers what it holds.
+// lose cuts a cluster off from all hubs, and remembers what it holds. At least
+// so many nodes of that must have succeeded: they must not run again.
 func lose(ctx context.Context, r *run, s Step) error {
+	done, err := s.number("done")
+	if err != nil {
+		return err
+	}
 	seen, err := r.Fleet.Statuses(ctx, r.prefix())
 	if err != nil {
 		return err
@@ -47,6 +52,9 @@ func lose(ctx context.Context, r *run, s Step) error {
 		return err
 	}
 	r.measure("failover_executions", float64(len(l.work)))
+	if n := l.done(accepted); n < done {
+		return fmt.Errorf("only %d nodes of what %s holds have succeeded, want %d", n, s.Args[0], done)
+	}
 	r.measure("failover_nodes_done", float64(l.done(accepted)))
 	l.at = time.Now()
 	r.losses[s.Args[0]] = l

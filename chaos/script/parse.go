@@ -11,7 +11,7 @@
 // its settings; "#" begins a comment, and comments before the first verb say
 // what the scenario is about. "repeat N" … "end" repeats what is between.
 //
-//	federation replicas=3 clusters=3 lease=12s suspect=5s nodes=simulated pods=200 certificates=24h
+//	federation replicas=3 clusters=3 lease=12s suspect=5s nodes=simulated pods=200 startup=2s certificates=24h
 //	launch 30 seconds=4 every=100ms      begins to launch chains of three tasks (tasks=1: of one), and goes on
 //	wait running 10 within=30s           until so many are in a phase
 //	cut eu-1/hub-*                       also hole, up, down, slow (delay=200ms)
@@ -34,7 +34,8 @@
 //	ended within=2m                      until all that was launched has ended
 //	succeeded within=2m                  and has succeeded
 //	moves = 0                            also >=, of all that was launched
-//	lose eu-1                            cuts it from all hubs, with work on it, which then
+//	lose eu-1 done=100                   cuts it from all hubs, with work on it (of which so many
+//	                                     nodes have succeeded at least), which then
 //	failover eu-1 within=60s             runs elsewhere: how long after the cut is measured
 //	clean eu-1 within=60s                until nothing of an old epoch is alive there
 //	join c4                              one more cluster, by what the command line prints;
@@ -93,6 +94,8 @@ type Setup struct {
 	Suspect      time.Duration
 	Nodes        string
 	Pods         int           // that a simulated node takes at once; zero: the default
+	Disturbed    bool          // API servers and databases err at times
+	Startup      time.Duration // of a pod on a simulated node, from its creation on
 	Certificates time.Duration // how long a member's is valid; zero: the default
 	Disks        string        // "small": ones that can be filled; empty: the machine's
 }
@@ -179,6 +182,9 @@ func (p *parser) step(s Step) error {
 	if err := known(s); err != nil {
 		return err
 	}
+	if s.Verb == "disturb" {
+		p.scenario.Setup.Disturbed = true
+	}
 	if p.block != nil {
 		p.block = append(p.block, s)
 	} else {
@@ -203,12 +209,14 @@ func (p *parser) setup(s Step) (err error) {
 			u.Nodes = v
 		case "pods":
 			u.Pods, err = strconv.Atoi(v)
+		case "startup":
+			u.Startup, err = time.ParseDuration(v)
 		case "certificates":
 			u.Certificates, err = time.ParseDuration(v)
 		case "disks":
 			u.Disks = v
 		default:
-			err = fmt.Errorf("want replicas, clusters, lease, suspect, nodes, pods, certificates or disks, got %q", k)
+			err = fmt.Errorf("want replicas, clusters, lease, suspect, nodes, pods, startup, certificates or disks, got %q", k)
 		}
 		if err != nil {
 			return err
@@ -225,6 +233,19 @@ func (s Step) count(i int) (int, error) {
 	n, err := strconv.Atoi(s.Args[i])
 	if err != nil || n < 0 {
 		return 0, fault.E(fault.Invalid, "%s: %q is no number", s.Verb, s.Args[i])
+	}
+	return n, nil
+}
+
+// number is a setting that counts something, or 0.
+func (s Step) number(key string) (int, error) {
+	text, said := s.Set[key]
+	if !said {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, fault.E(fault.Invalid, "%s: %s=%q is no number", s.Verb, key, text)
 	}
 	return n, nil
 }

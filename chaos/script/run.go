@@ -81,8 +81,10 @@ func (r *run) judge(ctx context.Context) (Figures, error) {
 	if err := r.Links.Heal("*/*"); err != nil {
 		return Figures{}, fmt.Errorf("heal: %w", err)
 	}
-	if err := r.Traffic.Calm("*/*"); err != nil {
-		return Figures{}, fmt.Errorf("calm: %w", err)
+	if r.scenario.Setup.Disturbed {
+		if err := r.Traffic.Calm("*/*"); err != nil {
+			return Figures{}, fmt.Errorf("calm: %w", err)
+		}
 	}
 	if err := r.Machines.Clear(ctx, "*"); err != nil {
 		return Figures{}, fmt.Errorf("clear: %w", err)

@@ -16,7 +16,8 @@ func TestParse(t *testing.T) {
 	s, err := Parse("x", []byte(`
 # What it is
 # about.
-federation clusters=6 lease=5s suspect=2s replicas=5 nodes=process
+federation clusters=6 lease=5s suspect=2s replicas=5 nodes=process startup=3s
+disturb c1/api late
 launch 3 seconds=2 label=region=eu   # and no more
 repeat 2
   cut c1/hub-*
@@ -28,17 +29,17 @@ moves >= 1
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.About != "What it is about." || s.Setup != (Setup{Replicas: 5, Clusters: 6, Lease: 5 * time.Second, Suspect: 2 * time.Second, Nodes: "process"}) {
+	if s.About != "What it is about." || s.Setup != (Setup{Replicas: 5, Clusters: 6, Lease: 5 * time.Second, Suspect: 2 * time.Second, Nodes: "process", Startup: 3 * time.Second, Disturbed: true}) {
 		t.Errorf("%q, %+v", s.About, s.Setup)
 	}
 	var verbs []string
 	for _, step := range s.Steps {
 		verbs = append(verbs, step.Verb)
 	}
-	if got := strings.Join(verbs, " "); got != "launch cut heal cut heal skein moves" {
+	if got := strings.Join(verbs, " "); got != "disturb launch cut heal cut heal skein moves" {
 		t.Error(got)
 	}
-	if s.Steps[0].Set["label"] != "region=eu" || strings.Join(s.Steps[5].Args, " ") != "cluster drain c1 --budget=5" || s.Steps[6].Args[0] != ">=" {
+	if s.Steps[1].Set["label"] != "region=eu" || strings.Join(s.Steps[6].Args, " ") != "cluster drain c1 --budget=5" || s.Steps[7].Args[0] != ">=" {
 		t.Errorf("%+v", s.Steps)
 	}
 }

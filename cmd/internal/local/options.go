@@ -64,6 +64,7 @@ type Options struct {
 	Lease    time.Duration // zero: the default
 	Suspect  time.Duration // without a heartbeat for so long, a cluster gets nothing new; zero: the default
 	Pods     int           // that a simulated node takes at once; zero: the default
+	Startup  time.Duration // of pods on simulated nodes, from their creation on
 	NoSync   bool          // the database may lose data if the machine crashes
 	// Supervise starts again what ends without having been asked to.
 	Supervise bool
@@ -94,6 +95,8 @@ type Options struct {
 
 	// APIServerArgs are appended to the flags of every kube-apiserver.
 	APIServerArgs []string
+	// APIServerGC is the GOGC of every kube-apiserver; zero: Go's default.
+	APIServerGC int
 }
 
 // ThreeRegions are the clusters of the demo.

@@ -60,7 +60,7 @@ func (f *Federation) startServer(ctx context.Context, c Cluster) (*Plane, error)
 	if err != nil {
 		return nil, err
 	}
-	o := cluster.Options{Name: c.Name, Dir: filepath.Join(dir, "kubernetes"), Tools: f.tools, APIServerArgs: f.opts.APIServerArgs,
+	o := cluster.Options{Name: c.Name, Dir: filepath.Join(dir, "kubernetes"), Tools: f.tools, APIServerArgs: f.opts.APIServerArgs, GCPercent: f.opts.APIServerGC,
 		Controllers: f.opts.Nodes == KubeletNodes}
 	for key, port := range map[string]*int{"etcd": &o.EtcdPort, "etcd-peer": &o.EtcdPeerPort, "api": &o.APIPort} {
 		if *port, err = f.book.Port(c.Name + "." + key); err != nil {
@@ -115,7 +115,7 @@ func (f *Federation) startNode(ctx context.Context, p *Plane) error {
 func (f *Federation) nodeArgs(p *Plane) ([]string, error) {
 	args := []string{"node", "--kubeconfig", p.Server.Kubeconfig, "--name", p.Name + "-node"}
 	if f.opts.Nodes == SimulatedNodes {
-		return append(args, "--simulated", "--pods", strconv.Itoa(f.opts.Pods)), nil
+		return append(args, "--simulated", "--pods", strconv.Itoa(f.opts.Pods), "--startup", f.opts.Startup.String()), nil
 	}
 	if f.Objects == nil {
 		args = append(args, "--store", f.Store)

@@ -30,12 +30,16 @@ import (
 const (
 	project, domain = "flytesnacks", "development"
 	nodePods        = 200 // that a node declares
+	// apiServerGC gives memory for time: several API servers share few cores here,
+	// and a sixth of what they do would be to collect garbage.
+	apiServerGC = 300
 )
 
 // World is a running federation that scenarios can happen to.
 type World struct {
 	federation *local.Federation
 	links      *inject.Links
+	disturbed  bool // what disturbs stands in the links
 	traffic    *inject.Traffic
 	disks      map[string]*smalldisk.Disk // by what is above them
 	bin        string                     // the tree's programs
@@ -75,11 +79,16 @@ func StartOld(ctx context.Context, s script.Setup, state, bin, old string, progr
 	if err != nil {
 		return nil, errors.Join(err, w.unmountDisks())
 	}
+	front := w.apiFront
+	if !s.Disturbed { // it would take time of those who are measured
+		front = nil
+	}
+	w.disturbed = s.Disturbed
 	w.federation, err = local.Start(ctx, local.Options{
-		State: state, BinDir: bin, Bins: w.bins, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect, Pods: s.Pods,
+		State: state, BinDir: bin, Bins: w.bins, Replicas: s.Replicas, Clusters: clusters, Nodes: s.Nodes, Lease: s.Lease, Suspect: s.Suspect, Pods: s.Pods, Startup: s.Startup,
 		NoSync:   true, // processes die here, and no machine does
-		Progress: progress, Link: w.link, APIFront: w.apiFront,
-		Env: environment(s),
+		Progress: progress, Link: w.link, APIFront: front,
+		Env: environment(s), APIServerGC: apiServerGC,
 	})
 	if err != nil {
 		w.links.Close()

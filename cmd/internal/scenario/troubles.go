@@ -15,9 +15,9 @@ import (
 )
 
 // link puts a proxy into a link that can be cut, and one behind it into a link
-// to the database, whose transactions can be disturbed.
+// to the database, if its transactions are to be disturbed.
 func (w *World) link(name, address string) (string, error) {
-	if strings.HasSuffix(name, "/database") {
+	if w.disturbed && strings.HasSuffix(name, "/database") {
 		p, err := pgwire.Start(address)
 		if err != nil {
 			return "", err

@@ -36,6 +36,8 @@ type Options struct {
 	Controllers bool
 	// APIServerArgs are appended to kube-apiserver's flags, and win over ours.
 	APIServerArgs []string
+	// GCPercent is kube-apiserver's GOGC: memory for less of the machine's time. Zero: Go's default.
+	GCPercent int
 }
 
 // Cluster is a running control plane.

@@ -110,11 +110,15 @@ func (c *Cluster) apiServerSpec(o Options, creds credentials) proc.Spec {
 	if !o.Controllers {
 		args = append(args, "--disable-admission-plugins="+absentControllers)
 	}
+	env := cleanEnvironment()
+	if o.GCPercent != 0 {
+		env = append(env, fmt.Sprintf("GOGC=%d", o.GCPercent))
+	}
 	return proc.Spec{
 		Name:         o.Name + "-kube-apiserver",
 		Path:         o.Tools.APIServer,
 		Args:         append(args, o.APIServerArgs...),
-		Env:          cleanEnvironment(),
+		Env:          env,
 		Log:          filepath.Join(o.Dir, "log", "kube-apiserver.log"),
 		Ready:        probe(c.URL+"/readyz", c.caFiles.Cert, creds.admin),
 		ReadyTimeout: time.Minute,
