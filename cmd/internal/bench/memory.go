@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 )
@@ -41,6 +42,13 @@ func resident(pid int, shared bool) (float64, error) {
 		sum += mb
 	}
 	return sum, nil
+}
+
+// forgetPeak begins a new peak of this process's resident memory (VmHWM), without
+// what an earlier part left to the collector.
+func forgetPeak() error {
+	debug.FreeOSMemory()
+	return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
 }
 
 // kilobytes reads one line of a file below /proc, in MB.

@@ -27,6 +27,9 @@ func (b *bench) placement(context.Context) error {
 		{"placement_decisions", fleettest.Standard(), barStandard, b.rounds},
 		{"placement_decisions_distinct", fleettest.Distinct(100_000), barDistinct, 1},
 	} {
+		if err := forgetPeak(); err != nil {
+			return err
+		}
 		var wall, cpu []float64
 		for range one.rounds {
 			f, used := measured(one.shape)
