@@ -14,8 +14,17 @@ import (
 
 // machine is what there is to know of this one before anything has started.
 func machine(ctx context.Context) report.Machine {
-	return report.Machine{Cores: runtime.NumCPU(), Memory: memory(), System: runtime.GOOS + "/" + runtime.GOARCH + ", " + runtime.Version(),
+	return report.Machine{Cores: runtime.NumCPU(), Load: load(), Memory: memory(), System: runtime.GOOS + "/" + runtime.GOARCH + ", " + runtime.Version(),
 		Kubernetes: tools.Version + ": etcd, kube-apiserver, propeller and simulated node for each cluster", Program: program(ctx)}
+}
+
+// load is how many processes ran or wanted to, on the average of the last minute.
+func load() string {
+	raw, _ := os.ReadFile("/proc/loadavg")
+	if first, _, ok := strings.Cut(string(raw), " "); ok {
+		return first
+	}
+	return "not known how many"
 }
 
 // memory is all that the machine has.

@@ -30,6 +30,7 @@ const Whole = 2 * time.Hour
 // Machine is where a run took place.
 type Machine struct {
 	Cores      int
+	Load       string // average of the minute before
 	Memory     string
 	System     string // operating system and architecture
 	Database   string

@@ -14,7 +14,7 @@ import (
 func example() Run {
 	return Run{
 		Began: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), Planned: Whole, Spent: Whole, FirstSeed: 77,
-		Machine: Machine{Cores: 2, Memory: "8 GiB", System: "linux/amd64", Database: "PostgreSQL 17", Kubernetes: "v1", Program: "abc"},
+		Machine: Machine{Cores: 2, Load: "0.31", Memory: "8 GiB", System: "linux/amd64", Database: "PostgreSQL 17", Kubernetes: "v1", Program: "abc"},
 		Scenarios: []Scenario{
 			{Name: "blips", About: "Links fail.", Times: 3, Figures: script.Figures{Executions: 90, Ended: 90, Measured: map[string]float64{"gap_ms": 12, "other": 0.5}}},
 			{Name: "kills", About: "Leaders die.", Full: true, Times: 2, Figures: script.Figures{Executions: 40,
@@ -37,7 +37,7 @@ func render(t *testing.T, r Run) string {
 func TestAWholeRun(t *testing.T) {
 	text := render(t, example())
 	for _, want := range []string{
-		"2026-03-04 05:06 UTC", "Planned: 120 minutes. Spent: 120.", "All promises held",
+		"2026-03-04 05:06 UTC", "Planned: 120 minutes. Spent: 120.", "All promises held", "| busy before | 0.31 ",
 		"| blips | 3 | 90 | 0 |", "| kills | Leaders die. (`chaos/testdata/full`) |",
 		"| `leader_gap_max_ms` | kills | 4000 | 1200 | yes |", "- blips: `gap_ms` 12, `other` 0.5",
 		"seeds from 77 on", "| faults | 5000 | 60000 |", "Nothing, in what was played.",
