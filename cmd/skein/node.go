@@ -28,7 +28,7 @@ func nodeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "node", Hidden: true, Args: cobra.NoArgs,
 		Short: "Run pods of a loopback cluster as plain processes (development only)",
-		Example: `  skein node --kubeconfig admin.kubeconfig --name eu-1-node --simulated --pods 1000
+		Example: `  skein node --kubeconfig admin.kubeconfig --name eu-1-node --simulated --pods 1000 --startup 3s
   skein node --kubeconfig admin.kubeconfig --dir /var/tmp/pods --bin-dir bin --store /var/tmp/objects --venv-bin venv/bin
   skein node --kubeconfig admin.kubeconfig --client-ca kubelet-ca.crt --cert node.crt --key node.key`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
