@@ -86,12 +86,16 @@ func (t *Term) round(seen *Seen, first flow.Fence) *flow.Round {
 const TrimEvery = time.Minute
 
 // Trim removes from the database what nobody needs any more. It decides nothing,
-// so a failure is only told. Any goroutine may call it, beside the cycles: it
-// takes as long as there is to be removed, and nothing waits for it. A trail that
-// a cycle takes for stored was stored less than two TrimEvery ago, and what is
-// that new is not removed (Config.Keep).
+// so a failure is only told; while a restored backup is rebuilt, it does nothing.
+// Any goroutine may call it, beside the cycles: it takes as long as there is to be
+// removed, and nothing waits for it. A trail that a cycle takes for stored was
+// stored less than two TrimEvery ago, and what is that new is not removed
+// (Config.Keep).
 func (t *Term) Trim(ctx context.Context) {
 	if t.deps.Trim == nil {
+		return
+	}
+	if _, lasts, err := t.rebuilding(ctx); lasts || err != nil {
 		return
 	}
 	ctx, cancel := t.bounded(ctx)

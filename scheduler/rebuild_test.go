@@ -43,7 +43,8 @@ func rebuilding(waiting ...string) *world {
 // rebuilds begins a term of it.
 func rebuilds(t *testing.T, w *world, log *slog.Logger) *Term {
 	t.Helper()
-	term, err := NewTerm(Default(), Deps{Ledger: w, Fleet: w, Commit: w, Orders: w, Rebuild: w, Now: w.Now, Inline: true, Log: log}, w.fence)
+	term, err := NewTerm(Default(), Deps{Ledger: w, Fleet: w, Commit: w, Orders: w, Rebuild: w, Now: w.Now, Inline: true, Log: log,
+		Trim: func(context.Context, time.Time, int) (int64, error) { w.trims++; return 0, nil }}, w.fence)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +68,9 @@ func TestARebuildIsWatchedAndNothingElse(t *testing.T) {
 		term.Heard("hub", []flow.Beat{beat(member, 1)})
 		leases, err := term.Grant(context.Background(), []flow.LeaseRequest{{Sender: member, Nonce: 1}})
 		step(t, term)
+		if term.Trim(context.Background()); w.trims > 0 {
+			t.Fatalf("%s: old rows were removed", what)
+		}
 		if len(leases) > 0 || err != nil || w.fence != began || w.waits[x] != nil {
 			t.Fatalf("%s: %d leases (%v), fence %s after %s, reasons %v", what, len(leases), err, w.fence, began, w.waits[x])
 		}
@@ -81,6 +85,9 @@ func TestARebuildIsWatchedAndNothingElse(t *testing.T) {
 	step(t, term)
 	if w.fence.Epoch.Era != began.Epoch.Era+1 || w.fence.Epoch.N != began.Epoch.N || term.Fence() != w.fence {
 		t.Fatalf("the fence is %s, and was %s; the term has %s", w.fence, began, term.Fence())
+	}
+	if term.Trim(context.Background()); w.trims != 1 {
+		t.Errorf("in the new era old rows were removed %d times, want once", w.trims)
 	}
 	member.Generation++ // it dials anew
 	renew(t, term, member, 1)

@@ -41,6 +41,7 @@ type world struct {
 	woken    []string
 	plans    int // transactions that placed something
 	begun    int // terms that hubs were told of
+	trims    int
 	rebuild  flow.Rebuild
 
 	terms chan election.Term
