@@ -273,17 +273,28 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	}
 }
 
-// TestALapseIsNotAwaitedByTheSweep: what has lapsed moves when it has.
+// TestALapseIsNotAwaitedByTheSweep: a cluster has lapsed when its lease has ended,
+// though nobody nudges and the next sweep is seconds away.
 func TestALapseIsNotAwaitedByTheSweep(t *testing.T) {
+	const sweep = 5 * time.Second
 	w := newWorld()
-	s := &Scheduler{deps: Deps{Now: w.Now}}
-	if s.until(time.Time{}) != nil {
-		t.Error("something is awaited though nobody can lapse")
+	member := w.cluster("c")
+	s := runWith(t, w, func(c *Config) { c.Sweep = sweep })
+	lead(t, s, w)
+	began := time.Now() // the sweeps count from the term's beginning, a moment ago
+	if _, err := s.Beat(context.Background(), "hub", []flow.Beat{beat(member, 1)}); err != nil {
+		t.Fatal(err)
 	}
-	select {
-	case <-s.until(w.Now().Add(20 * time.Millisecond)):
-	case <-time.After(10 * time.Second):
-		t.Error("the lapse was not noticed")
+	s.Nudge()
+	eventually(t, "healthy", func() bool { return w.health("c") == flow.HealthHealthy })
+	lapse := Default().Lease + Default().Health.Margin
+	w.locked(func() { w.now = w.now.Add(lapse - 500*time.Millisecond) })
+	s.Nudge()
+	eventually(t, "suspect", func() bool { return w.health("c") == flow.HealthSuspect })
+	w.locked(func() { w.now = w.now.Add(time.Second) })
+	eventually(t, "lapsed", func() bool { return w.health("c") == flow.HealthLapsed })
+	if took := time.Since(began); took > sweep-time.Second {
+		t.Errorf("the lapse was noticed after %s: by the sweep", took)
 	}
 }
 
