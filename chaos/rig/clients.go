@@ -184,9 +184,13 @@ func (c *clients) launch(id flow.ExecutionID, try int) {
 		e = row // the same call again
 	}
 	c.drawn[id] = e
+	before := w.restored
 	create := func() (flow.Execution, error) { return flow.Execution{}, r.db.CreateExecution(w.ctx, e) }
 	c.ask(r, id, check.Create, create, func(err error) {
+		_, known := w.db.Row(id)
 		switch {
+		case w.restored && !before && !known:
+			w.logf("client: %s is forgotten before its answer has come", id.Name)
 		case err == nil, fault.Is(err, fault.Conflict):
 			w.logf("client: %s was accepted by %s", id.Name, r.name)
 			w.check.Accepted(id)

@@ -37,6 +37,11 @@ func (o *oracle) elect(d time.Duration) {
 			return
 		}
 		o.leader = pick(o.w.sim, able)
+		for _, r := range o.w.replicas {
+			if r.up && o.w.mutual(o.leader, r) {
+				o.leader.learn(r.known) // nobody wins who lacks what its voters have
+			}
+		}
 		o.leader.lead()
 	})
 }
@@ -64,9 +69,14 @@ func (o *oracle) depose(stale time.Duration) {
 func (w *World) majority(r *replica) bool {
 	n := 0
 	for _, o := range w.replicas {
-		if o == r || o.up && w.net.reaches(r.site, o.site) && w.net.reaches(o.site, r.site) {
+		if o == r || o.up && w.mutual(r, o) {
 			n++
 		}
 	}
 	return 2*n > len(w.replicas)
+}
+
+// mutual reports whether two replicas reach each other.
+func (w *World) mutual(a, b *replica) bool {
+	return w.net.reaches(a.site, b.site) && w.net.reaches(b.site, a.site)
 }

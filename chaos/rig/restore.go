@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/skein-project/skein/api/fault"
@@ -33,6 +34,11 @@ func (w *World) restore() {
 			}
 			w.db.Restore(backup)
 			w.forget()
+			if w.rebuilt { // nobody can notice: the operator restarts the replicas, as the runbook says
+				for _, r := range w.replicas {
+					w.restart(r.proc, w.some())
+				}
+			}
 		})
 	})
 }
@@ -50,8 +56,9 @@ func (w *World) forget() {
 		w.rebuilt = w.rebuilt && r.known.Compare(facts.Fence) <= 0
 	}
 	rows := map[flow.ExecutionID]flow.Execution{}
+	w.backed = map[flow.ExecutionID]flow.Epoch{}
 	for _, e := range facts.Executions {
-		rows[e.ID] = e
+		rows[e.ID], w.backed[e.ID] = e, e.Epoch
 	}
 	known := map[string]bool{}
 	for _, m := range facts.Members {
@@ -112,14 +119,15 @@ func (w *World) sole(m *member, o *object) {
 }
 
 // ended looks at the end of a REBUILD: what members hold that the database knew
-// is theirs (I79).
+// is theirs (I79), unless the backup itself knows a newer epoch: what that one is
+// placed on may not have heard of it yet.
 func (w *World) ended() {
 	if w.rebuilt || w.db.Look().Fence.Epoch.Era == w.eraThen {
 		return
 	}
 	w.rebuilt = true
 	w.logf("database: REBUILD has ended")
-	newest := map[flow.ExecutionID]flow.Epoch{}
+	newest := maps.Clone(w.backed)
 	for _, c := range w.clusters {
 		for _, o := range c.order {
 			if o.holds() && newest[o.id].Less(o.epoch) {

@@ -62,6 +62,27 @@ func TestSeeds(t *testing.T) {
 	t.Logf("chaos: %s in %s", all, time.Since(began).Round(time.Millisecond))
 }
 
+// TestOnceBroken runs worlds again in which something was wrong: in the code, or
+// in what was asked of it.
+func TestOnceBroken(t *testing.T) {
+	for _, one := range []struct {
+		kind Kind
+		seed uint64
+		what string
+	}{
+		{Restores, 1795475515491, "the backup knows of a move that the gaining cluster never heard of, and the losing one reports"},
+		{Restores, 1800000002448, "a replica that was dead for long wins an election after the restore"},
+		{Restores, 1800000002587, "what is forgotten was told without a leader, so that nobody can notice"},
+		{Restores, 1800000007345, "a launch is committed before the restore and answered after it"},
+		{Restores, 1800000011584, "as the first but one"},
+		{Restores, 1795475514750, "strict work is pinned to a cluster that the backup does not know, and is placed elsewhere"},
+	} {
+		if r := Run(one.seed, one.kind, nil); len(r.Violations) > 0 {
+			t.Errorf("%s: %s\n\treplay: %s", one.what, r.Violations[0], r.Replay())
+		}
+	}
+}
+
 // play runs worlds of one kind.
 func play(t *testing.T, kind Kind, seeds uint64) (sum totals) {
 	for seed := *fromFlag; seed < *fromFlag+seeds; seed++ {

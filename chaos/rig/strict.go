@@ -95,7 +95,9 @@ func (c *cluster) impair(d time.Duration) {
 }
 
 // alone demands of strict work that starts that it runs nowhere else (I69), but
-// where the process that has to kill it may have been away.
+// where the process that has to kill it may have been away; and but for what is
+// pinned to a cluster that a restored backup does not know: it may go on until a
+// verdict stops it.
 func (w *World) alone(c *cluster, o *object) {
 	if o.run == nil || !o.run.Failover.Strict {
 		return
@@ -105,7 +107,7 @@ func (w *World) alone(c *cluster, o *object) {
 			continue
 		}
 		for _, x := range other.order {
-			if x.id != o.id {
+			if x.id != o.id || other.forgotten && o.run.Failover.Pinned() {
 				continue
 			}
 			for _, p := range other.podsOf(x) {

@@ -36,9 +36,10 @@ type World struct {
 	kills    int       // of processes that led
 	blips    int       // outages shorter than a lease must survive
 	quotas   map[flow.Tenant]flow.Quota
-	restored bool   // the database was put back to a backup
-	eraThen  uint64 // that it was of
-	rebuilt  bool   // and REBUILD has ended
+	restored bool                            // the database was put back to a backup
+	eraThen  uint64                          // that it was of
+	rebuilt  bool                            // and REBUILD has ended
+	backed   map[flow.ExecutionID]flow.Epoch // the epochs of that backup
 }
 
 // newWorld builds a world that has not begun.
