@@ -176,6 +176,22 @@ func TestANewLeaderWaitsForLeasesThatItDoesNotKnow(t *testing.T) {
 	s.is("then it does", s.on("a") == 0)
 }
 
+// TestAShortenedLeaseIsWaitedForInFull: a member renewed under a new leader whose
+// leases are shorter, and never heard so: it goes by the longer one, and nothing
+// is taken from it before that has ended. (I21, I70.)
+func TestAShortenedLeaseIsWaitedForInFull(t *testing.T) {
+	s := newStage(t, "a", "b", "c")
+	s.holds("a", 2)
+	s.takeOver(func(c *Config) { c.Lease = time.Minute })
+	s.pass(1, "a", "b", "c")
+	s.takeOver(func(c *Config) { c.Lease = 30 * time.Second })
+	s.pass(1, "a", "b", "c") // its answer is lost
+	s.pass(59, "b", "c")
+	s.is("nothing has moved for a minute", s.on("a") == 2)
+	s.pass(4, "b", "c")
+	s.is("then it has", s.on("a") == 0)
+}
+
 // TestALostClustersWorkIsPlacedElsewhere, doubt or not, when its leases are over.
 func TestALostClustersWorkIsPlacedElsewhere(t *testing.T) {
 	s := newStage(t, "a", "b", "c", "d")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/scheduler/placement"
 	"github.com/skein-project/skein/scheduler/snapshot"
@@ -27,7 +28,7 @@ type Seen struct {
 
 // Observe reads the world and decides; it writes nothing. It returns nil, and
 // no error, if the world could not be read. While a restored backup is rebuilt
-// it decides nothing. What happens between Observe and
+// it decides nothing; Stale if that has begun in this term. What happens between Observe and
 // Act is what Act's transactions guard against.
 func (t *Term) Observe(ctx context.Context) (*Seen, error) {
 	seen := &Seen{began: t.deps.Now()}
@@ -36,6 +37,13 @@ func (t *Term) Observe(ctx context.Context) (*Seen, error) {
 	if err == nil && lasts {
 		seen.rebuild = &now
 		return seen, nil
+	}
+	begun := false
+	if err == nil {
+		begun, err = t.overtaken(ctx)
+	}
+	if begun {
+		return nil, fault.E(fault.Stale, "a restored backup is being rebuilt: this term is over")
 	}
 	if err == nil {
 		err = t.read(ctx, seen)

@@ -26,10 +26,16 @@ const driftPercent = 2
 // shoutRebuild is how often it is said who is waited for.
 const shoutRebuild = 10 * time.Second
 
+// askAgain is how often a term that knows of no REBUILD asks whether one has
+// begun. Its next transaction would tell; but when all is silent, there may be
+// nothing to write, and nobody else ends a REBUILD.
+const askAgain = 5 * time.Second
+
 // rebuild is what a term knows of a REBUILD. A term that has begun outside of one
 // never gets into one: what enters it ends the term.
 type rebuild struct {
 	mu      sync.Mutex
+	asked   time.Time // whether one has begun
 	over    bool      // there is none, or it has ended
 	began   time.Time // the term: no lease of the forgotten past is younger
 	shouted time.Time
@@ -54,6 +60,30 @@ func (r *rebuild) done(over bool) bool {
 	defer r.mu.Unlock()
 	r.over = r.over || over
 	return r.over
+}
+
+// overtaken reports whether a REBUILD has begun since this term knew of none: the
+// term is over.
+func (t *Term) overtaken(ctx context.Context) (bool, error) {
+	if t.deps.Rebuild == nil || !t.rebuild.due(t.deps.Now()) {
+		return false, nil
+	}
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	now, err := t.deps.Rebuild.Rebuild(ctx)
+	return err == nil && !now.Since.IsZero(), err
+}
+
+// due reports, at most once in askAgain, that it is time to ask.
+func (r *rebuild) due(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := r.asked.IsZero() // it was asked just now that there is none
+	if !r.over || !first && now.Sub(r.asked) < askAgain {
+		return false
+	}
+	r.asked = now
+	return !first
 }
 
 // left is for how long a lease of the forgotten past may still be out: the

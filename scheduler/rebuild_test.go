@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
 )
 
@@ -94,6 +95,23 @@ func TestARebuildIsWatchedAndNothingElse(t *testing.T) {
 	step(t, term)
 	if w.placed[x] != "c" {
 		t.Errorf("in the new era it is placed on %q: %v", w.placed[x], w.waits[x])
+	}
+}
+
+// TestARebuildEndsATermThatWritesNothing: no cluster is there, so that no
+// transaction of the term would tell it. (I77.)
+func TestARebuildEndsATermThatWritesNothing(t *testing.T) {
+	w := rebuilding()
+	begun := w.rebuild
+	w.rebuild = flow.Rebuild{}
+	term := rebuilds(t, w, nil)
+	step(t, term)
+	w.now = w.now.Add(time.Minute)
+	step(t, term)
+	w.rebuild = begun
+	w.now = w.now.Add(askAgain)
+	if _, err := term.Cycle(context.Background()); !fault.Is(err, fault.Stale) {
+		t.Fatalf("a cycle in a REBUILD that has begun meanwhile: %v", err)
 	}
 }
 

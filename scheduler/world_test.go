@@ -43,6 +43,7 @@ type world struct {
 	begun    int // terms that hubs were told of
 	trims    int
 	rebuild  flow.Rebuild
+	longest  time.Duration // lease that was ever recorded
 
 	terms chan election.Term
 	ends  chan error
@@ -87,6 +88,12 @@ func (w *world) ListMembers(context.Context, string) ([]flow.MemberState, error)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.members), nil
+}
+
+func (w *world) LongestLease(context.Context) (time.Duration, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.longest, nil
 }
 
 func (w *world) Pending(context.Context, int) ([]flow.Pending, error) {
@@ -270,7 +277,7 @@ func (w *world) RecordLeases(_ context.Context, f flow.Fence, requests []flow.Le
 	if err != nil {
 		return f, nil, err
 	}
-	w.recorded = append(w.recorded, requests)
+	w.recorded, w.longest = append(w.recorded, requests), max(w.longest, d)
 	var out []flow.Lease
 	for _, r := range requests {
 		for i := range w.members {

@@ -83,6 +83,10 @@ func (l *ledger) ListMembers(ctx context.Context, cluster string) ([]flow.Member
 	return read(l, func() ([]flow.MemberState, error) { return l.db.ListMembers(ctx, cluster) })
 }
 
+func (l *ledger) LongestLease(ctx context.Context) (time.Duration, error) {
+	return read(l, func() (time.Duration, error) { return l.db.LongestLease(ctx) })
+}
+
 func (l *ledger) Trim(ctx context.Context, before time.Time, rounds int) (int64, error) {
 	return read(l, func() (int64, error) { return l.db.Trim(ctx, before, rounds) })
 }

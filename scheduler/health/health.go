@@ -72,8 +72,10 @@ type Member struct {
 // Recall joins a member's row with what the leader heard of it since it took
 // over. The row's times come from another leader's clock, so a lease of an
 // earlier term is taken to last its whole duration from the start of this one,
-// on this leader's clock.
-func Recall(row flow.MemberState, live Liveness, since time.Time) Member {
+// on this leader's clock; and as long as the longest that was ever granted,
+// since the row tells of the newest alone: a member that has not had that one
+// goes by an earlier one.
+func Recall(row flow.MemberState, live Liveness, since time.Time, longest time.Duration) Member {
 	var m Member
 	if live.Generation >= row.Generation {
 		m.SeenAt = live.SeenAt
@@ -85,14 +87,11 @@ func Recall(row flow.MemberState, live Liveness, since time.Time) Member {
 	if row.LeaseGeneration == row.Generation {
 		m.LeaseUntil = row.LeaseExpiresAt
 	}
-	m.HoldsUntil = row.LeaseExpiresAt
+	m.HoldsUntil = since.Add(max(row.LeaseDuration, longest))
 	for _, ends := range []time.Time{live.LeaseEnds, live.Asked} {
 		if ends.After(m.HoldsUntil) {
 			m.HoldsUntil = ends
 		}
-	}
-	if whole := since.Add(row.LeaseDuration); live.LeaseEnds.IsZero() && whole.After(m.HoldsUntil) {
-		m.HoldsUntil = whole
 	}
 	return m
 }

@@ -62,17 +62,20 @@ func TestRecall(t *testing.T) {
 		live  Liveness
 		since time.Time
 		want  Member
+		long  time.Duration
 	}{
-		{"an old leader's lease lasts its whole duration from now on", "its clock may have been slow", row, Liveness{}, ago(1), Member{LeaseUntil: in(10), HoldsUntil: in(29)}},
-		{"a lease granted in this term ends when it ends", "we hold that clock", row, Liveness{Generation: 4, SeenAt: ago(1), LeaseEnds: in(11)}, ago(1), Member{SeenAt: ago(1), LeaseUntil: in(10), HoldsUntil: in(11)}},
-		{"an old session's heartbeat does not count", "members obey the newest session", row, Liveness{Generation: 3, SeenAt: ago(1)}, ago(90), Member{LeaseUntil: in(10), HoldsUntil: in(10)}},
-		{"an old session's lease holds, but does not let place", "the new session owns nothing yet", old, Liveness{Generation: 4, SeenAt: ago(1)}, ago(90), Member{SeenAt: ago(1), HoldsUntil: in(10)}},
-		{"a lease that is being recorded may be out", "its answer may have been lost", row, Liveness{Generation: 4, SeenAt: ago(1), LeaseEnds: in(11), Asked: in(30)}, ago(90), Member{SeenAt: ago(1), LeaseUntil: in(10), HoldsUntil: in(30)}},
-		{"a first lease that is being recorded may be out", "its row may not show it yet", flow.MemberState{Generation: 4}, Liveness{Generation: 4, SeenAt: ago(1), Asked: in(30)}, ago(90), Member{SeenAt: ago(1), HoldsUntil: in(30)}},
-		{"who never had a lease holds none", "there is no row", flow.MemberState{Generation: 1}, Liveness{Generation: 1, SeenAt: ago(1)}, ago(1), Member{SeenAt: ago(1)}},
+		{"an old leader's lease lasts its whole duration from now on", "its clock may have been slow", row, Liveness{}, ago(1), Member{LeaseUntil: in(10), HoldsUntil: in(29)}, 0},
+		{"a lease granted in this term ends when it ends", "we hold that clock", row, Liveness{Generation: 4, SeenAt: ago(1), LeaseEnds: in(11)}, ago(20), Member{SeenAt: ago(1), LeaseUntil: in(10), HoldsUntil: in(11)}, 0},
+		{"an earlier lease that was longer may be out", "the new one may not have arrived", row, Liveness{Generation: 4, SeenAt: ago(1), LeaseEnds: in(11)}, ago(20), Member{SeenAt: ago(1), LeaseUntil: in(10), HoldsUntil: in(40)}, time.Minute},
+		{"another leader's clock says nothing", "it may be minutes ahead", row, Liveness{}, ago(40), Member{LeaseUntil: in(10), HoldsUntil: ago(10)}, 0},
+		{"an old session's heartbeat does not count", "members obey the newest session", row, Liveness{Generation: 3, SeenAt: ago(1)}, ago(20), Member{LeaseUntil: in(10), HoldsUntil: in(10)}, 0},
+		{"an old session's lease holds, but does not let place", "the new session owns nothing yet", old, Liveness{Generation: 4, SeenAt: ago(1)}, ago(20), Member{SeenAt: ago(1), HoldsUntil: in(10)}, 0},
+		{"a lease that is being recorded may be out", "its answer may have been lost", row, Liveness{Generation: 4, SeenAt: ago(1), LeaseEnds: in(11), Asked: in(30)}, ago(90), Member{SeenAt: ago(1), LeaseUntil: in(10), HoldsUntil: in(30)}, 0},
+		{"a first lease that is being recorded may be out", "its row may not show it yet", flow.MemberState{Generation: 4}, Liveness{Generation: 4, SeenAt: ago(1), Asked: in(30)}, ago(90), Member{SeenAt: ago(1), HoldsUntil: in(30)}, 0},
+		{"who never had a lease holds none", "there is no row", flow.MemberState{Generation: 1}, Liveness{Generation: 1, SeenAt: ago(1)}, ago(1), Member{SeenAt: ago(1)}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := Recall(tt.row, tt.live, tt.since); got != tt.want {
+			if got := Recall(tt.row, tt.live, tt.since, tt.long); got != tt.want {
 				t.Errorf("got %+v, want %+v; why: %s", got, tt.want, tt.why)
 			}
 		})

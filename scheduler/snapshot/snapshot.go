@@ -44,6 +44,8 @@ type Ledger interface {
 type Fleet interface {
 	ListClusters(ctx context.Context) ([]flow.Cluster, error)
 	ListMembers(ctx context.Context, cluster string) ([]flow.MemberState, error)
+	// LongestLease is the longest that was ever granted.
+	LongestLease(ctx context.Context) (time.Duration, error)
 }
 
 // Gatherer observes for one term. All fields but Now and Version are needed.
@@ -62,6 +64,7 @@ type Gatherer struct {
 	Now     func() time.Time
 
 	classes map[string]flow.Requirement // by digest: what a digest names never changes
+	longest time.Duration               // lease that earlier terms have granted; read once
 	blind   bool                        // a mutant's
 }
 
@@ -84,6 +87,11 @@ func (g *Gatherer) Look(ctx context.Context) (Sight, error) {
 	clusters, err := g.Fleet.ListClusters(ctx)
 	if err != nil {
 		return Sight{}, fmt.Errorf("list clusters: %w", err)
+	}
+	if g.longest == 0 {
+		if g.longest, err = g.Fleet.LongestLease(ctx); err != nil {
+			return Sight{}, fmt.Errorf("read the longest lease: %w", err)
+		}
 	}
 	rows, err := g.Fleet.ListMembers(ctx, "")
 	if err != nil {
@@ -131,11 +139,11 @@ func (g *Gatherer) recall(r flow.MemberState, live health.Liveness, known bool) 
 	if known && r.Generation > 0 && r.LeaseExpiresAt.IsZero() {
 		r.LeaseDuration, r.LeaseExpiresAt = g.Lease, g.Since.Add(g.Lease)
 	}
+	longest := g.longest
 	if mutant.On("new-leader-does-not-wait") && live.LeaseEnds.IsZero() {
-		r.LeaseDuration = 0
-		r.LeaseExpiresAt = r.LeaseRecordedAt
+		r.LeaseDuration, longest = 0, 0
 	}
-	return health.Recall(r, live, g.Since)
+	return health.Recall(r, live, g.Since, longest)
 }
 
 func (g *Gatherer) view(c flow.Cluster, members []health.Member, now time.Time) placement.ClusterView {

@@ -18,6 +18,7 @@ type world struct {
 	members  []flow.MemberState
 	fail     error
 	limit    int
+	longest  time.Duration
 	asked    []string // digests
 }
 
@@ -47,17 +48,19 @@ func (w *world) ListMembers(context.Context, string) ([]flow.MemberState, error)
 	return w.members, nil
 }
 
+func (w *world) LongestLease(context.Context) (time.Duration, error) { return w.longest, nil }
+
 func TestGatherJoinsRowsWithBeats(t *testing.T) {
 	m := func(cluster, instance string) flow.Member { return flow.Member{Cluster: cluster, Instance: instance} }
 	row := flow.MemberState{Generation: 2, LeaseGeneration: 2, LeaseExpiresAt: now.Add(20 * time.Second), LeaseDuration: 30 * time.Second,
 		LeaseRecordedAt: now.Add(-10 * time.Second)}
 	good, silent := row, row
-	silent.LeaseExpiresAt = now.Add(12 * time.Second)
+	good.LeaseDuration = 35 * time.Second
 	good.Member, silent.Member = m("good", "1"), m("silent", "1")
 	w := &world{members: []flow.MemberState{good, silent}, clusters: []flow.Cluster{
 		{Name: "good", Health: flow.HealthSuspect}, {Name: "silent", Health: flow.HealthHealthy}, {Name: "new", Health: flow.HealthUnknown},
 		{Name: "lost", Health: flow.HealthHealthy, Lost: true}}}
-	g := &Gatherer{Ledger: w, Fleet: w, Since: now.Add(-time.Minute), Limit: 7, Now: func() time.Time { return now },
+	g := &Gatherer{Ledger: w, Fleet: w, Since: now.Add(-18 * time.Second), Limit: 7, Now: func() time.Time { return now },
 		Health: health.Policy{Suspect: 5 * time.Second, Margin: time.Second}, Policy: placement.DefaultPolicy(),
 		Live: func() map[flow.Member]health.Liveness {
 			return map[flow.Member]health.Liveness{good.Member: {Generation: 2, SeenAt: now.Add(-time.Second)}}
