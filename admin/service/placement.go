@@ -224,7 +224,7 @@ func toDecision(d flow.Decision) *skeinv1.Decision {
 		Trail: d.Trail, Score: d.Score, Fallback: d.Fallback}
 	for _, r := range d.Reasons {
 		out.Reasons = append(out.Reasons, &skeinv1.Reason{Cluster: r.Cluster, Filter: r.Filter, Message: r.Message,
-			Score: r.Score, Parts: r.Parts, Chosen: r.Chosen})
+			Score: r.Score, Parts: r.Parts.Map(), Chosen: r.Chosen})
 	}
 	return out
 }

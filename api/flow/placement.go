@@ -98,12 +98,12 @@ type Placement struct {
 
 // Reason is one cluster's line in the explanation of a decision.
 type Reason struct {
-	Cluster string             `json:"cluster"`
-	Filter  string             `json:"filter,omitempty"` // the filter that refused; empty if it passed
-	Message string             `json:"message"`
-	Score   float64            `json:"score,omitempty"`
-	Parts   map[string]float64 `json:"parts,omitempty"` // score parts by name
-	Chosen  bool               `json:"chosen,omitempty"`
+	Cluster string  `json:"cluster"`
+	Filter  string  `json:"filter,omitempty"` // the filter that refused; empty if it passed
+	Message string  `json:"message"`
+	Score   float64 `json:"score,omitempty"`
+	Parts   Parts   `json:"parts,omitempty"` // of the score
+	Chosen  bool    `json:"chosen,omitempty"`
 }
 
 // Wait says why an execution could not be placed now.

@@ -12,6 +12,7 @@ import (
 // why it waits.
 func Decide(v View) Plan {
 	d := newDecider(v)
+	d.classes = nil // from here on only their turns hold classes, and what has had its last one goes
 	d.place()
 	return d.plan()
 }
@@ -78,6 +79,7 @@ func (d *decider) place() {
 			return
 		}
 		d.try(t)
+		t.class = nil
 	})
 	sorted(late)
 	fairly(late, d.try)

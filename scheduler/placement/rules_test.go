@@ -131,7 +131,7 @@ func TestScores(t *testing.T) {
 				t.Fatalf("not on b: %+v", plan)
 			}
 			for i, r := range plan.Trails[0].Reasons {
-				if r.Parts[tt.part] != tt.of[i] || r.Score != tt.of[i] {
+				if r.Parts.Map()[tt.part] != tt.of[i] || r.Score != tt.of[i] {
 					t.Errorf("%s has %s %v of a score of %v, want %v", r.Cluster, tt.part, r.Parts, r.Score, tt.of[i])
 				}
 			}

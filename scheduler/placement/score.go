@@ -129,15 +129,25 @@ func stickyPart(c *class, s *site) float64 {
 
 // parts names the parts of a score: free, peak and taint always, the others
 // where they say something.
-func parts(c *class, s *site) map[string]float64 {
-	out := map[string]float64{"free": freePart(c, s), "peak": positive(peakPart(c, s)), "taint": positive(taintPart(c, s))}
-	for _, p := range []struct {
-		name  string
-		value float64
-	}{{"preferred", preferredPart(c, s)}, {"spread", spreadPart(c, s.index)}, {"affinity", affinityPart(c, s)},
-		{"locality", localityPart(c, s)}, {"cost", costPart(c, s)}, {"sticky", stickyPart(c, s)}} {
-		if p.value != 0 {
-			out[p.name] = p.value
+func parts(c *class, s *site) flow.Parts {
+	all := [...]struct {
+		flow.Part
+		always bool
+	}{{flow.Part{Name: "affinity", Value: affinityPart(c, s)}, false}, {flow.Part{Name: "cost", Value: costPart(c, s)}, false},
+		{flow.Part{Name: "free", Value: freePart(c, s)}, true}, {flow.Part{Name: "locality", Value: localityPart(c, s)}, false},
+		{flow.Part{Name: "peak", Value: positive(peakPart(c, s))}, true}, {flow.Part{Name: "preferred", Value: preferredPart(c, s)}, false},
+		{flow.Part{Name: "spread", Value: spreadPart(c, s.index)}, false}, {flow.Part{Name: "sticky", Value: stickyPart(c, s)}, false},
+		{flow.Part{Name: "taint", Value: positive(taintPart(c, s))}, true}}
+	n := 0
+	for _, p := range all {
+		if p.always || p.Value != 0 {
+			n++
+		}
+	}
+	out := make(flow.Parts, 0, n)
+	for _, p := range all {
+		if p.always || p.Value != 0 {
+			out = append(out, p.Part)
 		}
 	}
 	return out

@@ -1,12 +1,10 @@
 package placement
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -147,9 +145,9 @@ func digestReasons(class string, reasons []flow.Reason) string {
 		text(r.Filter)
 		text(r.Message)
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(r.Score))
-		for _, name := range slices.SortedFunc(maps.Keys(r.Parts), cmp.Compare[string]) {
-			text(name)
-			b = binary.BigEndian.AppendUint64(b, math.Float64bits(r.Parts[name]))
+		for _, p := range r.Parts {
+			text(p.Name)
+			b = binary.BigEndian.AppendUint64(b, math.Float64bits(p.Value))
 		}
 		text("")
 	}

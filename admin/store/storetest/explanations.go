@@ -14,7 +14,7 @@ var explanationCases = []testCase{
 		w.registered("west")
 		round := w.round(1)
 		trail := flow.Trail{Digest: "t1", Class: "c", Round: round.ID, Reasons: []flow.Reason{
-			{Cluster: "east", Message: "fits", Score: 2, Parts: map[string]float64{"free": 2}}, {Cluster: "west", Filter: "taints", Message: "tainted"}}}
+			{Cluster: "east", Message: "fits", Score: 2, Parts: flow.Parts{{Name: "free", Value: 2}}}, {Cluster: "west", Filter: "taints", Message: "tainted"}}}
 		a, b, c := w.create("a"), w.create("b"), w.create("c")
 		w.commit(flow.Batch{Placements: []flow.Placement{{Execution: a, Cluster: "east", Trail: "t1", Score: 2}},
 			Trails: []flow.Trail{trail}, Round: &round, RoundID: round.ID})
