@@ -2,6 +2,9 @@ package propeller_test
 
 import (
 	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/api/flyteidl/core"
+	"github.com/skein-project/skein/propeller"
 )
 
 func TestAFanOutSucceeds(t *testing.T) {
@@ -135,6 +139,43 @@ func TestWithoutALeaseNothingStarts(t *testing.T) {
 	})
 	time.Sleep(300 * time.Millisecond)
 	r.await(wf, "n1 has not started", func(w *v1alpha1.FlyteWorkflow) bool { return len(w.Status.Nodes["n1"].Attempts) == 0 })
+	r.gate.closed.Store(false)
+	r.wake()
+	r.ended(wf, flow.ExecutionSucceeded)
+}
+
+// shutting shuts the gate before the first inputs of a node other than n0 are
+// written: within the step that starts it, which the gate has let pass.
+type shutting struct {
+	propeller.Blobs
+	gate atomic.Pointer[gate]
+	once sync.Once
+	met  chan struct{}
+}
+
+func (s *shutting) Write(ctx context.Context, uri string, data []byte) error {
+	if g := s.gate.Load(); g != nil && strings.HasSuffix(uri, "/inputs.pb") && !strings.Contains(uri, "/n0/") {
+		s.once.Do(func() { g.closed.Store(true); close(s.met) })
+	}
+	return s.Blobs.Write(ctx, uri, data)
+}
+
+func TestALeaseThatEndsWithinAStepStartsNoMore(t *testing.T) {
+	before := &shutting{met: make(chan struct{})}
+	r := newRigBefore(t, func(b propeller.Blobs) propeller.Blobs { before.Blobs = b; return before })
+	before.gate.Store(r.gate)
+	wf := r.submit("within", fanOut(8, 0))
+	select {
+	case <-before.met:
+	case <-time.After(30 * time.Second):
+		t.Fatal("n1 to n8 were not begun")
+	}
+	time.Sleep(300 * time.Millisecond)
+	var pods corev1.PodList
+	if err := r.client.List(t.Context(), &pods, client.InNamespace(r.namespace)); err != nil || len(pods.Items) != 1 {
+		t.Errorf("%d pods were made, want only n0's: %v", len(pods.Items), err)
+	}
+	r.await(wf, "n1 is as if it had not begun", func(w *v1alpha1.FlyteWorkflow) bool { return len(w.Status.Nodes["n1"].Attempts) == 0 })
 	r.gate.closed.Store(false)
 	r.wake()
 	r.ended(wf, flow.ExecutionSucceeded)

@@ -86,8 +86,8 @@ func TestStrictPodsEndBeforeTheLease(t *testing.T) {
 	if err := r.client.Get(t.Context(), key, &pod); err != nil || *pod.Spec.TerminationGracePeriodSeconds != 2 {
 		t.Fatalf("its grace is %v, %v", pod.Spec.TerminationGracePeriodSeconds, err)
 	}
-	by = time.Now().Add(4 * time.Second) // less grace and margin: a second
-	r.gate.by.Store(&by)
+	soon := time.Now().Add(4 * time.Second) // less grace and margin: a second
+	r.gate.by.Store(&soon)
 	r.wake()
 	r.await(wf, "n0 was stopped", func(w *v1alpha1.FlyteWorkflow) bool {
 		a := w.Status.Nodes["n0"].Attempts[0]

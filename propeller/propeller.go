@@ -116,7 +116,7 @@ func New(o Options) (*Propeller, error) {
 		Client:   mgr.GetClient(),
 		Observer: observe.New(observe.Options{Plugins: p.plugins, Blobs: o.Blobs, Policy: o.Config.Policy}),
 		Actor: act.New(act.Options{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Plugins: p.plugins, Blobs: o.Blobs, Cluster: o.Cluster,
-			Log: o.Log, Parallel: o.Config.Parallel, Late: controller.CountLate}),
+			Log: o.Log, Parallel: o.Config.Parallel, MayStart: o.Gate.MayStart, Late: controller.CountLate}),
 		Gate: o.Gate, Log: o.Log, Now: o.Now, Timeout: o.Config.Timeout, Grace: o.Config.StrictGrace,
 	}
 	if err := r.Setup(mgr, o.Config.Workers, p.wake); err != nil {

@@ -48,6 +48,9 @@ type Options struct {
 	Cluster  string // name of the cluster, for spans
 	Log      *slog.Logger
 	Parallel int // actions of one step that are done at once; 0: 16
+	// MayStart is asked right before each start: may the execution start something
+	// new, and until when (zero: for ever); else why not. Nil: it may, for ever.
+	MayStart func(id flow.ExecutionID, epoch flow.Epoch) (until time.Time, reason string, ok bool)
 	// Late is told of each start that came back after the lease had ended: whether
 	// something was made, or that nobody knows. May be nil.
 	Late func(made bool)
@@ -71,7 +74,8 @@ func New(o Options) *Actor {
 }
 
 // Do performs a step and writes the status that it leads to. The context's
-// deadline is the end of the lease. It gives the sequence that it wrote, or 0.
+// deadline is the end of the lease; a start is left for a later step if MayStart
+// does not let it pass by then. It gives the sequence that it wrote, or 0.
 // An error may pass: what could be done was done and written, and the rest is
 // decided anew. But a *workflow.Failure says that nothing was done, and that the
 // execution can never begin.

@@ -1,20 +1,16 @@
 package act
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math"
 
-	"github.com/vmihailenco/msgpack/v5"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/skein-project/skein/api/flyteidl/core"
 	"github.com/skein-project/skein/propeller/workflow"
 )
-
-const tagMsgpack = "msgpack"
 
 func unreachable(format string, args ...any) error {
 	return &workflow.Failure{Code: "PromiseAttributeResolveError", Message: fmt.Sprintf(format, args...)}
@@ -144,21 +140,6 @@ func primitive(p *core.Primitive) *core.Literal {
 	return scalar(&core.Scalar{Value: &core.Scalar_Primitive{Primitive: p}})
 }
 
-// inMsgpack cuts the value out as it is encoded: the receiving task decodes it.
-func inMsgpack(raw msgpack.RawMessage, path []*core.PromiseAttribute) (*core.Literal, error) {
-	for _, step := range path {
-		next, err := msgpackChild(raw, step)
-		if err != nil {
-			return nil, unreachable("the msgpack value cannot be read: %v", err)
-		}
-		if next == nil {
-			return nil, unreachable("%s is not in the msgpack value", name(step))
-		}
-		raw = next
-	}
-	return scalar(&core.Scalar{Value: &core.Scalar_Binary{Binary: &core.Binary{Value: raw, Tag: tagMsgpack}}}), nil
-}
-
 // comparable makes a primitive of a msgpack value that is one, since what a
 // condition compares is not decoded by any task. Other literals stay.
 func (r *reader) comparable(ctx context.Context, l *core.Literal, want *core.LiteralType) (*core.Literal, error) {
@@ -170,7 +151,7 @@ func (r *reader) comparable(ctx context.Context, l *core.Literal, want *core.Lit
 	if b == nil || b.GetTag() != tagMsgpack {
 		return l, nil
 	}
-	v, err := msgpack.NewDecoder(bytes.NewReader(b.GetValue())).DecodeInterfaceLoose()
+	v, err := simpleMsgpack(b.GetValue())
 	if err != nil {
 		return nil, unreachable("the msgpack value cannot be read: %v", err)
 	}
@@ -199,55 +180,4 @@ func number(n int64, want *core.LiteralType) *core.Literal {
 		return primitive(&core.Primitive{Value: &core.Primitive_FloatValue{FloatValue: float64(n)}})
 	}
 	return primitive(&core.Primitive{Value: &core.Primitive_Integer{Integer: n}})
-}
-
-func msgpackChild(raw msgpack.RawMessage, step *core.PromiseAttribute) (msgpack.RawMessage, error) {
-	d := msgpack.NewDecoder(bytes.NewReader(raw))
-	code, err := d.PeekCode()
-	if err != nil {
-		return nil, err
-	}
-	if code>>4 == 9 || code == 0xdc || code == 0xdd { // fixarray, array 16, array 32
-		return msgpackElement(d, int(step.GetIntValue()))
-	}
-	n, err := d.DecodeMapLen()
-	if err != nil {
-		return nil, err
-	}
-	for range n {
-		key, err := d.DecodeInterfaceLoose()
-		if err != nil {
-			return nil, err
-		}
-		value, err := d.DecodeRaw()
-		if err != nil {
-			return nil, err
-		}
-		if matches(key, step) {
-			return value, nil
-		}
-	}
-	return nil, nil
-}
-
-func msgpackElement(d *msgpack.Decoder, i int) (msgpack.RawMessage, error) {
-	n, err := d.DecodeArrayLen()
-	if err != nil || i < 0 || i >= n {
-		return nil, err
-	}
-	for range i {
-		if err := d.Skip(); err != nil {
-			return nil, err
-		}
-	}
-	return d.DecodeRaw()
-}
-
-func matches(key any, step *core.PromiseAttribute) bool {
-	if v, ok := step.GetValue().(*core.PromiseAttribute_IntValue); ok {
-		n, isInt := key.(int64)
-		return isInt && n == int64(v.IntValue)
-	}
-	s, isString := key.(string)
-	return isString && s == step.GetStringValue()
 }

@@ -2,6 +2,7 @@ package act
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -29,7 +30,7 @@ func (r *reader) inputs(ctx context.Context, in workflow.Inputs) (*core.LiteralM
 			v, err = r.comparable(ctx, v, want)
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("resolve input %s: %w", b.GetVar(), err)
+			return nil, nil, unresolved(b.GetVar(), err)
 		}
 		out.Literals[b.GetVar()] = v
 	}
@@ -45,6 +46,18 @@ func (r *reader) inputs(ctx context.Context, in workflow.Inputs) (*core.LiteralM
 		return nil, nil, &workflow.Failure{Code: "InputsBadFormat", Message: err.Error()}
 	}
 	return out, data, nil
+}
+
+// unresolved says of which input an error is. A Failure is told without what
+// wraps it, and may be shared by all that read the same file.
+func unresolved(input string, err error) error {
+	var f *workflow.Failure
+	if !errors.As(err, &f) {
+		return fmt.Errorf("resolve input %s: %w", input, err)
+	}
+	named := *f
+	named.Message = fmt.Sprintf("resolve %s: %s", input, f.Message)
+	return &named
 }
 
 func (r *reader) data(ctx context.Context, in workflow.Inputs, b *core.BindingData, want *core.LiteralType) (*core.Literal, error) {

@@ -60,28 +60,62 @@ func (t *turn) start(ctx context.Context, s workflow.Start) (workflow.Result, er
 	if err := t.taskFile(ctx, s); err != nil {
 		return r, err
 	}
+	until, may := t.ask(ctx)
+	if !may {
+		return workflow.Result{}, nil
+	}
 	task := t.task(s, values)
 	task.Trace = t.spans.started(ctx, t.Cluster, t.wf, s)
-	err = plugin.Start(ctx, task)
-	t.late(err)
-	if err != nil {
+	if err := t.launch(ctx, plugin, task, until); err != nil {
 		return r, fmt.Errorf("start attempt %s: %w", s.Object, err)
 	}
 	r.Done = true
 	return r, nil
 }
 
+// ask asks the gate once more, right before a start. The step began with its
+// leave, but may have been at it for long, and the deadline that it was given
+// runs on a clock that stands still while the machine is suspended. What is not
+// started now is decided anew when the gate opens.
+func (t *turn) ask(ctx context.Context) (until time.Time, may bool) {
+	if t.MayStart == nil {
+		return time.Time{}, true
+	}
+	until, reason, may := t.MayStart(t.w.View.Execution, t.w.View.Epoch)
+	if !may {
+		t.Log.DebugContext(ctx, "the gate was shut before a start", "execution", t.w.View.Execution.String(), "reason", reason)
+	}
+	return until, may
+}
+
+// launch starts a task under the lease that ends at until.
+func (t *turn) launch(ctx context.Context, plugin plugins.Plugin, task plugins.Task, until time.Time) error {
+	if !until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
+	err := plugin.Start(ctx, task)
+	t.late(until, time.Now(), err)
+	return err
+}
+
 // late counts a start whose answer came after the lease's end. A process that
 // was stopped meanwhile may have had one request under way in each worker; if
 // such a request failed by its deadline, it may have been carried out.
-func (t *turn) late(err error) {
-	until := t.w.Terms.Until
-	if t.Late == nil || until.IsZero() || !time.Now().After(until) {
+func (t *turn) late(until, now time.Time, err error) {
+	if t.Late == nil || until.IsZero() || !passed(until, now) {
 		return
 	}
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
 		t.Late(err == nil)
 	}
+}
+
+// passed reports whether a time has passed by either clock: the monotonic one
+// does not count while the machine is suspended, the wall clock may be set back.
+func passed(until, now time.Time) bool {
+	return now.After(until) || now.Round(0).After(until)
 }
 
 // taskFile writes the task's template beside its inputs, if its arguments ask

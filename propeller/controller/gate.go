@@ -11,8 +11,8 @@ import (
 // Gate says what the control plane lets this cluster do.
 type Gate interface {
 	// MayStart says whether an execution may start something new. It is asked
-	// before each step. If ok, it holds until then (zero: for ever); else reason
-	// says why not.
+	// before each step, and by the act again right before each start. If ok, it
+	// holds until then (zero: for ever); else reason says why not.
 	MayStart(id flow.ExecutionID, epoch flow.Epoch) (until time.Time, reason string, ok bool)
 	// MustStop says by when what runs of a strict execution must have ended, the
 	// grace of its kill included. A renewed lease moves it on. If it is not
@@ -53,7 +53,7 @@ type pass struct {
 func (r *Reconciler) ask(wf *v1alpha1.FlyteWorkflow) (p pass) {
 	id, epoch := executionID(wf), flow.Epoch{Era: uint64(wf.Spec.Era), N: uint64(wf.Spec.Epoch)}
 	p.until, p.reason, p.may = r.Gate.MayStart(id, epoch)
-	p.terms = observe.Terms{Until: p.until, Incarnation: r.Gate.Incarnation()}
+	p.terms = observe.Terms{Incarnation: r.Gate.Incarnation()}
 	if !wf.Spec.Strict {
 		return p
 	}

@@ -1,11 +1,16 @@
 package observe
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/skein-project/skein/api/crd/v1alpha1"
@@ -60,5 +65,39 @@ func TestAWorkflowThatCannotBeRead(t *testing.T) {
 				t.Errorf("it ends as %s with %+v", s.Status.Phase, s.Status.Error)
 			}
 		})
+	}
+}
+
+// A small object may unpack to more than a cluster has memory for.
+func TestACompressedWorkflowIsUnpackedUpToItsBound(t *testing.T) {
+	whole := func(size int) []byte { // a closure of so many bytes: a field that nobody knows
+		return protowire.AppendBytes(protowire.AppendTag(nil, 1000, protowire.BytesType), make([]byte, size-2-4))
+	}
+	for _, c := range []struct {
+		name string
+		size int
+		why  string
+	}{
+		{"as large as it may be", maxClosure, ""},
+		{"a byte more", maxClosure + 1, "unpacks to more than 20971520 bytes"},
+	} {
+		raw := whole(c.size)
+		if len(raw) != c.size {
+			t.Fatalf("%s: made %d bytes, want %d", c.name, len(raw), c.size)
+		}
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, _ = w.Write(raw)
+		_ = w.Close()
+		wf := &v1alpha1.FlyteWorkflow{Spec: v1alpha1.FlyteWorkflowSpec{ClosureURI: "c", ClosureDigest: []byte("another")}}
+		if c.why == "" {
+			sum := sha256.Sum256(raw)
+			wf.Spec.ClosureDigest = sum[:]
+		}
+		_, err := readClosure(t.Context(), files{"c": packed.Bytes()}, wf)
+		var f *workflow.Failure
+		if (err == nil) != (c.why == "") || err != nil && (!errors.As(err, &f) || f.Code != "InvalidWorkflow" || !strings.Contains(f.Message, c.why)) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.why)
+		}
 	}
 }

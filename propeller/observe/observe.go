@@ -64,7 +64,6 @@ type World struct {
 // Terms are the gate's word on what a step starts. Whoever performs the step
 // sets them.
 type Terms struct {
-	Until       time.Time     // end of the lease; zero: no lease bounds the step
 	Incarnation uint64        // of the cluster
 	MaxGrace    time.Duration // of what is started; 0: its own
 }

@@ -86,6 +86,11 @@ func (o *Observer) outputs(ctx context.Context, prefix string, t *core.TaskTempl
 	return "", &workflow.Failure{Code: "OutputsNotFound", Message: "the task ended well, but left no outputs.pb", URI: uri, Retryable: true}, nil
 }
 
+// maxClosure bounds what a compressed closure may unpack to: the digest can only
+// be checked once it is unpacked. It is as much as came in one assignment; the
+// member has the same bound.
+const maxClosure = 20 << 20
+
 func invalid(format string, args ...any) *workflow.Failure {
 	return &workflow.Failure{Code: "InvalidWorkflow", Message: fmt.Sprintf(format, args...), System: true}
 }
@@ -104,8 +109,11 @@ func readClosure(ctx context.Context, blobs Blobs, wf *v1alpha1.FlyteWorkflow) (
 		if err != nil {
 			return nil, invalid("the compiled workflow cannot be decompressed: %v", err)
 		}
-		if data, err = io.ReadAll(r); err != nil {
+		if data, err = io.ReadAll(io.LimitReader(r, maxClosure+1)); err != nil {
 			return nil, invalid("the compiled workflow cannot be decompressed: %v", err)
+		}
+		if len(data) > maxClosure {
+			return nil, invalid("the compiled workflow unpacks to more than %d bytes: split it into smaller workflows", maxClosure)
 		}
 	}
 	if sum := sha256.Sum256(data); wf.Spec.ClosureURI != "" && len(wf.Spec.ClosureDigest) > 0 && !bytes.Equal(sum[:], wf.Spec.ClosureDigest) {
