@@ -73,8 +73,8 @@ func TestTheFenceIsRaisedBeforeTheInventory(t *testing.T) {
 	r.plane.set(func(p *plane) { p.incarnation = 4 })
 	m, _ := r.member(addr)
 	id := r.plane.place("one", run)
-	var fence v1alpha1.Fence
 	at := func() int64 {
+		var fence v1alpha1.Fence
 		if r.kube.Get(t.Context(), client.ObjectKey{Name: v1alpha1.FenceName}, &fence) != nil {
 			return 0
 		}

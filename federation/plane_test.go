@@ -41,7 +41,10 @@ type plane struct {
 	ingest      func() error // before each ingest
 	incarnation uint64       // of the cluster
 	revoked     map[flow.Member]bool
-	away        bool // revocations cannot be read
+	removed     map[string]uint64 // clusters that were removed, at which incarnation
+	gone        map[string]bool   // clusters that are not registered
+	admissions  int               // that were asked for
+	away        bool              // revocations cannot be read
 	audit       []flow.Audit
 	onVerdicts  func()                      // before each inventory is judged
 	onAck       func(row)                   // of what was acked, before it is stored
@@ -55,12 +58,14 @@ type plane struct {
 	holdings    []flow.Holding // in REBUILD
 	reported    map[flow.Member]uint64
 	refuse      error // what EnterRebuild says
+	entering    int   // calls of EnterRebuild
 }
 
 func newPlane() *plane {
 	return &plane{
 		rows: map[flow.ExecutionID]*row{}, gens: map[flow.Member]uint64{}, ownership: map[flow.Member]uint64{},
 		tokens: map[string]*token{}, hub: map[flow.Member]string{}, grants: true, lease: 30 * time.Second, incarnation: 1, revoked: map[flow.Member]bool{},
+		removed: map[string]uint64{}, gone: map[string]bool{},
 		fence: flow.Fence{Epoch: flow.Epoch{Era: 1, N: 5}}, reported: map[flow.Member]uint64{},
 	}
 }
@@ -176,7 +181,7 @@ func (p *plane) OpenSession(ctx context.Context, m flow.Member, hub string, repo
 	if p.revoked[m] {
 		return flow.Session{}, fault.E(fault.Forbidden, "revoked")
 	}
-	if m.Cluster == "nowhere" {
+	if m.Cluster == "nowhere" || p.gone[m.Cluster] {
 		return flow.Session{}, fault.E(fault.NotFound, "no such cluster")
 	}
 	p.gens[m]++
@@ -226,6 +231,21 @@ func (p *plane) Revoked(context.Context) ([]flow.Member, error) {
 		return nil, fault.E(fault.Unavailable, "the database is away")
 	}
 	return slices.Collect(maps.Keys(p.revoked)), nil
+}
+
+func (p *plane) Admits(_ context.Context, m flow.Member, made uint64) (uint64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.admissions++
+	switch {
+	case p.gone[m.Cluster]:
+		return 0, fault.E(fault.NotFound, "no such cluster")
+	case p.revoked[m]:
+		return 0, fault.E(fault.Forbidden, "revoked")
+	case p.removed[m.Cluster] > 0 && made <= p.removed[m.Cluster]:
+		return 0, fault.E(fault.Forbidden, "of a removed cluster")
+	}
+	return p.incarnation, nil
 }
 
 func (p *plane) WriteAudit(_ context.Context, a flow.Audit) error {
@@ -329,7 +349,7 @@ func (p *plane) CreateToken(_ context.Context, hash []byte, cluster string, _ ti
 	return nil
 }
 
-func (p *plane) ConsumeToken(_ context.Context, hash, keyHash []byte, _ string, issue func(string) ([]byte, error), _ time.Time) (string, []byte, error) {
+func (p *plane) ConsumeToken(_ context.Context, hash, keyHash []byte, _ string, issue func(string, uint64) ([]byte, error), _ time.Time) (string, []byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.tokens[string(hash)]
@@ -340,7 +360,7 @@ func (p *plane) ConsumeToken(_ context.Context, hash, keyHash []byte, _ string, 
 		return "", nil, fault.E(fault.Forbidden, "the token was used with another key")
 	}
 	if t.cert == nil {
-		cert, err := issue(t.cluster)
+		cert, err := issue(t.cluster, p.incarnation)
 		if err != nil {
 			return "", nil, err
 		}

@@ -5,9 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
+	skeinv1 "github.com/skein-project/skein/api/skein/v1"
 	"github.com/skein-project/skein/federation/session"
 )
 
@@ -29,6 +33,7 @@ func (p *plane) Rebuild(context.Context) (r flow.Rebuild, err error) {
 func (p *plane) EnterRebuild(_ context.Context, known flow.Fence, why string) (flow.Rebuild, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.entering++
 	if p.refuse != nil {
 		return flow.Rebuild{}, p.refuse
 	}
@@ -170,6 +175,35 @@ func TestNobodyIsServedBeforeRebuildIsEntered(t *testing.T) {
 	}
 	r.plane.set(func(p *plane) { p.refuse = nil })
 	r.until("the member has reported", r.plane.hasReported)
+}
+
+// TestASignIsKeptUntilRebuildIsEntered: who has given it may never come again, and
+// meanwhile the restored database looks like any other. (I76.)
+func TestASignIsKeptUntilRebuildIsEntered(t *testing.T) {
+	r := newRig(t)
+	_, addr, _ := r.hub("a")
+	r.plane.set(func(p *plane) { p.refuse = fault.E(fault.Unavailable, "the database is busy") })
+	w, err := r.raw(addr, r.certificate(time.Hour)).Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.send(w, &skeinv1.ConnectRequest{Message: &skeinv1.ConnectRequest_Hello{Hello: &skeinv1.Hello{HighestEra: 1, HighestIncarnation: 9}}})
+	for bye := ""; bye == ""; {
+		bye = r.recv(w).GetGoodbye().GetReason()
+	}
+	r.until("it is tried again", func() (again bool) {
+		r.plane.set(func(p *plane) { again = p.entering > 2 })
+		return again
+	})
+	if err := r.open(addr, r.certificate(time.Hour)); status.Code(err) != codes.Unavailable {
+		t.Errorf("a member is let in on a database that is known to be old: %v", err)
+	}
+	r.plane.set(func(p *plane) { p.refuse = nil })
+	r.until("REBUILD is entered", func() (lasts bool) {
+		r.plane.set(func(p *plane) { lasts = !p.rebuild.Since.IsZero() })
+		return lasts
+	})
+	r.until("members are let in", func() bool { return r.open(addr, r.certificate(time.Hour)) == nil })
 }
 
 // stage is the session's at the member that was started last.

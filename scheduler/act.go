@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler/commit"
 	"github.com/skein-project/skein/scheduler/placement"
 )
 
@@ -22,7 +23,7 @@ func (t *Term) Act(ctx context.Context, seen *Seen) (more bool, err error) {
 	}
 	waits := append(slices.Clip(plan.Waits), seen.leavers.staying...)
 	placed, err := t.commit.Plan(ctx, flow.Batch{Placements: plan.Placements, Waits: waits, Trails: plan.Trails,
-		Takeovers: seen.leavers.guards, At: plan.At}, func(first flow.Fence) *flow.Round { return t.round(seen, first) })
+		Takeovers: seen.leavers.guards, At: plan.At}, seen.part, func(first flow.Fence) *flow.Round { return t.round(seen, first) })
 	t.recent.Placed(view, madeTrue(plan.Placements, placed))
 	t.announce(ctx, view, plan, placed)
 	t.metrics.saw(view, plan, t.deps.Now().Sub(seen.began))
@@ -82,15 +83,15 @@ func (t *Term) round(seen *Seen, first flow.Fence) *flow.Round {
 		Decisions: len(seen.Plan.Placements) + len(seen.Plan.Waits)}
 }
 
-// TrimEvery is how often Trim is to be called.
+// TrimEvery is how often Trim is to be called, and the most that one call takes.
 const TrimEvery = time.Minute
 
 // Trim removes from the database what nobody needs any more. It decides nothing,
 // so a failure is only told; while a restored backup is rebuilt, it does nothing.
 // Any goroutine may call it, beside the cycles: it takes as long as there is to be
-// removed, and nothing waits for it. A trail that a cycle takes for stored was
-// stored less than two TrimEvery ago, and what is that new is not removed
-// (Config.Keep).
+// removed, and nothing waits for it. When ctx ends it returns, whatever the
+// database does. A trail that a cycle takes for stored was stored less than two
+// TrimEvery ago, and what is that new is not removed (Config.Keep).
 func (t *Term) Trim(ctx context.Context) {
 	if t.deps.Trim == nil {
 		return
@@ -98,15 +99,23 @@ func (t *Term) Trim(ctx context.Context) {
 	if _, lasts, err := t.rebuilding(ctx); lasts || err != nil {
 		return
 	}
-	ctx, cancel := t.bounded(ctx)
-	defer cancel()
-	gone, err := t.deps.Trim(ctx, t.deps.Now().Add(-t.cfg.Keep), t.cfg.Rounds)
+	gone, err := t.trim(ctx)
 	switch {
 	case err != nil && ctx.Err() == nil:
-		t.deps.Log.Warn("old rows were not removed", "err", err)
+		t.deps.Log.Warn("not all old rows were removed", "removed", gone, "err", err)
 	case gone > 0:
 		t.deps.Log.Debug("old rows removed", "rows", gone)
 	}
+}
+
+// trim is left behind when ctx ends: what it removes then, any leader may remove.
+func (t *Term) trim(ctx context.Context) (int64, error) {
+	before := t.deps.Now().Add(-t.cfg.Keep)
+	run := func(ctx context.Context) (int64, error) { return t.deps.Trim(ctx, before, t.cfg.Rounds) }
+	if t.deps.Inline {
+		return run(ctx)
+	}
+	return commit.Bounded(ctx, TrimEvery, run)
 }
 
 // forget drops what this term remembers for too long.

@@ -21,15 +21,17 @@ type Seen struct {
 	Doubt string
 
 	leavers leavers
+	part    bool // what free clusters hold was not read: nothing is known of what waits there
 	revoked []flow.Revocation
 	rebuild *flow.Rebuild // that lasts: nothing was looked at, nothing is decided
 	began   time.Time
 }
 
 // Observe reads the world and decides; it writes nothing. It returns nil, and
-// no error, if the world could not be read. While a restored backup is rebuilt
-// it decides nothing; Stale if that has begun in this term. What happens between Observe and
-// Act is what Act's transactions guard against.
+// no error, if the world could not be read; without what planned moves need, it
+// decides all but these. While a restored backup is rebuilt it decides nothing;
+// Stale if that has begun in this term. What happens between Observe and Act is
+// what Act's transactions guard against.
 func (t *Term) Observe(ctx context.Context) (*Seen, error) {
 	seen := &Seen{began: t.deps.Now()}
 	t.lapses = time.Time{}
@@ -48,20 +50,27 @@ func (t *Term) Observe(ctx context.Context) (*Seen, error) {
 	if err == nil {
 		err = t.read(ctx, seen)
 	}
-	if err == nil {
-		seen.Plan = placement.Decide(seen.View)
-		err = t.plan(ctx, seen)
-	}
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		if t.unread(ctx) {
+			t.deps.Log.Warn("nothing scheduled: the world cannot be read", "err", err)
 		}
-		t.trouble.database(t.deps.Now())
-		t.metrics.failed.Inc()
-		t.deps.Log.Warn("nothing scheduled: the world cannot be read", "err", err)
-		return nil, nil
+		return nil, ctx.Err()
 	}
-	return seen, nil
+	seen.Plan = placement.Decide(seen.View)
+	if err := t.plan(ctx, seen); err != nil && t.unread(ctx) {
+		t.deps.Log.Warn("no planned moves: what clusters hold cannot be read", "err", err)
+	}
+	return seen, ctx.Err()
+}
+
+// unread counts a read that failed, unless it did since the term has ended.
+func (t *Term) unread(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	t.trouble.database(t.deps.Now())
+	t.metrics.failed.Inc()
+	return true
 }
 
 // read observes in the order that package snapshot promises.
@@ -77,8 +86,8 @@ func (t *Term) read(ctx context.Context, seen *Seen) (err error) {
 		return err
 	}
 	free := t.free(seen.Sight, seen.Doubt)
-	held, err := t.held(ctx, free, seen.Sight.Now)
-	if err != nil {
+	var held []flow.Placed
+	if held, seen.part, err = t.held(ctx, free, seen.Sight.Now); err != nil {
 		return err
 	}
 	seen.leavers = t.sort(free, held, seen.Sight)
@@ -126,11 +135,25 @@ func (t *Term) bounded(ctx context.Context) (context.Context, context.CancelFunc
 }
 
 // held reads what these clusters hold, once a sweep, or at once while more is
-// to be moved than one plan may.
-func (t *Term) held(ctx context.Context, free map[string]flow.MoveKind, now time.Time) ([]flow.Placed, error) {
-	if len(free) == 0 || !t.hurry && now.Sub(t.liveAt) < t.cfg.Sweep/2 {
-		return nil, nil
+// to be moved than one plan may. skipped says that it was not read.
+func (t *Term) held(ctx context.Context, free map[string]flow.MoveKind, now time.Time) (list []flow.Placed, skipped bool, err error) {
+	if len(free) == 0 {
+		return nil, false, nil
 	}
-	t.liveAt = now
-	return t.gather.Held(ctx, names(free), t.cfg.PendingLimit)
+	if !t.due(&t.liveAt, now) {
+		return nil, true, nil
+	}
+	list, err = t.gather.Held(ctx, names(free), t.cfg.PendingLimit)
+	return list, false, err
+}
+
+// due reports whether a read of all that clusters hold is due, which is once a
+// sweep, or at once while more is to be moved than one plan may; last is when it
+// was due before.
+func (t *Term) due(last *time.Time, now time.Time) bool {
+	if !t.hurry && now.Sub(*last) < t.cfg.Sweep/2 {
+		return false
+	}
+	*last = now
+	return true
 }

@@ -16,14 +16,11 @@ const yieldEvery = 5 * time.Second
 // plan adds the planned moves to what was decided: what drains, taints and work
 // of higher priority ask of owners that are healthy. Each is a revocation; what
 // was revoked is placed like any other once its owner has acked, or by force if
-// its owner lapses first.
+// its owner lapses first. It reads all that the clusters hold, so it looks once a
+// sweep. An error leaves the decision as it was.
 func (t *Term) plan(ctx context.Context, seen *Seen) error {
-	clusters := emptying(seen.View)
-	if t.yields(seen) {
-		t.yieldAt = seen.Sight.Now
-		clusters = all(seen.View)
-	}
-	if t.deps.Orders == nil || len(clusters) == 0 {
+	clusters := t.leaves(seen)
+	if len(clusters) == 0 {
 		return nil
 	}
 	ctx, cancel := t.bounded(ctx)
@@ -38,6 +35,23 @@ func (t *Term) plan(ctx context.Context, seen *Seen) error {
 	}
 	seen.revoked = placement.Evict(view, held)
 	return nil
+}
+
+// leaves are the clusters of which this cycle asks whether something has to leave.
+func (t *Term) leaves(seen *Seen) []string {
+	now := seen.Sight.Now
+	if t.deps.Orders == nil {
+		return nil
+	}
+	if t.yields(seen) {
+		t.yieldAt, t.plannedAt = now, now
+		return all(seen.View)
+	}
+	clusters := emptying(seen.View)
+	if len(clusters) == 0 || !t.due(&t.plannedAt, now) {
+		return nil
+	}
+	return clusters
 }
 
 // emptying are the healthy clusters of which work may have to leave.

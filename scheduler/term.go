@@ -13,8 +13,9 @@ import (
 )
 
 // Term is the work of one stretch of leadership, as steps that somebody else
-// drives: no method starts a goroutine that outlives it, waits for a clock, or
-// reads any but Deps.Now. In production Scheduler drives it with tickers; on a
+// drives: no method waits for a clock or reads any but Deps.Now, and none starts a
+// goroutine that outlives it, but for a write that the database does not answer
+// (commit.Bounded). In production Scheduler drives it with tickers; on a
 // virtual clock one thread does, with Deps.Inline.
 //
 // Duties of the caller: Cycle (or Observe and Act) by one goroutine, Grant by
@@ -38,13 +39,14 @@ type Term struct {
 	recent   snapshot.Recent
 	recalled bool // what the last stored round knew is in recent
 
-	lapses  time.Time // when the first cluster lapses unless it is heard of; zero: not known
-	liveAt  time.Time // when the clusters that lose work were last asked what they hold
-	hurry   bool      // more is to be moved than one plan may
-	yieldAt time.Time // when work of higher priority last looked for room
-	forgot  time.Time // what is remembered for a while
-	shouted time.Time
-	rebuild rebuild
+	lapses    time.Time // when the first cluster lapses unless it is heard of; zero: not known
+	liveAt    time.Time // when the clusters that lose work were last asked what they hold
+	plannedAt time.Time // the same of those of which work may have to leave
+	hurry     bool      // more is to be moved than one plan may
+	yieldAt   time.Time // when work of higher priority last looked for room
+	forgot    time.Time // what is remembered for a while
+	shouted   time.Time
+	rebuild   rebuild
 }
 
 // NewTerm begins the work of a term with the fence that BeginTerm gave. Of

@@ -96,7 +96,7 @@ func (w *world) LongestLease(context.Context) (time.Duration, error) {
 	return w.longest, nil
 }
 
-func (w *world) Pending(context.Context, int) ([]flow.Pending, error) {
+func (w *world) Pending(context.Context, flow.PendingKey, int) ([]flow.Pending, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.pending), nil

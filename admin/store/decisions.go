@@ -58,7 +58,9 @@ func queueTrails(batch *pgx.Batch, b flow.Batch) error {
 	return nil
 }
 
-// queueWaits keeps the newest reasons of each wait, and writes only new ones.
+// queueWaits keeps the newest reasons of each wait, and writes only new ones. What
+// an execution said before its newest placement was another wait, also if it was
+// the same: kept with its old time, it would be taken for the older one, and trimmed.
 func queueWaits(batch *pgx.Batch, fence flow.Fence, b flow.Batch) error {
 	newest := map[flow.ExecutionID]flow.Wait{}
 	for _, w := range b.Waits {
@@ -77,6 +79,11 @@ func queueWaits(batch *pgx.Batch, fence flow.Fence, b flow.Batch) error {
 		k.add(id)
 		reasons, trails = append(reasons, text), append(trails, w.Trail)
 	}
+	batch.Queue(`DELETE FROM waits WHERE (name, project, domain) IN (SELECT w.name, w.project, w.domain
+		FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[]) AS k (name, project, domain)
+		JOIN waits w ON w.name = k.name AND w.project = k.project AND w.domain = k.domain
+		JOIN executions e ON e.name = k.name AND e.project = k.project AND e.domain = k.domain
+		WHERE e.placed_at >= w.decided_at)`, k.names, k.projects, k.domains)
 	batch.Queue(`INSERT INTO waits (name, project, domain, reasons, trail, scheduler_era, scheduler_epoch, decided_at, round)
 		SELECT k.name, k.project, k.domain, k.reasons::JSONB, k.trail, $6::INT8, $7::INT8, $8::TIMESTAMPTZ, $9::TEXT
 		FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[]) AS k (name, project, domain, reasons, trail)

@@ -139,7 +139,7 @@ func TestRowsFromBeforeAreRead(t *testing.T) {
 		{Execution: ids["runs"], Cluster: "east", Reasons: reasons}, {Execution: ids["runs too"], Cluster: "east"}}}); err != nil {
 		t.Fatal(err)
 	}
-	if list, err := s.Pending(ctx, 10); err != nil || len(list) != 1 || list[0].Digest != "" || list[0].Requirement.Workflow != "wf" {
+	if list, err := s.Pending(ctx, flow.PendingKey{}, 10); err != nil || len(list) != 1 || list[0].Digest != "" || list[0].Requirement.Workflow != "wf" {
 		t.Errorf("pending %+v: %v", list, err)
 	}
 	if list, err := s.Live(ctx, []string{"east"}, 10); err != nil || len(list) != 2 || list[0].Requirement.Workflow != "wf" {

@@ -73,7 +73,8 @@ func dated(taints, before []flow.Taint, when time.Time) []flow.Taint {
 
 // EndDrain ends a cluster's drain: it is empty and stays cordoned; or the drain
 // has expired, says so, and moves nothing any more. Nothing happens if it is
-// not being drained. Stale if the fence is over.
+// not being drained, or has not expired at that time: an operator may have given
+// it longer since it was read. Stale if the fence is over.
 func (s *Store) EndDrain(ctx context.Context, fence flow.Fence, cluster string, expired bool, when time.Time) (flow.Fence, error) {
 	a := flow.Audit{At: when, Actor: "skein", Action: "cluster.drained", Subject: subjectOf(cluster), Detail: "nothing is left on it; it stays cordoned"}
 	if expired {
@@ -87,6 +88,9 @@ func (s *Store) EndDrain(ctx context.Context, fence flow.Fence, cluster string, 
 		}
 		if err != nil {
 			return err
+		}
+		if expired && (c.Drain.Deadline.IsZero() || c.Drain.Deadline.After(when)) {
+			return nil
 		}
 		if c.Drain.Expired = true; !expired {
 			c.Drain = nil
@@ -102,7 +106,8 @@ func (s *Store) EndDrain(ctx context.Context, fence flow.Fence, cluster string, 
 // RemoveCluster forgets a cluster: its tokens, leases and outbox go with it, and
 // its members' sessions end. Precondition while it holds executions; NotFound.
 // A cluster that is registered under its name again begins at a higher
-// incarnation, and members that were revoked stay revoked.
+// incarnation, no certificate that was made up to now is good for it (Admits),
+// and members that were revoked stay revoked.
 func (s *Store) RemoveCluster(ctx context.Context, name string, a flow.Audit) error {
 	return s.audited(ctx, "RemoveCluster", written(a, subjectOf(name)), func(ctx context.Context, tx pgx.Tx) error {
 		c, err := readCluster(ctx, tx, name)
@@ -122,8 +127,8 @@ func (s *Store) RemoveCluster(ctx context.Context, name string, a flow.Audit) er
 		}
 		batch.Queue("UPDATE members SET hub = '' WHERE cluster = $1", name)
 		batch.Queue("DELETE FROM clusters WHERE name = $1", name)
-		batch.Queue(`INSERT INTO removed_clusters (name, incarnation) VALUES ($1, $2)
-			ON CONFLICT (name) DO UPDATE SET incarnation = excluded.incarnation`, name, c.Incarnation)
+		batch.Queue(`INSERT INTO removed_clusters (name, incarnation, barred) VALUES ($1, $2, $2)
+			ON CONFLICT (name) DO UPDATE SET incarnation = excluded.incarnation, barred = excluded.barred`, name, c.Incarnation)
 		return send(ctx, tx, batch)
 	})
 }

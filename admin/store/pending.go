@@ -36,13 +36,16 @@ const lastCluster = `CASE WHEN epoch_n = 0 THEN '' ELSE COALESCE((SELECT m.from_
 	AND m.project = executions.project AND m.domain = executions.domain AND m.epoch_era = executions.epoch_era
 	AND m.epoch_n = executions.epoch_n), '') END`
 
-// Pending lists executions that wait for a cluster, oldest first. Requirement is
+// Pending lists executions that wait for a cluster, oldest first, from just after
+// a place in that order on. Requirement is
 // empty where Digest is set: Requirements reads each of them once. From is
 // empty. NotBefore may be over, or not: whoever reads decides.
-func (s *Store) Pending(ctx context.Context, limit int) ([]flow.Pending, error) {
+func (s *Store) Pending(ctx context.Context, after flow.PendingKey, limit int) ([]flow.Pending, error) {
 	columns := func(p *flow.Pending) []column { return append(pendingColumns(p), column{lastCluster, &p.Last}) }
 	return query(ctx, s, "Pending", columns, "SELECT "+names("", columns(new(flow.Pending)))+` FROM executions
-		WHERE `+isPending+` AND desired = 'run' ORDER BY created_at, name LIMIT $1`, limit)
+		WHERE `+isPending+` AND desired = 'run' AND (created_at, name, project, domain) > ($1, $2, $3, $4)
+		ORDER BY created_at, name, project, domain LIMIT $5`,
+		after.At, after.Execution.Name, after.Execution.Project, after.Execution.Domain, limit)
 }
 
 // Requirements reads the requirements that digests name. What a digest names

@@ -27,7 +27,8 @@ const forgottenSessions = 1 << 32
 //
 // known is the fence that gave the backup away; if the database's is not lower
 // any more, nothing happens: somebody else was faster, or was wrong. It is zero
-// if the sign was another one. why is for people.
+// if the sign was another one. why is for people. Forbidden, and nothing happens,
+// if known's era cannot be (lastEra).
 func (s *Store) EnterRebuild(ctx context.Context, known flow.Fence, why string) (flow.Rebuild, error) {
 	seen := s.noticed.Load()
 	line := written(flow.Audit{Actor: "skein", Action: "rebuild.begin", Detail: why}, controlPlane)
@@ -40,6 +41,8 @@ func (s *Store) EnterRebuild(ctx context.Context, known flow.Fence, why string) 
 		switch {
 		case err != nil:
 			return err
+		case known.Epoch.Era > max(found.Epoch.Era, lastEra):
+			return fault.E(fault.Forbidden, "era %d cannot be, and no REBUILD begins for it: %s", known.Epoch.Era, why)
 		case lasting && behind:
 			return raiseAbove(ctx, tx, known)
 		case lasting || known != (flow.Fence{}) && !behind:

@@ -124,8 +124,16 @@ func (s *Store) openSession(ctx context.Context, member flow.Member, hub string,
 	return session, err
 }
 
-// mostEras bounds what a member is believed: no control plane has had so many.
-const mostEras = 1 << 20
+// What is believed of what the database does not hold: no control plane has had
+// so many eras, and no cluster so many incarnations. Higher ones would be stored,
+// and one that nothing can be added to could never be left again. What the
+// database holds itself is always believed.
+const (
+	mostEras = 1 << 20 // by a member's word
+	// lastEra is what EnterRebuild stores at most. Members get it to mostEras, and
+	// each REBUILD adds one, so no replica has ever seen it.
+	lastEra = 2 * mostEras
+)
 
 // mayJoin refuses members of clusters that own nothing, and compares what the
 // member and this replica have seen with what the database holds.
@@ -147,8 +155,11 @@ func mayJoin(ctx context.Context, tx pgx.Tx, session *flow.Session, report flow.
 	case lost:
 		return fault.E(fault.Precondition, "cluster %q was declared lost: declare it found (skein cluster declare-found %s) before its members join",
 			session.Cluster, session.Cluster)
-	case report.Era > mostEras:
+	case report.Era > max(session.Era, mostEras):
 		return fault.E(fault.Forbidden, "member %s says that it has seen era %d, which cannot be", session.Member, report.Era)
+	case report.Incarnation > max(session.Incarnation, mostEras):
+		return fault.E(fault.Forbidden, "member %s says that it has seen incarnation %d of its cluster, which cannot be",
+			session.Member, report.Incarnation)
 	case report.Era > session.Era:
 		return restored(&sign{known: flow.Fence{Epoch: flow.Epoch{Era: report.Era}},
 			why: fmt.Sprintf("member %s has seen era %d, and the database is at era %d", session.Member, report.Era, session.Era)})

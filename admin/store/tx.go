@@ -139,13 +139,19 @@ func (s *Store) write(ctx context.Context, c change) error {
 	})
 }
 
+// settle finds out what became of a change. It asks the database also after the
+// caller has given up, but runs the change again for no caller that has: in the
+// meantime somebody else may act on its absence. (A replica that lost leadership
+// must not begin a term any more: it would end its successor's.)
 func (s *Store) settle(ctx context.Context, c change, last error) error {
 	limit := time.Duration(settleTries) * s.config.CommitTimeout
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	running, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for range settleTries {
 		if c.landed != nil {
-			landed, err := c.landed(ctx)
+			landed, err := c.landed(asking)
 			if err == nil && landed {
 				return nil
 			}
@@ -156,7 +162,11 @@ func (s *Store) settle(ctx context.Context, c change, last error) error {
 				return ofAll(last)
 			}
 		}
-		if last = c.run(ctx); last == nil || (c.landed == nil && !isAmbiguous(last)) {
+		if err := running.Err(); err != nil {
+			last = errors.Join(last, err)
+			break
+		}
+		if last = c.run(running); last == nil || (c.landed == nil && !isAmbiguous(last)) {
 			return ofAll(last)
 		}
 	}

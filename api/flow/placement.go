@@ -1,6 +1,9 @@
 package flow
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Requirement is what an execution asks of the cluster that runs it. It is
 // derived once, when the execution is created, and stored with it.
@@ -57,6 +60,22 @@ type Pending struct {
 	Last     string
 	Failover Failover
 	Moves    int // forced ones so far
+}
+
+// Key is its place in the order of those that wait, the oldest first.
+func (p Pending) Key() PendingKey { return PendingKey{At: p.CreatedAt, Execution: p.Execution} }
+
+// PendingKey is a place in that order: just after the execution that it names.
+// The zero key is before all.
+type PendingKey struct {
+	At        time.Time
+	Execution ExecutionID
+}
+
+// Compare orders by time, and then by name.
+func (k PendingKey) Compare(o PendingKey) int {
+	a, b := k.Execution, o.Execution
+	return cmp.Or(k.At.Compare(o.At), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Project, b.Project), cmp.Compare(a.Domain, b.Domain))
 }
 
 // Reserved is the capacity that one live placement holds.

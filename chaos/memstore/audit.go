@@ -45,6 +45,25 @@ func (s *Store) SetRevoked(ctx context.Context, member flow.Member, revoked bool
 	return out, err
 }
 
+// Admits is as admin/store's.
+func (s *Store) Admits(ctx context.Context, member flow.Member, incarnation uint64) (now uint64, err error) {
+	err = s.read(ctx, "Admits", func(t *tables) error {
+		c, m := t.clusters[member.Cluster], t.members[member]
+		bar, removed := t.barred[member.Cluster]
+		switch {
+		case c == nil:
+			return fault.E(fault.NotFound, "cluster %q is not registered", member.Cluster)
+		case m != nil && m.Revoked:
+			return fault.E(fault.Forbidden, "member %s is revoked", member)
+		case removed && incarnation <= bar:
+			return fault.E(fault.Forbidden, "the certificate of member %s was made for a cluster that was removed", member)
+		}
+		now = c.Incarnation
+		return nil
+	})
+	return now, err
+}
+
 // Revoked is as admin/store's.
 func (s *Store) Revoked(ctx context.Context) (list []flow.Member, err error) {
 	err = s.read(ctx, "Revoked", func(t *tables) error {

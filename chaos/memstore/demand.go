@@ -8,7 +8,7 @@ import (
 )
 
 // Pending is as admin/store's.
-func (s *Store) Pending(ctx context.Context, limit int) (list []flow.Pending, err error) {
+func (s *Store) Pending(ctx context.Context, after flow.PendingKey, limit int) (list []flow.Pending, err error) {
 	err = s.read(ctx, "Pending", func(t *tables) error {
 		for _, id := range t.order {
 			if r := t.runs[id]; r.e.Cluster == "" && waits(r.e.Phase) && r.e.Desired == flow.DesiredRun {
@@ -19,12 +19,8 @@ func (s *Store) Pending(ctx context.Context, limit int) (list []flow.Pending, er
 				list = append(list, p)
 			}
 		}
-		slices.SortStableFunc(list, func(a, b flow.Pending) int {
-			if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-				return c
-			}
-			return byID(a.Execution, b.Execution)
-		})
+		slices.SortStableFunc(list, func(a, b flow.Pending) int { return a.Key().Compare(b.Key()) })
+		list = slices.DeleteFunc(list, func(p flow.Pending) bool { return p.Key().Compare(after) <= 0 })
 		list = list[:min(limit, len(list))]
 		return nil
 	})

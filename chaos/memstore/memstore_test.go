@@ -21,7 +21,7 @@ func TestStore(t *testing.T) {
 			Rebuilds: s, Holders: s,
 		}
 		return &storetest.Opened{Ports: ports, Other: ports, Know: func(f flow.Fence) { known = f }}
-	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Sessions", "Verdicts", "Events", "Races", "Revokes", "Lost", "Explanations", "Moves", "MoveRaces",
+	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Removals", "Sessions", "Verdicts", "Events", "Races", "Revokes", "Lost", "Explanations", "Moves", "MoveRaces",
 		"Rebuilds", "Reports", "Signs")
 }
 

@@ -75,7 +75,7 @@ func (s *Store) RemoveCluster(ctx context.Context, name string, a flow.Audit) er
 		if n := len(t.placedOn(name)); n > 0 {
 			return fault.E(fault.Precondition, "cluster %q holds %d executions", name, n)
 		}
-		t.removed[name] = c.Incarnation
+		t.removed[name], t.barred[name] = c.Incarnation, c.Incarnation
 		delete(t.clusters, name)
 		delete(t.outbox, name)
 		for _, m := range t.membersOf(name) {
@@ -160,6 +160,9 @@ func (s *Store) EndDrain(ctx context.Context, f flow.Fence, cluster string, expi
 	return s.fenced(ctx, "EndDrain", f, 0, func(t *tables) error {
 		c := t.clusters[cluster]
 		if c == nil || c.Drain == nil || c.Drain.Expired {
+			return nil
+		}
+		if expired && (c.Drain.Deadline.IsZero() || c.Drain.Deadline.After(at)) {
 			return nil
 		}
 		d := *c.Drain

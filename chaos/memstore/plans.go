@@ -169,9 +169,13 @@ func (r *run) archive() {
 	r.nodes, r.tasks = map[string]flow.NodeExecution{}, map[attempt]flow.TaskExecution{}
 }
 
-// wait keeps the newest reasons, and writes only new ones.
+// wait keeps the newest reasons, and writes only new ones: since the newest
+// placement.
 func (t *tables) wait(w flow.Wait, f flow.Fence, b flow.Batch) {
 	r := t.runs[w.Execution]
+	if r != nil && r.wait != nil && !r.placedAt.Before(r.wait.At) {
+		r.wait = nil
+	}
 	if r == nil || r.wait != nil && slices.EqualFunc(r.wait.Reasons, w.Reasons, sameReason) && r.wait.Trail == w.Trail {
 		return
 	}

@@ -27,6 +27,8 @@ func (s *Store) EnterRebuild(ctx context.Context, known flow.Fence, why string) 
 	err = s.write(ctx, "EnterRebuild", func(t *tables) error {
 		lasting, behind := !t.rebuild.Since.IsZero(), known.Compare(t.fence) > 0
 		switch {
+		case known.Epoch.Era > max(t.fence.Epoch.Era, lastEra):
+			return fault.E(fault.Forbidden, "era %d cannot be: %s", known.Epoch.Era, why)
 		case lasting && behind:
 			t.raiseAbove(known)
 		case !lasting && (behind || known == flow.Fence{}):

@@ -45,15 +45,20 @@ func (s *Store) served(ctx context.Context, op string, fn func(*tables) error) e
 	return err
 }
 
-// mostEras bounds what a member is believed.
-const mostEras = 1 << 20
+// What is believed, as in admin/store.
+const (
+	mostEras = 1 << 20
+	lastEra  = 2 * mostEras
+)
 
 // believes compares what a member has seen with what the database holds.
 func (t *tables) believes(m flow.Member, c *flow.Cluster, r flow.ClusterReport) error {
 	era, lasting := t.fence.Epoch.Era, !t.rebuild.Since.IsZero()
 	switch {
-	case r.Era > mostEras:
+	case r.Era > max(era, mostEras):
 		return fault.E(fault.Forbidden, "member %s says that it has seen era %d, which cannot be", m, r.Era)
+	case r.Incarnation > max(c.Incarnation, mostEras):
+		return fault.E(fault.Forbidden, "member %s says that it has seen incarnation %d of its cluster, which cannot be", m, r.Incarnation)
 	case r.Era > era:
 		return restored(flow.Fence{Epoch: flow.Epoch{Era: r.Era}}, "member %s has seen era %d, and the database is at era %d", m, r.Era, era)
 	case r.Incarnation > c.Incarnation && !lasting && r.Era == era:

@@ -33,6 +33,7 @@ type tables struct {
 	policies map[string][]flow.Policy
 	opened   map[flow.Member]uint64 // sessions of the cluster as a member's newest one opened
 	removed  map[string]uint64      // incarnations of clusters that were removed
+	barred   map[string]uint64      // up to which their certificates are good for nothing
 	tick     uint64                 // orders the outbox
 	lines    uint64                 // of the audit, so far
 	rebuild  flow.Rebuild           // Since is zero while none lasts
@@ -107,7 +108,7 @@ func newTables() *tables {
 		projects: map[string]flow.Project{}, entities: map[entityKey]flow.Entity{},
 		runs: map[flow.ExecutionID]*run{}, clusters: map[string]*flow.Cluster{},
 		members: map[flow.Member]*flow.MemberState{}, outbox: map[string]map[flow.ExecutionID]*due{},
-		trails: map[string]flow.Trail{}, stored: map[string]time.Time{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{}, removed: map[string]uint64{}, opened: map[flow.Member]uint64{},
+		trails: map[string]flow.Trail{}, stored: map[string]time.Time{}, classes: map[string]flow.Requirement{}, policies: map[string][]flow.Policy{}, removed: map[string]uint64{}, barred: map[string]uint64{}, opened: map[flow.Member]uint64{},
 		stages: map[flow.Member]int{}, held: map[flow.ExecutionID]heldBy{},
 	}
 }
@@ -117,6 +118,7 @@ func (t *tables) clone() *tables {
 	c.before, c.touched, c.forced, c.events, c.acks = nil, nil, nil, nil, nil
 	c.projects, c.entities = maps.Clone(t.projects), maps.Clone(t.entities)
 	c.removed, c.stored, c.opened = maps.Clone(t.removed), maps.Clone(t.stored), maps.Clone(t.opened)
+	c.barred = maps.Clone(t.barred)
 	c.stages, c.held = maps.Clone(t.stages), maps.Clone(t.held)
 	c.trails, c.policies, c.classes = maps.Clone(t.trails), maps.Clone(t.policies), maps.Clone(t.classes)
 	c.order, c.audit, c.rounds = slices.Clone(t.order), slices.Clone(t.audit), slices.Clone(t.rounds)

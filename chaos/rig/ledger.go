@@ -55,8 +55,8 @@ func write[T any](l *ledger, f flow.Fence, call func() (flow.Fence, T, error)) (
 	return next, out, err
 }
 
-func (l *ledger) Pending(ctx context.Context, limit int) ([]flow.Pending, error) {
-	return read(l, func() ([]flow.Pending, error) { return l.db.Pending(ctx, limit) })
+func (l *ledger) Pending(ctx context.Context, after flow.PendingKey, limit int) ([]flow.Pending, error) {
+	return read(l, func() ([]flow.Pending, error) { return l.db.Pending(ctx, after, limit) })
 }
 
 func (l *ledger) Requirements(ctx context.Context, digests []string) (map[string]flow.Requirement, error) {

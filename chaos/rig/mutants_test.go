@@ -27,6 +27,7 @@ var mutants = []string{
 	"new-leader-does-not-wait",
 	"no-epoch-check",
 	"ownership-revision-ignored",
+	"ownership-revision-not-raised",
 	"ownership-revision-not-raised-by-aborted-at-lease-end",
 	"re-place-before-the-lease-ends",
 	"re-place-without-reading-the-lease-row",

@@ -127,7 +127,8 @@ func (w *World) ended() {
 	}
 	w.rebuilt = true
 	w.logf("database: REBUILD has ended")
-	newest := maps.Clone(w.backed)
+	newest := map[flow.ExecutionID]flow.Epoch{}
+	maps.Copy(newest, w.backed)
 	for _, c := range w.clusters {
 		for _, o := range c.order {
 			if o.holds() && newest[o.id].Less(o.epoch) {

@@ -52,6 +52,9 @@ func (h *Hub) beat(ctx context.Context) error {
 		return err
 	}
 	h.metrics.beats.WithLabelValues("ok").Inc()
+	if len(leases) > 0 {
+		h.reach.granted(h.now(), h.grantPause())
+	}
 	for _, l := range leases {
 		h.mu.Lock()
 		s := h.streams[l.Member]

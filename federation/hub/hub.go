@@ -57,6 +57,7 @@ type Hub struct {
 	logs    logDesk
 	black   blacklist
 	backup  backups
+	reach   reach
 
 	mu       sync.Mutex
 	giveUp   context.CancelFunc // ends the beat under way

@@ -24,7 +24,8 @@ func (h *Hub) Join(ctx context.Context, req *skeinv1.JoinRequest) (*skeinv1.Join
 	return &skeinv1.JoinResponse{Certificate: string(cert), Ca: string(h.o.Desk.Bundle()), Cluster: cluster}, nil
 }
 
-// Renew exchanges a still valid certificate for a new one.
+// Renew exchanges a still valid certificate for a new one, while its cluster is
+// registered, and was not removed since it was made.
 func (h *Hub) Renew(ctx context.Context, req *skeinv1.RenewRequest) (*skeinv1.RenewResponse, error) {
 	caller, err := identity.PeerFromContext(ctx, h.o.TrustDomain)
 	if err != nil {
@@ -33,7 +34,13 @@ func (h *Hub) Renew(ctx context.Context, req *skeinv1.RenewRequest) (*skeinv1.Re
 	if err := h.admit(ctx, caller.Member(), "member.renew", true); err != nil {
 		return nil, identity.Status(err)
 	}
-	cert, err := h.o.Desk.Renew(ctx, caller.ID, []byte(req.GetCsr()))
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	incarnation, err := h.admits(ctx, caller, "member.renew")
+	if err != nil {
+		return nil, identity.Status(err)
+	}
+	cert, err := h.o.Desk.Renew(ctx, caller.ID, incarnation, []byte(req.GetCsr()))
 	if err != nil {
 		return nil, identity.Status(err)
 	}

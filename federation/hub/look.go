@@ -25,17 +25,24 @@ func (h *Hub) looks(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		err := h.look(ctx)
-		if err != nil && !failing && ctx.Err() == nil {
+		asked, err := h.look(ctx)
+		if !asked || ctx.Err() != nil {
+			continue
+		}
+		if err != nil && !failing {
 			h.log.Warn("the outbox was not looked at; what waits without a wake waits longer", "error", err)
 		}
 		failing = err != nil
+		if h.reach.looked(h.now(), h.grantPause(), err) {
+			h.log.Error("this hub does not reach the database, and the leader does: its members are sent to other hubs", "error", err)
+			h.EndSessions("this hub does not reach the database; others do")
+		}
 	}
 }
 
 // look tells the sessions that have something to read, or to learn, that their
-// next sweep is to read.
-func (h *Hub) look(ctx context.Context) error {
+// next sweep is to read. Without sessions nothing is asked.
+func (h *Hub) look(ctx context.Context) (asked bool, err error) {
 	streams := map[flow.Sender]*stream{}
 	var senders []flow.Sender
 	for _, s := range h.all() {
@@ -43,7 +50,7 @@ func (h *Hub) look(ctx context.Context) error {
 		senders = append(senders, s.sender)
 	}
 	if len(senders) == 0 {
-		return nil
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
@@ -53,7 +60,7 @@ func (h *Hub) look(ctx context.Context) error {
 			s.due.Store(true)
 		}
 	}
-	return err
+	return true, err
 }
 
 // wanted reports whether a read of the outbox is to be made: a sweep is made only

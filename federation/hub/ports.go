@@ -47,6 +47,7 @@ type Leases interface {
 // Desk gives members their certificates.
 type Desk interface {
 	Join(ctx context.Context, token string, csr []byte, instance string) (cluster string, certPEM []byte, err error)
-	Renew(ctx context.Context, who identity.ID, csr []byte) ([]byte, error)
+	// Renew is given the incarnation at which the member's cluster is registered.
+	Renew(ctx context.Context, who identity.ID, incarnation uint64, csr []byte) ([]byte, error)
 	Bundle() []byte
 }

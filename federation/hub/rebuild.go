@@ -22,7 +22,7 @@ type Rebuilder interface {
 	ReadFence(ctx context.Context) (flow.Fence, error)
 	// EnterRebuild ends all sessions, and lets no normal one begin before REBUILD
 	// has ended. known is above the database's fence, or zero if the sign is
-	// another one. It may be repeated.
+	// another one. It may be repeated. Forbidden if known cannot be.
 	EnterRebuild(ctx context.Context, known flow.Fence, why string) (flow.Rebuild, error)
 	// Rebuild says how far it has come; Since is zero if there is none.
 	Rebuild(ctx context.Context) (flow.Rebuild, error)
@@ -33,10 +33,21 @@ type Rebuilder interface {
 	TakeHoldings(ctx context.Context, who flow.Sender, list []flow.Holding, last bool) error
 }
 
-// sign is what has given a restored backup away.
+// sign is what has given a restored backup away: a fence above the database's,
+// or, if that is zero, what a member has seen in a session of an era.
 type sign struct {
 	known flow.Fence
+	era   uint64
 	why   string
+}
+
+// holds reports whether a sign still says something of a database at that fence.
+// A REBUILD that has ended since, entered by whomever, has begun another era.
+func (s sign) holds(found flow.Fence) bool {
+	if s.known == (flow.Fence{}) {
+		return found.Epoch.Era <= s.era
+	}
+	return s.known.Compare(found) > 0
 }
 
 // backups is what a hub knows of restored backups.
@@ -44,14 +55,15 @@ type backups struct {
 	signs chan sign // that streams found
 
 	mu     sync.Mutex
-	halted string // why nobody is served until REBUILD was entered; empty: all are
+	halted *sign // for which nobody is served until REBUILD was entered; nil: all are
 	shout  time.Duration
 }
 
-// halt ends all sessions, and lets nobody in until REBUILD was entered.
-func (h *Hub) halt(why string) {
+// halt ends all sessions, and lets nobody in until REBUILD was entered. The sign
+// is kept until then: nobody may give it again.
+func (h *Hub) halt(s sign) {
 	h.backup.mu.Lock()
-	h.backup.halted = why
+	h.backup.halted = &s
 	h.backup.mu.Unlock()
 	h.EndSessions("the control plane's database was restored from a backup")
 }
@@ -60,25 +72,31 @@ func (h *Hub) halt(why string) {
 func (h *Hub) resume() {
 	h.backup.mu.Lock()
 	defer h.backup.mu.Unlock()
-	h.backup.halted = ""
+	h.backup.halted = nil
+}
+
+// halting is the sign for which nobody is served; nil if there is none.
+func (h *Hub) halting() *sign {
+	h.backup.mu.Lock()
+	defer h.backup.mu.Unlock()
+	return h.backup.halted
 }
 
 // served refuses members with Unavailable while a restored backup was noticed,
 // and REBUILD was not entered.
 func (h *Hub) served() error {
-	h.backup.mu.Lock()
-	defer h.backup.mu.Unlock()
-	if h.backup.halted == "" {
+	s := h.halting()
+	if s == nil {
 		return nil
 	}
-	return fault.E(fault.Unavailable, "the control plane's database was restored from a backup, and REBUILD has not begun yet: %s", h.backup.halted)
+	return fault.E(fault.Unavailable, "the control plane's database was restored from a backup, and REBUILD has not begun yet: %s", s.why)
 }
 
 // notice is told by a stream whose member has seen more than the database. It
 // never blocks: one sign is enough.
 func (h *Hub) notice(o session.Restored) {
 	select {
-	case h.backup.signs <- sign{o.Known, o.Why}:
+	case h.backup.signs <- sign{known: o.Known, era: o.Era, why: o.Why}:
 	default:
 	}
 }
@@ -117,7 +135,10 @@ func (h *Hub) lookForRestored(ctx context.Context) error {
 		return err
 	}
 	if known.Compare(found) > 0 {
-		return h.restored(ctx, sign{known, "replica " + h.o.Name + " knows the fence " + known.String() + ", and the database is at " + found.String()})
+		return h.restored(ctx, sign{known: known, why: "replica " + h.o.Name + " knows the fence " + known.String() + ", and the database is at " + found.String()})
+	}
+	if s := h.halting(); s != nil && s.holds(found) { // REBUILD could not be entered for it yet
+		return h.restored(ctx, *s)
 	}
 	now, err := h.o.Rebuilder.Rebuild(ctx)
 	if err != nil {
@@ -128,13 +149,17 @@ func (h *Hub) lookForRestored(ctx context.Context) error {
 	return nil
 }
 
-// restored stops serving, and enters REBUILD.
+// restored stops serving, and enters REBUILD. If that fails, it is tried again at
+// the next look, unless the store says that the sign cannot be.
 func (h *Hub) restored(ctx context.Context, s sign) error {
 	h.log.Error("a backup of the control plane's database was restored: entering REBUILD", "why", s.why)
-	h.halt(s.why)
+	h.halt(s)
 	ctx, cancel := context.WithTimeout(ctx, restoredTimeout)
 	defer cancel()
 	now, err := h.o.Rebuilder.EnterRebuild(ctx, s.known, s.why)
+	if fault.Is(err, fault.Forbidden) {
+		h.resume()
+	}
 	if err != nil {
 		return err
 	}
@@ -184,7 +209,9 @@ func (s *stream) reports(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case held := <-s.inventory:
-			unknown, err := s.hub.o.Rebuilder.TakeInventory(ctx, s.sender, held)
+			unknown, err := bounded(ctx, judgeWait(len(held)), func(ctx context.Context) ([]flow.Held, error) {
+				return s.hub.o.Rebuilder.TakeInventory(ctx, s.sender, held)
+			})
 			if err != nil {
 				s.fail(err)
 				return nil
@@ -192,7 +219,10 @@ func (s *stream) reports(ctx context.Context) error {
 			s.log.Info("inventory taken for REBUILD", "held", len(held), "unknown", len(unknown))
 			s.step(session.InventoryTaken{Unknown: unknown})
 		case o := <-s.holdings:
-			if err := s.hub.o.Rebuilder.TakeHoldings(ctx, s.sender, o.List, o.Last); err != nil {
+			err := within(ctx, callWait, func(ctx context.Context) error {
+				return s.hub.o.Rebuilder.TakeHoldings(ctx, s.sender, o.List, o.Last)
+			})
+			if err != nil {
 				s.fail(err)
 				return nil
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/federation/identity"
 	"github.com/skein-project/skein/federation/session"
 )
 
@@ -31,6 +32,11 @@ const (
 type Revocations interface {
 	// Revoked lists the members that may not speak any more.
 	Revoked(ctx context.Context) ([]flow.Member, error)
+	// Admits judges a certificate by the incarnation of its cluster that it was
+	// made at (0: it does not say), and gives the one at which the cluster is now.
+	// NotFound if the cluster is not registered; Forbidden if the member is revoked,
+	// or its cluster was removed since.
+	Admits(ctx context.Context, m flow.Member, incarnation uint64) (uint64, error)
 	// WriteAudit stores a line once: a line whose ID is stored is left as it is.
 	WriteAudit(ctx context.Context, a flow.Audit) error
 }
@@ -88,6 +94,7 @@ func (h *Hub) readRevoked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.reach.answered()
 	members := make(map[flow.Member]bool, len(list))
 	for _, m := range list {
 		members[m] = true
@@ -124,6 +131,21 @@ func (h *Hub) admit(ctx context.Context, m flow.Member, action string, strict bo
 		return fault.E(fault.Unavailable, "it is not known whether member %s is revoked: the database has not said so for %s", m, RevokedStale)
 	}
 	return nil
+}
+
+// admits asks the database whether a certificate is still good, and says in the
+// audit if it is not. It gives the incarnation of the caller's cluster; where
+// nothing is revoked, what the certificate says.
+func (h *Hub) admits(ctx context.Context, caller identity.Caller, action string) (incarnation uint64, err error) {
+	if h.o.Revocations == nil {
+		return caller.Incarnation, nil
+	}
+	m := caller.Member()
+	incarnation, err = h.o.Revocations.Admits(ctx, m, caller.Incarnation)
+	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) {
+		h.refused(ctx, "member/"+m.String(), action, "cluster/"+m.Cluster, err)
+	}
+	return incarnation, err
 }
 
 // refused writes to the audit that somebody was turned away: once an hour for

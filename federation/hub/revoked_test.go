@@ -23,6 +23,8 @@ func (r *register) Revoked(context.Context) ([]flow.Member, error) {
 	return nil, nil
 }
 
+func (r *register) Admits(context.Context, flow.Member, uint64) (uint64, error) { return 0, nil }
+
 func (r *register) WriteAudit(_ context.Context, a flow.Audit) error {
 	r.audit = append(r.audit, a)
 	return nil

@@ -37,6 +37,7 @@ var errEnded = errors.New("session ended")
 // stream is one member's session on this hub.
 type stream struct {
 	hub        *Hub
+	caller     identity.Caller
 	member     flow.Member
 	generation uint64
 	log        *slog.Logger
@@ -73,6 +74,9 @@ func (h *Hub) Connect(wire skeinv1.DataPlaneService_ConnectServer) error {
 		err = h.served()
 	}
 	if err == nil {
+		err = h.reaches()
+	}
+	if err == nil {
 		err = h.admit(wire.Context(), caller.Member(), "session.open", false)
 	}
 	if err != nil {
@@ -81,7 +85,7 @@ func (h *Hub) Connect(wire skeinv1.DataPlaneService_ConnectServer) error {
 	ctx, cancel := context.WithCancelCause(wire.Context())
 	defer cancel(nil)
 	s := &stream{
-		hub: h, member: caller.Member(), wire: wire, end: cancel,
+		hub: h, caller: caller, member: caller.Member(), wire: wire, end: cancel,
 		log:     h.log.With("cluster", caller.Cluster, "instance", caller.Instance),
 		control: make(chan *skeinv1.ConnectResponse, controlQueue),
 		bulk:    make(chan flow.Assignment, bulkQueue),
@@ -94,11 +98,11 @@ func (h *Hub) Connect(wire skeinv1.DataPlaneService_ConnectServer) error {
 		inventory: make(chan []flow.Held, 1),
 		holdings:  make(chan session.TakeHoldings, session.RecallPart+1),
 	}
-	return identity.Status(s.serve(ctx, caller))
+	return identity.Status(s.serve(ctx))
 }
 
 // serve opens the session and runs it to its end.
-func (s *stream) serve(ctx context.Context, caller identity.Caller) error {
+func (s *stream) serve(ctx context.Context) error {
 	opened, err := s.opened(ctx)
 	if err != nil {
 		return err
@@ -108,10 +112,10 @@ func (s *stream) serve(ctx context.Context, caller identity.Caller) error {
 		return err
 	}
 	defer s.hub.leave(s)
-	s.log.Info("session opened", "serial", caller.Serial, "era", opened.Session.Era, "rebuild", opened.Session.Rebuild) // how rotation is seen from outside
+	s.log.Info("session opened", "serial", s.caller.Serial, "era", opened.Session.Era, "rebuild", opened.Session.Rebuild) // how rotation is seen from outside
 	s.step(opened)
 
-	ctx, cancel := context.WithDeadlineCause(ctx, caller.Expires, fault.E(fault.Unauthorized, "the certificate has expired"))
+	ctx, cancel := context.WithDeadlineCause(ctx, s.caller.Expires, fault.E(fault.Unauthorized, "the certificate has expired"))
 	defer cancel()
 	go s.receive() // ends when this handler returns: Recv cannot be interrupted otherwise
 	g, gctx := errgroup.WithContext(ctx)
@@ -179,7 +183,7 @@ func (s *stream) open(ctx context.Context, report flow.ClusterReport) (flow.Sess
 	}
 	got := make(chan answer, 1)
 	go func() {
-		session, err := s.hub.o.Sessions.OpenSession(ctx, s.member, s.hub.o.Name, report)
+		session, err := s.admitted(ctx, report)
 		got <- answer{session, err}
 	}()
 	tick := time.NewTicker(beatEvery)
@@ -193,6 +197,22 @@ func (s *stream) open(ctx context.Context, report flow.ClusterReport) (flow.Sess
 		// One that fails says that the member has left, which ends ctx.
 		_ = s.wire.Send(&skeinv1.ConnectResponse{Message: &skeinv1.ConnectResponse_Heartbeat{Heartbeat: &skeinv1.Heartbeat{}}})
 	}
+}
+
+// admitted opens the session of a certificate that is still good. That is asked
+// before, so that who is turned away ends nobody's session; and again if the
+// cluster was not, when the session was opened, what it was when that was asked:
+// it may have been removed in between, and another one registered by its name.
+func (s *stream) admitted(ctx context.Context, report flow.ClusterReport) (flow.Session, error) {
+	before, err := s.hub.admits(ctx, s.caller, "session.open")
+	if err != nil && !fault.Is(err, fault.NotFound) { // else OpenSession says so, or notices a restored backup
+		return flow.Session{}, err
+	}
+	opened, err := s.hub.o.Sessions.OpenSession(ctx, s.member, s.hub.o.Name, report)
+	if err == nil && opened.Incarnation != before {
+		_, err = s.hub.admits(ctx, s.caller, "session.open")
+	}
+	return opened, err
 }
 
 // closed notes the session's end, unless another one took its place.

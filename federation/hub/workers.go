@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -34,7 +35,7 @@ func (s *stream) receive() {
 		}
 		switch m := m.GetMessage().(type) {
 		case *skeinv1.ConnectRequest_Inventory:
-			s.step(session.InventoryPart{Held: codec.HeldFrom(m.Inventory.GetHeld()), Last: m.Inventory.GetLast()})
+			s.step(inventoryPart(m.Inventory))
 		case *skeinv1.ConnectRequest_Heartbeat:
 			s.step(session.Beaten{Generation: m.Heartbeat.GetGeneration()})
 		case *skeinv1.ConnectRequest_LeaseRequest:
@@ -55,6 +56,15 @@ func (s *stream) receive() {
 			s.step(session.Ended{Reason: "a message that this hub does not know"})
 		}
 	}
+}
+
+// inventoryPart reads a part of an inventory. One that alone is too large is not
+// unpacked any further.
+func inventoryPart(m *skeinv1.Inventory) session.HubInput {
+	if n := len(m.GetHeld()); n > session.MaxHeld {
+		return session.Ended{Reason: fmt.Sprintf("the inventory is too large: one part of it has %d objects", n)}
+	}
+	return session.InventoryPart{Held: codec.HeldFrom(m.GetHeld()), Last: m.GetLast()}
 }
 
 // writes sends what is queued: control messages before assignments, always.
@@ -125,7 +135,9 @@ func (s *stream) commit(ctx context.Context, in session.Ingest) (results []flow.
 	defer span.End()
 	begun := time.Now()
 	for try := 1; ; try++ {
-		results, err = s.hub.o.Sink.Ingest(ctx, s.sender, in.Events)
+		results, err = bounded(ctx, s.hub.ingestWait(), func(ctx context.Context) ([]flow.EventResult, error) {
+			return s.hub.o.Sink.Ingest(ctx, s.sender, in.Events)
+		})
 		if err == nil || !fault.Of(err).Retryable() || try == ingestTries {
 			break
 		}
@@ -155,9 +167,9 @@ func (s *stream) stores(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case acks := <-s.acks:
-			err = s.hub.o.Outbox.Ack(ctx, s.sender, s.more(acks))
+			err = within(ctx, callWait, func(ctx context.Context) error { return s.hub.o.Outbox.Ack(ctx, s.sender, s.more(acks)) })
 		case r := <-s.report:
-			err = s.hub.o.Sessions.Report(ctx, s.sender, r)
+			err = within(ctx, callWait, func(ctx context.Context) error { return s.hub.o.Sessions.Report(ctx, s.sender, r) })
 		}
 		if fault.Is(err, fault.Stale) {
 			s.step(session.Replaced{})
@@ -186,7 +198,9 @@ func (s *stream) reads(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case held := <-s.judge:
-			verdicts, err := s.hub.o.Sessions.Verdicts(ctx, s.sender, held)
+			verdicts, err := bounded(ctx, judgeWait(len(held)), func(ctx context.Context) (flow.Verdicts, error) {
+				return s.hub.o.Sessions.Verdicts(ctx, s.sender, held)
+			})
 			if err != nil {
 				s.fail(err)
 				return nil
@@ -198,7 +212,9 @@ func (s *stream) reads(ctx context.Context) error {
 				s.step(session.OutboxRead{})
 				continue
 			}
-			list, err := s.hub.o.Outbox.Assignments(ctx, s.sender, limit)
+			list, err := bounded(ctx, callWait, func(ctx context.Context) ([]flow.Assignment, error) {
+				return s.hub.o.Outbox.Assignments(ctx, s.sender, limit)
+			})
 			switch {
 			case fault.Is(err, fault.Stale):
 				s.step(session.Replaced{})

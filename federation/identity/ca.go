@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
 )
 
 // DefaultTTL is how long certificates of members and replicas are valid.
@@ -76,14 +77,23 @@ func (c *CA) Pool() *x509.CertPool {
 	return pool
 }
 
-// SignMember signs a member's certificate. Of the request only the public key
-// is used; names in it are ignored.
+// SignMember signs a member's certificate that does not say by which
+// registration of its cluster it was made. Of the request only the public key is
+// used; names in it are ignored.
 func (c *CA) SignMember(csrPEM []byte, cluster, instance string, now time.Time, ttl time.Duration) ([]byte, error) {
+	return c.SignRegistered(csrPEM, flow.Member{Cluster: cluster, Instance: instance}, 0, now, ttl)
+}
+
+// SignRegistered signs a member's certificate that says at which incarnation its
+// cluster was registered then: when a cluster is removed, what was made for it
+// up to its last incarnation is good for nothing (IncarnationOf). Zero is not
+// said. Of the request only the public key is used.
+func (c *CA) SignRegistered(csrPEM []byte, member flow.Member, incarnation uint64, now time.Time, ttl time.Duration) ([]byte, error) {
 	pub, err := PublicKey(csrPEM)
 	if err != nil {
 		return nil, err
 	}
-	return c.sign(pub, MemberID(c.trustDomain, cluster, instance), nil, now, ttl)
+	return c.sign(pub, MemberID(c.trustDomain, member.Cluster, member.Instance), incarnation, nil, now, ttl)
 }
 
 // ReplicaCert makes a key and a certificate for one replica, valid for the
@@ -93,7 +103,7 @@ func (c *CA) ReplicaCert(replica string, hosts []string, now time.Time, ttl time
 	if err != nil {
 		return tls.Certificate{}, fault.Wrap(fault.Internal, err, "make key of replica %s", replica)
 	}
-	certPEM, err := c.sign(&key.PublicKey, ReplicaID(c.trustDomain, replica), hosts, now, ttl)
+	certPEM, err := c.sign(&key.PublicKey, ReplicaID(c.trustDomain, replica), 0, hosts, now, ttl)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -104,7 +114,7 @@ func (c *CA) ReplicaCert(replica string, hosts []string, now time.Time, ttl time
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}, nil
 }
 
-func (c *CA) sign(pub crypto.PublicKey, id ID, hosts []string, now time.Time, ttl time.Duration) ([]byte, error) {
+func (c *CA) sign(pub crypto.PublicKey, id ID, incarnation uint64, hosts []string, now time.Time, ttl time.Duration) ([]byte, error) {
 	if err := id.Check(); err != nil {
 		return nil, err
 	}
@@ -114,7 +124,7 @@ func (c *CA) sign(pub crypto.PublicKey, id ID, hosts []string, now time.Time, tt
 	}
 	t := &x509.Certificate{
 		SerialNumber: serial,
-		Subject:      pkix.Name{Organization: []string{"Skein"}},
+		Subject:      subject(incarnation),
 		NotBefore:    now.Add(-min(backdate, ttl)), // a short one would be due for renewal at once
 		NotAfter:     now.Add(ttl),
 		KeyUsage:     x509.KeyUsageDigitalSignature,

@@ -3,7 +3,9 @@ package identity_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/federation/identity"
 )
 
@@ -89,6 +92,43 @@ func TestACertificateNamesWhomWeSay(t *testing.T) {
 	for _, bad := range []string{"", "UP", "a/b", "-a", "a b"} {
 		if _, err := ca.SignMember(csr, bad, "prop-0", time.Now(), time.Hour); !fault.Is(err, fault.Invalid) {
 			t.Errorf("cluster %q: %v, want Invalid", bad, err)
+		}
+	}
+}
+
+// By it the certificates of a removed cluster are told from those of the next
+// one of its name; no request can choose it.
+func TestACertificateSaysAtWhichIncarnationItWasMade(t *testing.T) {
+	ca := openCA(t, t.TempDir())
+	key, err := identity.NewKeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(key)
+	signer, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.CertificateRequest{Subject: pkix.Name{OrganizationalUnit: []string{"incarnation 99"}}}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+	for _, want := range []uint64{0, 1, 1 << 60} {
+		certPEM, err := ca.SignRegistered(csr, flow.Member{Cluster: "east", Instance: "prop-0"}, want, time.Now(), time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair, err := identity.KeyPair(certPEM, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := identity.IncarnationOf(pair.Leaf); got != want {
+			t.Errorf("it says %d, want %d", got, want)
+		}
+		if id, err := identity.FromCertificate(pair.Leaf, td); err != nil || id != identity.MemberID(td, "east", "prop-0") {
+			t.Errorf("identity %s, %v", id, err)
 		}
 	}
 }

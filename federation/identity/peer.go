@@ -20,6 +20,9 @@ type Caller struct {
 	ID
 	Expires time.Time
 	Serial  string // of the certificate, in hexadecimal
+	// Incarnation is that of a member's cluster when the certificate was made; 0 if
+	// it does not say.
+	Incarnation uint64
 }
 
 // PeerFromContext gives the caller of a gRPC method by its verified
@@ -38,7 +41,7 @@ func PeerFromContext(ctx context.Context, trustDomain string) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	return Caller{ID: id, Expires: leaf.NotAfter, Serial: leaf.SerialNumber.Text(16)}, nil
+	return Caller{ID: id, Expires: leaf.NotAfter, Serial: leaf.SerialNumber.Text(16), Incarnation: IncarnationOf(leaf)}, nil
 }
 
 // Guard decides, for each method of our own services, whether its caller may

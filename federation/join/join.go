@@ -4,7 +4,10 @@
 // It is called by the hub's handlers and by the operator's service; it neither
 // serves nor stores anything itself. Invariant: a token is bound to the first
 // key that used it, in the store's transaction; the same token with the same
-// key gets the same certificate again, another key gets nothing.
+// key gets the same certificate again, another key gets nothing. A certificate
+// says at which incarnation its cluster was registered, read before it is
+// signed: so none that was made for a removed cluster passes for one of the next
+// cluster of that name.
 package join
 
 import (
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"github.com/skein-project/skein/api/fault"
+	"github.com/skein-project/skein/api/flow"
 	"github.com/skein-project/skein/federation/identity"
 )
 
@@ -25,15 +29,17 @@ const (
 type Tokens interface {
 	CreateToken(ctx context.Context, hash []byte, cluster string, expiresAt time.Time) error
 	// ConsumeToken binds the token to the key's hash and stores the certificate
-	// that issue makes, or returns what it was bound to. A wrong or expired token
-	// is Unauthorized; one bound to another key is Forbidden.
+	// that issue makes, or returns what it was bound to. issue is told the cluster
+	// and the incarnation at which it is registered. A wrong or expired token is
+	// Unauthorized; one bound to another key is Forbidden; one whose cluster is not
+	// registered is NotFound.
 	ConsumeToken(ctx context.Context, hash, keyHash []byte, instance string,
-		issue func(cluster string) (certPEM []byte, err error), now time.Time) (cluster string, certPEM []byte, err error)
+		issue func(cluster string, incarnation uint64) (certPEM []byte, err error), now time.Time) (cluster string, certPEM []byte, err error)
 }
 
 // Signer signs what members ask for.
 type Signer interface {
-	SignMember(csrPEM []byte, cluster, instance string, now time.Time, ttl time.Duration) ([]byte, error)
+	SignRegistered(csrPEM []byte, member flow.Member, incarnation uint64, now time.Time, ttl time.Duration) ([]byte, error)
 	Bundle() []byte
 }
 
@@ -90,16 +96,17 @@ func (d *Desk) Join(ctx context.Context, token string, csr []byte, instance stri
 		return "", nil, err
 	}
 	now := d.now()
-	issue := func(cluster string) ([]byte, error) {
-		return d.signer.SignMember(csr, cluster, instance, now, d.ttl)
+	issue := func(cluster string, incarnation uint64) ([]byte, error) {
+		return d.signer.SignRegistered(csr, flow.Member{Cluster: cluster, Instance: instance}, incarnation, now, d.ttl)
 	}
 	return d.tokens.ConsumeToken(ctx, hash, keyHash, instance, issue, now)
 }
 
-// Renew signs a new certificate for a member that showed a valid one.
-func (d *Desk) Renew(_ context.Context, who identity.ID, csr []byte) ([]byte, error) {
+// Renew signs a new certificate for a member that showed one which is admitted;
+// incarnation is that of its cluster when that was asked.
+func (d *Desk) Renew(_ context.Context, who identity.ID, incarnation uint64, csr []byte) ([]byte, error) {
 	if !who.IsMember() {
 		return nil, fault.E(fault.Forbidden, "only a member renews a certificate; the caller is %s", who)
 	}
-	return d.signer.SignMember(csr, who.Cluster, who.Instance, d.now(), d.ttl)
+	return d.signer.SignRegistered(csr, who.Member(), incarnation, d.now(), d.ttl)
 }

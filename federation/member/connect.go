@@ -69,6 +69,7 @@ func (m *Member) dial(ctx context.Context) {
 		pause = min(2*pause, longestPause)
 		if status.Code(err) == codes.PermissionDenied {
 			pause = refusedPause
+			m.rejoin(ctx, addr)
 		}
 	}
 }

@@ -173,8 +173,13 @@ func (w *wallet) fetch(ctx context.Context, addr string, call func(context.Conte
 	if err != nil {
 		return err
 	}
+	had := w.cert.Load()
 	if err := w.take([]byte(cert)); err != nil {
 		return err
+	}
+	if had != nil && w.cert.Load().Leaf.NotBefore.Before(had.Leaf.NotBefore) { // a used token gives what it gave before
+		w.cert.Store(had)
+		return nil
 	}
 	return fault.Wrap(fault.Internal, w.write(certFile, []byte(cert)), "store the certificate")
 }

@@ -84,6 +84,22 @@ func (m *Member) enter(ctx context.Context, addr string) error {
 	return nil
 }
 
+// rejoin tries the join token of a member whose valid certificate is refused: it
+// may be a new one, after the cluster was removed and registered again. Who is
+// revoked gets nothing by it.
+func (m *Member) rejoin(ctx context.Context, addr string) {
+	had := m.wallet.cert.Load()
+	if m.o.JoinToken == "" || had == nil {
+		return
+	}
+	switch err := m.wallet.join(ctx, addr, m.o.JoinToken); {
+	case err != nil:
+		m.log.Debug("the join token lets nobody in either", "hub", addr, "error", err)
+	case m.wallet.cert.Load().Leaf.SerialNumber.Cmp(had.Leaf.SerialNumber) != 0:
+		m.log.Info("joined anew, since the certificate was refused", "cluster", m.wallet.cluster())
+	}
+}
+
 // locked says how a member without a certificate gets in.
 func (m *Member) locked(had *tls.Certificate) error {
 	if had == nil {

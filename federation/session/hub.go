@@ -30,6 +30,15 @@ const (
 	// RestingSweep bounds how long the outbox is not read because all of its rows
 	// rest.
 	RestingSweep = 5 * time.Second
+	// MaxHeld and MaxHeldBytes bound one inventory, which a hub keeps until it is
+	// whole; a large cluster holds 100,000 objects, tombstones included. A line
+	// counts as its names and heldBytes.
+	MaxHeld      = 250_000
+	MaxHeldBytes = 64 << 20
+	heldBytes    = 128
+	// GatherWait is how long a member may take to give its inventory: 100,000
+	// objects are 400 pages of its API server.
+	GatherWait = 10 * time.Minute
 )
 
 // rest is the pause of an assignment that could not be applied.
@@ -68,9 +77,11 @@ type Hub struct {
 	session  flow.Session
 	heard    time.Duration
 	swept    time.Duration
-	reading  bool // of the outbox
-	woken    bool // while reading
+	reading  bool          // of the outbox
+	woken    bool          // while reading
+	begun    time.Duration // of the inventory
 	held     []flow.Held
+	bytes    int                // of held
 	lease    *flow.LeaseRequest // the newest that was not answered
 	answered uint64             // nonce of the last answer
 	batches  int                // of events, not acked
@@ -105,7 +116,7 @@ func (h Hub) Step(now time.Duration, in HubInput) (Hub, []HubOutput) {
 }
 
 func (h Hub) close(reason string) (Hub, []HubOutput) {
-	h.stage, h.lease = Closed, nil
+	h.stage, h.lease, h.held = Closed, nil, nil
 	return h, []HubOutput{Close{Reason: reason}}
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
@@ -127,7 +128,7 @@ func (in SessionOpened) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 	if h.stage != Opening {
 		return h.close("opened twice")
 	}
-	h.stage, h.session, h.heard = Gathering, in.Session, now
+	h.stage, h.session, h.heard, h.begun = Gathering, in.Session, now, now
 	if closed, out, yes := h.foresees(in.Era, in.Incarnation); yes {
 		return closed, out
 	}
@@ -139,12 +140,14 @@ func (in InventoryPart) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 		return h.close("inventory out of order")
 	}
 	h.heard = now
-	h.held = append(h.held, in.Held...)
+	if why := h.gather(in.Held); why != "" {
+		return h.close(why)
+	}
 	if !in.Last {
 		return h, nil
 	}
 	held := h.held
-	h.stage, h.held = Judging, nil
+	h.stage, h.held, h.bytes = Judging, nil, 0
 	if closed, out, yes := h.foresees(highestEra(held), 0); yes {
 		return closed, out
 	}
@@ -152,6 +155,21 @@ func (in InventoryPart) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 		return h, []HubOutput{TakeInventory{Held: held}}
 	}
 	return h, []HubOutput{Judge{Held: held}}
+}
+
+// gather keeps a part of the inventory, or says why it is not taken.
+func (h *Hub) gather(part []flow.Held) (refused string) {
+	for _, x := range part {
+		if why := unbelievable(x); why != "" {
+			return why
+		}
+		h.bytes += heldBytes + len(x.Execution.Project) + len(x.Execution.Domain) + len(x.Execution.Name)
+	}
+	if len(h.held)+len(part) > MaxHeld || h.bytes > MaxHeldBytes {
+		return fmt.Sprintf("the inventory is too large: a hub takes %d objects and %d MiB of one member", MaxHeld, MaxHeldBytes>>20)
+	}
+	h.held = append(h.held, part...)
+	return ""
 }
 
 func (in VerdictsTaken) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
@@ -282,6 +300,9 @@ func (in OutboxRead) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 func (HubTicked) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 	if h.stage != Opening && now-h.heard > HubSilence {
 		return h.close("the member was silent")
+	}
+	if h.stage == Gathering && now-h.begun > GatherWait {
+		return h.close(fmt.Sprintf("the member has given no whole inventory within %s", GatherWait))
 	}
 	h.forget(now)
 	if now-h.swept >= Sweep && now >= h.quiet {

@@ -42,6 +42,7 @@ type (
 	// Restored: the member has seen what the database does not know.
 	Restored struct {
 		Known flow.Fence // an era above the database's; zero if the sign is another one
+		Era   uint64     // the database's, as the session was opened
 		Why   string
 	}
 )
@@ -91,6 +92,9 @@ func (in HoldingsCame) hub(h Hub, now time.Duration) (Hub, []HubOutput) {
 		if !h.recall.asked[name(x.Held)] {
 			return h.close("holdings that nobody has asked for")
 		}
+		if why := unbelievable(x.Held); why != "" {
+			return h.close(why)
+		}
 		delete(h.recall.asked, name(x.Held))
 	}
 	h.recall.told = in.Last
@@ -108,33 +112,6 @@ func (HoldingsTaken) hub(h Hub, _ time.Duration) (Hub, []HubOutput) {
 	}
 	h.stage, h.recall = Reported, recall{}
 	return h, nil
-}
-
-// foresees closes a session whose member has seen an era or an incarnation that
-// the database does not know, and says so.
-func (h Hub) foresees(era, incarnation uint64) (closed Hub, out []HubOutput, yes bool) {
-	s := h.session
-	var known flow.Fence
-	var why string
-	switch {
-	case era > s.Era:
-		known.Epoch.Era, why = era, "has seen an era above the database's"
-	case incarnation > s.Incarnation:
-		why = "has seen an incarnation of its cluster above the database's"
-	default:
-		return h, nil, false
-	}
-	closed, out = h.close("a backup of the control plane's database was restored: " + s.Member.String() + " " + why)
-	restored := Restored{Known: known, Why: "member " + s.Member.String() + " " + why}
-	return closed, append([]HubOutput{restored}, out...), true
-}
-
-// highestEra is the highest of an inventory.
-func highestEra(held []flow.Held) (era uint64) {
-	for _, x := range held {
-		era = max(era, x.Epoch.Era)
-	}
-	return era
 }
 
 // RecallCame: the restored database does not know these; an input of the member.

@@ -12,7 +12,6 @@ package commit
 
 import (
 	"context"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -64,9 +63,6 @@ type Options struct {
 	Inline bool
 }
 
-// grace is for a transaction that notices the end of its context.
-const grace = 250 * time.Millisecond
-
 // MaxBatch is the most that one transaction places.
 const MaxBatch = 500
 
@@ -110,12 +106,14 @@ func (c *Committer) Fence() flow.Fence {
 // executions placed: those of the transactions before an error too. Placements
 // go first. Of the waits it writes those that say something new, at most a few
 // thousand, and of the trails those that are referred to and that this term has
-// not stored yet. If there is anything to write, round is asked for the round,
-// with the fence of its first transaction, and stored with that; it may be nil,
-// and may give nil. Only one goroutine may call it.
-func (c *Committer) Plan(ctx context.Context, b flow.Batch, round func(first flow.Fence) *flow.Round) ([]flow.ExecutionID, error) {
+// not stored yet. part says that the batch does not name all that wait: what is
+// not in it may wait as before, and is no news when it is named again. If there is
+// anything to write, round is asked for the round, with the fence of its first
+// transaction, and stored with that; it may be nil, and may give nil. Only one
+// goroutine may call it.
+func (c *Committer) Plan(ctx context.Context, b flow.Batch, part bool, round func(first flow.Fence) *flow.Round) ([]flow.ExecutionID, error) {
 	var placed []flow.ExecutionID
-	placements, waits := b.Placements, c.told.changed(b.Waits, b.Trails, b.At)
+	placements, waits := b.Placements, c.told.changed(b, part)
 	if len(placements)+len(waits) > 0 && round != nil {
 		first := c.Fence()
 		first.Beat++
@@ -223,6 +221,12 @@ func (c *Committer) Health(ctx context.Context, changes []flow.HealthChange) err
 // transaction is one fenced write and what it gives.
 type transaction[T any] func(context.Context, flow.Fence) (flow.Fence, T, error)
 
+// outcome is what one transaction gave.
+type outcome[T any] struct {
+	next  flow.Fence
+	value T
+}
+
 // write runs one transaction in its turn. Whatever its error, the beat that the
 // database now holds is not known for certain, so the term is over.
 func write[T any](ctx context.Context, c *Committer, tx transaction[T]) (none T, err error) {
@@ -236,13 +240,18 @@ func write[T any](ctx context.Context, c *Committer, tx transaction[T]) (none T,
 		return none, err
 	}
 	fence := c.Fence()
-	run := func() (flow.Fence, T, error) { return bounded(ctx, c.opts.Timeout, fence, tx) }
-	if c.opts.Inline {
-		run = func() (flow.Fence, T, error) { return tx(ctx, fence) }
+	run := func(ctx context.Context) (o outcome[T], err error) {
+		o.next, o.value, err = tx(ctx, fence)
+		return o, err
 	}
-	next, value, err := run()
-	if err == nil && next.Compare(fence) <= 0 {
-		err = fault.E(fault.Internal, "the fence did not rise: %s after %s", next, fence)
+	var o outcome[T]
+	if c.opts.Inline {
+		o, err = run(ctx)
+	} else { // what is left behind still carries its fence, and is this term's last
+		o, err = Bounded(ctx, c.opts.Timeout, run)
+	}
+	if err == nil && o.next.Compare(fence) <= 0 {
+		err = fault.E(fault.Internal, "the fence did not rise: %s after %s", o.next, fence)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -250,47 +259,9 @@ func write[T any](ctx context.Context, c *Committer, tx transaction[T]) (none T,
 		c.broken = fault.Wrap(fault.Stale, err, "fenced write at %s", fence)
 		return none, c.broken
 	}
-	c.fence = next
-	c.opts.Observe(next)
-	return value, nil
-}
-
-// bounded waits no longer for a transaction than the timeout and the term
-// allow. A ledger that lost a COMMIT's answer goes on to find out what became
-// of it, for longer than a lease lasts if the database is out of reach, while
-// another replica could lead. What is left behind can do no harm: it still
-// carries its fence, and nothing more is written in this term.
-func bounded[T any](ctx context.Context, timeout time.Duration, fence flow.Fence, tx transaction[T]) (flow.Fence, T, error) {
-	type outcome struct {
-		next  flow.Fence
-		value T
-		err   error
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	done := make(chan outcome, 1)
-	go func() {
-		var o outcome
-		defer func() {
-			if p := recover(); p != nil {
-				o.err = fault.E(fault.Internal, "panic in a fenced write: %v\n%s", p, debug.Stack())
-			}
-			cancel()
-			done <- o
-		}()
-		o.next, o.value, o.err = tx(ctx, fence)
-	}()
-	select {
-	case o := <-done:
-		return o.next, o.value, o.err
-	case <-ctx.Done():
-	}
-	select { // what notices the end in time still counts
-	case o := <-done:
-		return o.next, o.value, o.err
-	case <-time.After(grace):
-		var none T
-		return fence, none, fault.Wrap(fault.Unavailable, ctx.Err(), "the write did not end in time")
-	}
+	c.fence = o.next
+	c.opts.Observe(o.next)
+	return o.value, nil
 }
 
 // usable refuses a write of a term that is over.

@@ -110,7 +110,7 @@ func TestPlanIsCutIntoBatches(t *testing.T) {
 		placements = append(placements, flow.Placement{Execution: id(i)})
 		waits = append(waits, wait(1000+i, "no"))
 	}
-	placed, err := c.Plan(context.Background(), flow.Batch{Placements: placements, Waits: waits, At: now}, nil)
+	placed, err := c.Plan(context.Background(), flow.Batch{Placements: placements, Waits: waits, At: now}, false, nil)
 	if err != nil || len(placed) != 700 {
 		t.Fatalf("placed %d: %v", len(placed), err)
 	}
@@ -144,11 +144,39 @@ func TestWaitsAreWrittenWhenTheirMeaningChanges(t *testing.T) {
 	} {
 		l.waits = nil
 		now = now.Add(step.after)
-		if _, err := c.Plan(context.Background(), flow.Batch{Waits: step.waits, At: now}, nil); err != nil {
+		if _, err := c.Plan(context.Background(), flow.Batch{Waits: step.waits, At: now}, false, nil); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(step.want, l.waits); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", step.why, diff)
+		}
+	}
+}
+
+// TestAPlanThatNamesAPartForgetsNobody: who is not in it waits as before, unless
+// it was placed.
+func TestAPlanThatNamesAPartForgetsNobody(t *testing.T) {
+	l := &ledger{}
+	c := New(l, flow.Fence{}, Options{})
+	both := []flow.Wait{wait(1, "a"), wait(2, "a")}
+	for n, step := range []struct {
+		waits  []flow.Wait
+		placed []flow.Placement
+		part   bool
+		want   []string
+	}{
+		{both, nil, false, []string{"x1", "x2"}},
+		{both[:1], nil, true, nil},
+		{both, nil, false, nil},
+		{nil, []flow.Placement{{Execution: id(2)}}, true, nil},
+		{both, nil, true, []string{"x2"}},
+	} {
+		l.waits = nil
+		if _, err := c.Plan(context.Background(), flow.Batch{Waits: step.waits, Placements: step.placed, At: now}, step.part, nil); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(step.want, l.waits); diff != "" {
+			t.Errorf("plan %d (-want +got):\n%s", n, diff)
 		}
 	}
 }
@@ -171,7 +199,7 @@ func TestAQuietRoundWritesNothing(t *testing.T) {
 	}{{"1 of 2", 2000}, {"1 of 2", 2000}, {"1 of 2", 1000}, {"1 of 2", 0}, {"2 of 2", 0}} {
 		trail.Reasons[0].Message = want.message
 		l.waits = nil
-		if _, err := c.Plan(context.Background(), flow.Batch{Waits: waits, Trails: []flow.Trail{trail}, At: now}, round); err != nil || len(l.waits) != want.waits {
+		if _, err := c.Plan(context.Background(), flow.Batch{Waits: waits, Trails: []flow.Trail{trail}, At: now}, false, round); err != nil || len(l.waits) != want.waits {
 			t.Fatalf("round %d wrote %d waits, want %d: %v", n, len(l.waits), want.waits, err)
 		}
 	}
@@ -186,7 +214,7 @@ func TestAQuietRoundWritesNothing(t *testing.T) {
 		t.Errorf("a round is stored with its first transaction, and named by that (-want +got):\n%s", diff)
 	}
 	c.Forget()
-	if _, err := c.Plan(context.Background(), flow.Batch{Waits: []flow.Wait{{Execution: id(9999), Trail: "t"}}, Trails: []flow.Trail{trail}, At: now}, nil); err != nil || len(l.trails) != 2 {
+	if _, err := c.Plan(context.Background(), flow.Batch{Waits: []flow.Wait{{Execution: id(9999), Trail: "t"}}, Trails: []flow.Trail{trail}, At: now}, false, nil); err != nil || len(l.trails) != 2 {
 		t.Errorf("trails %v: %v; those that were removed must be stored again", l.trails, err)
 	}
 }
@@ -198,7 +226,7 @@ func TestEachTransactionCarriesTheGuardsThatItNeeds(t *testing.T) {
 	c := New(l, flow.Fence{}, Options{Batch: 2})
 	placements := []flow.Placement{{Execution: id(1), From: "a"}, {Execution: id(2)}, {Execution: id(3)}, {Execution: id(4)}, {Execution: id(5), From: "b"}}
 	guards := []flow.Takeover{{Cluster: "a"}, {Cluster: "b"}, {Cluster: "c"}}
-	if _, err := c.Plan(context.Background(), flow.Batch{Placements: placements, Takeovers: guards, At: now}, nil); err != nil {
+	if _, err := c.Plan(context.Background(), flow.Batch{Placements: placements, Takeovers: guards, At: now}, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([][]flow.Takeover{{{Cluster: "a"}}, nil, {{Cluster: "b"}}}, l.guards); diff != "" {

@@ -35,21 +35,28 @@ func newReported() *reported {
 	return &reported{waits: map[flow.ExecutionID]told{}, trails: map[string]bool{}}
 }
 
-// changed gives the waits that say something new, and forgets the executions
-// that do not wait any more.
-func (r *reported) changed(waits []flow.Wait, trails []flow.Trail, at time.Time) []flow.Wait {
-	said := digests(trails)
+// changed gives the waits of a plan that say something new, and forgets the
+// executions that do not wait any more: those that are not among the waits or, if
+// these are a part only, those that are placed.
+func (r *reported) changed(b flow.Batch, part bool) []flow.Wait {
+	said := digests(b.Trails)
 	var out []flow.Wait
-	still := make(map[flow.ExecutionID]told, len(waits))
+	still := make(map[flow.ExecutionID]told, len(b.Waits))
+	if part {
+		still = r.waits
+		for _, p := range b.Placements {
+			delete(still, p.Execution)
+		}
+	}
 	refreshed := 0
-	for _, w := range waits {
+	for _, w := range b.Waits {
 		before, known := r.waits[w.Execution]
 		if known {
 			still[w.Execution] = before
 		}
 		now := said(w)
 		news := !known || before.meaning != now.meaning
-		if !news && before.text != now.text && at.Sub(before.at) >= refresh && refreshed < mostRefreshed {
+		if !news && before.text != now.text && b.At.Sub(before.at) >= refresh && refreshed < mostRefreshed {
 			news = true
 			refreshed++
 		}

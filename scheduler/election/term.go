@@ -13,6 +13,7 @@ import (
 
 	"github.com/skein-project/skein/api/fault"
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/scheduler/commit"
 )
 
 // Term is one stretch of leadership.
@@ -162,7 +163,9 @@ func (e *Elector) term(ctx context.Context, p *participant, lead func(Term) erro
 // establish waits until everything that earlier leaders replicated is applied
 // here, compares it with the database, and begins the term. A database that is
 // older was restored from a backup: no term begins on it before it is in REBUILD,
-// in which a leader only waits.
+// in which a leader only waits. It ends when its time is up or leadership is lost,
+// whatever the database does. A BeginTerm that is left behind may land; it must not
+// be sent again then, or it would end the term of a successor.
 func (e *Elector) establish(ctx context.Context, p *participant) (flow.Fence, error) {
 	barrier := p.raft.Barrier(e.opts.Timeout) // under way while the database is asked
 	ctx, cancel := context.WithTimeout(ctx, e.opts.Timeout)
@@ -180,7 +183,9 @@ func (e *Elector) establish(ctx context.Context, p *participant) (flow.Fence, er
 			return flow.Fence{}, err
 		}
 	}
-	fence, err := e.opts.Epochs.BeginTerm(ctx, e.opts.ID)
+	fence, err := commit.Bounded(ctx, e.opts.Timeout, func(ctx context.Context) (flow.Fence, error) {
+		return e.opts.Epochs.BeginTerm(ctx, e.opts.ID)
+	})
 	if err != nil {
 		return flow.Fence{}, fmt.Errorf("begin term: %w", err)
 	}
@@ -196,7 +201,9 @@ func (e *Elector) establish(ctx context.Context, p *participant) (flow.Fence, er
 func (e *Elector) enterRebuild(ctx context.Context, found, known flow.Fence) error {
 	e.metrics.restored.Set(1)
 	why := fmt.Sprintf("replica %s knows the fence %s, and the database is at %s", e.opts.ID, known, found)
-	rebuild, err := e.opts.Epochs.EnterRebuild(ctx, known, why)
+	rebuild, err := commit.Bounded(ctx, e.opts.Timeout, func(ctx context.Context) (flow.Rebuild, error) {
+		return e.opts.Epochs.EnterRebuild(ctx, known, why)
+	})
 	if err != nil {
 		return fmt.Errorf("%w (database %s, replicas %s); REBUILD was not entered: %w", errRestored, found, known, err)
 	}

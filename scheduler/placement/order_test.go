@@ -147,7 +147,8 @@ func TestFairShare(t *testing.T) {
 // higher priority, an execution that may need a whole cluster, and may have the
 // lowest priority, is placed within the bound of the package comment: where only
 // its own tenant has starving work, and holds much of the fleet, and where all
-// have, but younger, and its tenant holds nothing.
+// have, but younger, and its tenant holds nothing; and where up to three older ones
+// starve, of tenants that hold nothing either.
 func TestStarvationBound(t *testing.T) {
 	const length, cycle, starve = 2 * time.Minute, 10 * time.Second, 5 * time.Minute
 	rapid.Check(t, func(t *rapid.T) {
@@ -169,10 +170,11 @@ func TestStarvationBound(t *testing.T) {
 			return p.Execution
 		}
 		var big flow.ExecutionID
+		older := map[flow.ExecutionID]bool{}
 		var since time.Time
 		flood := func() {
 			l.view.Pending = slices.DeleteFunc(l.view.Pending, func(p flow.Pending) bool { // what is older than it is withdrawn
-				return p.Execution != big && (p.CreatedAt.Before(since) || alone && l.view.Now.Sub(p.CreatedAt) > starve-2*cycle)
+				return p.Execution != big && !older[p.Execution] && (p.CreatedAt.Before(since) || alone && l.view.Now.Sub(p.CreatedAt) > starve-2*cycle)
 			})
 			for len(l.view.Pending) < 40 {
 				add(fmt.Sprintf("t%d", l.random.Intn(tenants)), 1+int64(l.random.Intn(3)), pickOne(l.random, "", "high", "high"))
@@ -186,6 +188,11 @@ func TestStarvationBound(t *testing.T) {
 		owner, bound := "t0", starve+length+cycle
 		if !alone {
 			owner = "other"
+			for i := range rapid.IntRange(0, 3).Draw(t, "older") {
+				older[add(fmt.Sprintf("older%d", i), rapid.Int64Range(1, 10).Draw(t, "its cores"), "low")] = true
+				bound += length
+			}
+			l.view.Now = l.view.Now.Add(time.Second)
 		}
 		since = l.view.Now
 		big = add(owner, rapid.Int64Range(1, 10).Draw(t, "cores"), pick(t, "class", "low", "", "high"))

@@ -27,9 +27,9 @@ import (
 
 // Ledger reads executions and what was declared about them.
 type Ledger interface {
-	// Pending gives the executions that wait for a cluster, oldest first. Where
-	// Digest is set, Requirement is empty.
-	Pending(ctx context.Context, limit int) ([]flow.Pending, error)
+	// Pending gives the executions that wait for a cluster, oldest first, from just
+	// after a place in that order on. Where Digest is set, Requirement is empty.
+	Pending(ctx context.Context, after flow.PendingKey, limit int) ([]flow.Pending, error)
 	// Requirements gives what digests name; it never changes.
 	Requirements(ctx context.Context, digests []string) (map[string]flow.Requirement, error)
 	// Loads gives what live placements hold, summed up.
@@ -65,7 +65,8 @@ type Gatherer struct {
 
 	classes map[string]flow.Requirement // by digest: what a digest names never changes
 	longest time.Duration               // lease that earlier terms have granted; read once
-	blind   bool                        // a mutant's
+	crowd   crowd
+	blind   bool // a mutant's
 }
 
 // Sight is the fleet as the leader sees it.
@@ -170,7 +171,7 @@ func (g *Gatherer) Gather(ctx context.Context, s Sight) (placement.View, error) 
 	if mutant.On("reservation-forgotten-at-leader-change") && !g.blind {
 		v.Loads, g.blind = nil, true
 	}
-	if v.Pending, err = g.Ledger.Pending(ctx, g.Limit); err != nil {
+	if v.Pending, err = g.pending(ctx); err != nil {
 		return v, fmt.Errorf("read pending executions: %w", err)
 	}
 	return v, nil

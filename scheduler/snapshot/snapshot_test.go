@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,11 +21,16 @@ type world struct {
 	limit    int
 	longest  time.Duration
 	asked    []string // digests
+	waiting  []flow.Pending
 }
 
-func (w *world) Pending(_ context.Context, limit int) ([]flow.Pending, error) {
+func (w *world) Pending(_ context.Context, after flow.PendingKey, limit int) ([]flow.Pending, error) {
 	w.limit = limit
-	return []flow.Pending{{CreatedAt: now, Digest: "d"}}, w.fail
+	list := []flow.Pending{{CreatedAt: now, Digest: "d"}}
+	if w.waiting != nil {
+		list = slices.DeleteFunc(slices.Clone(w.waiting), func(p flow.Pending) bool { return p.Key().Compare(after) <= 0 })
+	}
+	return list[:min(limit, len(list))], w.fail
 }
 func (w *world) Requirements(_ context.Context, digests []string) (map[string]flow.Requirement, error) {
 	w.asked = append(w.asked, digests...)

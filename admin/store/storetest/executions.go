@@ -43,7 +43,7 @@ var executionCases = []testCase{
 		w.ok(err)
 		w.equal([]any{e.Phase, e.Desired, e.EndedAt, e.AbortCause, e.AbortPrincipal},
 			[]any{flow.ExecutionAborted, flow.DesiredAbort, when, "why", "who"})
-		pending, err := w.Pending(w.ctx, 10)
+		pending, err := w.Pending(w.ctx, flow.PendingKey{}, 10)
 		w.equal(len(must(w, pending, err)), 0)
 	}},
 	{"what a cluster holds is told to abort, once", func(w *world) {

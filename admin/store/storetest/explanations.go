@@ -69,6 +69,30 @@ var explanationCases = []testCase{
 			w.equal([]any{must(w, decisions, err)[0].At, decisions[0].Reasons[0].Cluster}, []any{began.Add(time.Duration(i/2*2) * time.Second), trail})
 		}
 	}},
+	{"a wait that is said again after a placement is new", waitAgainCase},
+}
+
+// waitAgainCase: it waits, is placed, comes back, and waits for the same reasons.
+func waitAgainCase(w *world) {
+	sender := w.member("east")
+	id := w.create("a")
+	w.lead()
+	for i := range 2 {
+		said := began.Add(time.Duration(i) * time.Hour)
+		wait := flow.Batch{At: said, Waits: []flow.Wait{{Execution: id, Trail: "t"}}, Trails: []flow.Trail{{Digest: "t", Reasons: []flow.Reason{{Cluster: "east"}}}}}
+		w.commit(wait)
+		wait.At = said.Add(time.Second) // it goes on
+		w.commit(wait)
+		decisions, err := w.ListDecisions(w.ctx, id)
+		w.equal(len(must(w, decisions, err)), i+1)
+		w.equal([]any{decisions[0].Cluster, decisions[0].At}, []any{"", said})
+
+		w.commit(flow.Batch{At: said.Add(time.Minute), Placements: []flow.Placement{{Execution: id, Prior: w.get(id).Epoch, Cluster: "east"}}})
+		e := w.get(id)
+		w.ok(w.Ack(w.ctx, sender, []flow.Ack{{Execution: id, Epoch: e.Epoch, Revision: e.Revision}}))
+		w.judge(sender)
+		w.equal(w.get(id).Cluster, "")
+	}
 }
 
 var trimCases = []testCase{

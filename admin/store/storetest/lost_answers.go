@@ -177,12 +177,13 @@ func lostLeases(w *world) (func() error, func()) {
 }
 
 func lostToken(w *world) (func() error, func()) {
+	w.cluster("east")
 	w.ok(w.CreateToken(w.ctx, []byte("hash"), "east", began.Add(time.Hour)))
 	var got []byte
 	made := byte('0')
 	consume := func() (err error) {
 		_, got, err = w.ConsumeToken(w.ctx, []byte("hash"), []byte("key"), "i",
-			func(string) ([]byte, error) { made++; return []byte{made}, nil }, began)
+			func(string, uint64) ([]byte, error) { made++; return []byte{made}, nil }, began)
 		return err
 	}
 	return consume, func() {

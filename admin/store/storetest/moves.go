@@ -115,7 +115,7 @@ var moveCases = []testCase{
 				pause = got.NotBefore.Sub(got.UpdatedAt)
 			}
 			pauses = append(pauses, pause)
-			pending, err := w.Pending(w.ctx, 10)
+			pending, err := w.Pending(w.ctx, flow.PendingKey{}, 10)
 			w.equal([]any{must(w, pending, err)[0].NotBefore, pending[0].Moves}, []any{got.NotBefore, len(pauses)})
 			e = w.place(e.ID, "east")
 			w.equal(e.NotBefore, time.Time{})

@@ -81,7 +81,7 @@ var orderCases = []testCase{
 		w.cluster("east")
 		w.lead()
 		for _, expired := range []bool{true, false} {
-			w.change("east", func(c *flow.Cluster) { c.Drain, c.Cordoned = &flow.ClusterDrain{By: "ann"}, false })
+			w.change("east", func(c *flow.Cluster) { c.Drain, c.Cordoned = &flow.ClusterDrain{By: "ann", Deadline: began}, false })
 			next, err := w.EndDrain(w.ctx, w.fence, "east", expired, began)
 			w.fence = must(w, next, err)
 			c, err := w.GetCluster(w.ctx, "east")
@@ -95,6 +95,20 @@ var orderCases = []testCase{
 		w.lead()
 		_, err = w.EndDrain(w.ctx, next, "east", false, began)
 		w.fails(err, fault.Stale)
+	}},
+	{"a drain that was given longer meanwhile does not expire", func(w *world) {
+		w.cluster("east")
+		w.lead()
+		for _, deadline := range []time.Time{{}, began.Add(time.Second)} {
+			drain := &flow.ClusterDrain{By: "ann", Deadline: deadline}
+			before := w.change("east", func(c *flow.Cluster) { c.Drain = drain })
+			next, err := w.EndDrain(w.ctx, w.fence, "east", true, began)
+			w.fence = must(w, next, err)
+			c, err := w.GetCluster(w.ctx, "east")
+			w.equal(must(w, c, err), before)
+		}
+		audit, err := w.ListAudit(w.ctx, "cluster/east", time.Time{}, 10)
+		w.equal(len(must(w, audit, err)), 2)
 	}},
 	{"only an empty cluster is removed, and comes back above its incarnation", removeCase},
 	{"a placement and a removal agree", removeRace},

@@ -14,7 +14,7 @@ var planCases = []testCase{
 			w.create(name)
 		}
 		w.place(w.id("a"), "east")
-		pending, err := w.Pending(w.ctx, 10)
+		pending, err := w.Pending(w.ctx, flow.PendingKey{}, 10)
 		w.equal(len(must(w, pending, err)), 2)
 		want := w.get(w.id("b"))
 		digest := pending[0].Digest
@@ -22,8 +22,12 @@ var planCases = []testCase{
 		w.equal(pending[1].Digest, digest)
 		known, err := w.Requirements(w.ctx, []string{digest, "no such digest"})
 		w.equal(must(w, known, err), map[string]flow.Requirement{digest: want.Requirement})
-		pending, err = w.Pending(w.ctx, 1)
-		w.equal(len(must(w, pending, err)), 1)
+		first, err := w.Pending(w.ctx, flow.PendingKey{}, 1)
+		w.equal(must(w, first, err), pending[:1])
+		rest, err := w.Pending(w.ctx, first[0].Key(), 10)
+		w.equal(must(w, rest, err), pending[1:])
+		rest, err = w.Pending(w.ctx, pending[1].Key(), 10)
+		w.equal(len(must(w, rest, err)), 0)
 	}},
 	{"a placement has a first epoch, an assignment and a decision", func(w *world) {
 		sender := w.member("east")

@@ -126,11 +126,11 @@ func revokeCase(w *world) {
 	due := w.due(sender)
 	w.equal(due, []flow.Assignment{{Execution: e.ID, Cluster: "east", Epoch: e.Epoch, Incarnation: 1, Revision: revoking.Revision,
 		OwnershipRevision: 1, Desired: flow.DesiredGone}})
-	pending, err := w.Pending(w.ctx, 10)
+	pending, err := w.Pending(w.ctx, flow.PendingKey{}, 10)
 	w.equal(len(must(w, pending, err)), 0)
 
 	w.ack(sender, e, revoking.Revision)
-	pending, err = w.Pending(w.ctx, 10)
+	pending, err = w.Pending(w.ctx, flow.PendingKey{}, 10)
 	w.equal([]any{len(must(w, pending, err)), pending[0].Last, pending[0].Epoch}, []any{1, "east", e.Epoch})
 	got := w.get(e.ID)
 	w.equal([]any{got.Phase, got.Cluster, got.Epoch, got.Moves, got.Revoking}, []any{flow.ExecutionQueued, "", e.Epoch, 0, flow.MoveKind("")})

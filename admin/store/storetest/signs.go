@@ -31,6 +31,35 @@ var signCases = []testCase{
 		w.fails(err, fault.Forbidden)
 		w.rebuilding(false)
 	}},
+	{"a member's incarnation must be believable", func(w *world) {
+		w.lead()
+		w.cluster("east")
+		_, err := w.OpenSession(w.ctx, flow.Member{Cluster: "east", Instance: "i"}, "hub", flow.ClusterReport{Incarnation: 1 << 62})
+		w.fails(err, fault.Forbidden)
+		w.rebuilding(false)
+	}},
+	{"no sign leads to an era that cannot be left", func(w *world) {
+		w.lead()
+		for _, era := range []uint64{1 << 22, 1<<63 - 1} {
+			_, err := w.EnterRebuild(w.ctx, flow.Fence{Epoch: flow.Epoch{Era: era}}, "a member has said so")
+			w.fails(err, fault.Forbidden)
+			w.rebuilding(false)
+		}
+		fence, err := w.ReadFence(w.ctx)
+		w.equal(must(w, fence, err), w.fence)
+	}},
+	{"the highest era that is believed can be left, and is believed afterwards", func(w *world) {
+		w.lead()
+		session := w.saw(1<<20, 1)
+		w.equal([]any{session.Rebuild, session.Era}, []any{true, uint64(1 << 20)})
+		w.report(session.Sender, nil)
+		w.end()
+		session = w.saw(1<<20+1, 1)
+		w.equal([]any{session.Rebuild, session.Era}, []any{false, uint64(1<<20 + 1)})
+		_, err := w.EnterRebuild(w.ctx, flow.Fence{Epoch: flow.Epoch{Era: 1<<20 + 2}}, "a replica has seen it")
+		w.ok(err)
+		w.rebuilding(true)
+	}},
 	{"a member has seen its cluster at a higher incarnation", func(w *world) {
 		w.lead()
 		session := w.saw(1, 4)

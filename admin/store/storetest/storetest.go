@@ -78,6 +78,7 @@ type Orders interface {
 type Revocations interface {
 	SetRevoked(ctx context.Context, m flow.Member, revoked bool, a flow.Audit) ([]flow.MemberState, error)
 	Revoked(context.Context) ([]flow.Member, error)
+	Admits(ctx context.Context, m flow.Member, incarnation uint64) (uint64, error)
 }
 
 // Audits is the port for what was done and refused.
@@ -118,7 +119,7 @@ type Events interface {
 type Tokens interface {
 	CreateToken(ctx context.Context, hash []byte, cluster string, expiresAt time.Time) error
 	ConsumeToken(ctx context.Context, hash, keyHash []byte, instance string,
-		issue func(cluster string) (certPEM []byte, err error), now time.Time) (cluster string, certPEM []byte, err error)
+		issue func(cluster string, incarnation uint64) (certPEM []byte, err error), now time.Time) (cluster string, certPEM []byte, err error)
 }
 
 // Terms is the port for elections.
@@ -129,7 +130,7 @@ type Terms interface {
 
 // Demand is the port for what the scheduler reads of executions.
 type Demand interface {
-	Pending(ctx context.Context, limit int) ([]flow.Pending, error)
+	Pending(ctx context.Context, after flow.PendingKey, limit int) ([]flow.Pending, error)
 	Requirements(ctx context.Context, digests []string) (map[string]flow.Requirement, error)
 	Live(ctx context.Context, clusters []string, limit int) ([]flow.Placed, error)
 	Loads(context.Context) ([]flow.Load, error)
@@ -242,7 +243,7 @@ type group struct {
 
 var groups = []group{
 	{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
-	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases}, {"Trims", trimCases}, {"Replicas", replicaCases},
+	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Removals", removalCases}, {"TokenOrders", tokenOrderCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases}, {"Trims", trimCases}, {"Replicas", replicaCases},
 	{"MoveRaces", moveRaceCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Batches", batchCases}, {"Tokens", tokenCases},
 	{"Rebuilds", rebuildCases}, {"Reports", reportCases}, {"Signs", signCases}, {"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
 }

@@ -15,7 +15,7 @@ var verdictCases = []testCase{
 		w.judge(sender)
 		got := w.get(e.ID)
 		w.equal([]any{got.Phase, got.Cluster, got.EndedAt.IsZero()}, []any{flow.ExecutionAborted, "", false})
-		pending, err := w.Pending(w.ctx, 10)
+		pending, err := w.Pending(w.ctx, flow.PendingKey{}, 10)
 		w.equal(len(must(w, pending, err)), 0)
 	}},
 	{"what another member has acked since the session opened is not missing from its inventory", func(w *world) {

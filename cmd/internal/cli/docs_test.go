@@ -15,12 +15,16 @@ import (
 // TestDocumentedCommands demands of every command line in README.md and docs
 // that the command exists and takes these flags and arguments.
 func TestDocumentedCommands(t *testing.T) {
-	files, err := filepath.Glob("../../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	files := []string{"../../../README.md"}
+	for _, folder := range []string{"docs", "docs/runbooks", "docs/checklists"} {
+		found, err := filepath.Glob("../../../" + folder + "/*.md")
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no page in %s: %v", folder, err)
+		}
+		files = append(files, found...)
 	}
 	n := 0
-	for _, file := range append(files, "../../../README.md") {
+	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -34,7 +38,7 @@ func TestDocumentedCommands(t *testing.T) {
 			checkCommand(t, filepath.Base(file), line)
 		}
 	}
-	if n < 10 {
+	if n < 40 {
 		t.Errorf("only %d command lines were found", n)
 	}
 }
