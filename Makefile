@@ -46,7 +46,6 @@ chaos-full: build ## play all of them and new seeds for MINUTES (120), and write
 
 bench: build ## measure launches and workflows beside their raw limits (docs/benchmarks.md)
 	@go run ./cmd/internal/bench -bin $(BIN)
-	@set -o pipefail; go run ./deploy/local/with -- go test -count=1 -run '^$$' -bench DurablePlacements ./admin/store | sed -n 's/.*\(BENCH {.*\)/\1/p; /^FAIL/p'
 
 mutants: ## show that each mutant is caught by the suite
 	@go run ./deploy/local/with -- go test -count=1 -v -run TestMutantsAreCaught ./admin/store ./federation ./propeller/workflow ./scheduler ./chaos/rig

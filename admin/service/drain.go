@@ -177,8 +177,8 @@ func (c clusterServer) drainStatus(ctx context.Context, row flow.Cluster) (*skei
 	return out, nil
 }
 
-// WatchDrain streams a drain's progress until it ends: the cluster is empty,
-// the deadline has passed, or somebody stopped it.
+// WatchDrain streams a drain's progress until it ends: the scheduler has found the
+// cluster empty, the deadline has passed, or somebody stopped it.
 func (c clusterServer) WatchDrain(req *skeinv1.WatchDrainRequest, stream grpc.ServerStreamingServer[skeinv1.WatchDrainResponse]) error {
 	ctx := stream.Context()
 	if err := clusterName("name", req.GetName()); err != nil {
@@ -243,7 +243,9 @@ func (w *drainWatch) look(ctx context.Context) (status *skeinv1.DrainStatus, las
 		w.plannedAt = now
 	}
 	status.Unplaceable = min(w.unplaceable, status.GetRemaining()-status.GetMoving()-status.GetPinned())
-	return status, status.GetDone() || status.GetExpired(), nil
+	// An empty cluster is being drained until the scheduler has ended that: who has
+	// waited may want to uncordon it.
+	return status, status.GetExpired(), nil
 }
 
 // pace is how long the rest takes if it goes on as it went so far; nil while

@@ -2,6 +2,8 @@ package service_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -392,6 +394,36 @@ func TestDrainIsOrderedWatchedAndStopped(t *testing.T) {
 	wantStatus(t, "to stop it twice", err, codes.FailedPrecondition, "not being drained")
 	if got, err := o.clusters.GetCluster(t.Context(), &skeinv1.GetClusterRequest{Name: "east"}); err != nil || !got.GetCluster().GetCordoned() {
 		t.Errorf("stopping took the cordon off: %v, %v", got, err)
+	}
+}
+
+// TestAWatchedDrainHasEndedWhenTheWatchEnds: who has waited uncordons the cluster.
+func TestAWatchedDrainHasEndedWhenTheWatchEnds(t *testing.T) {
+	o := newOperators(t)
+	o.registerCluster(t, "c")
+	if _, err := o.clusters.Drain(t.Context(), &skeinv1.DrainRequest{Name: "c"}); err != nil {
+		t.Fatal(err)
+	}
+	watch, err := o.clusters.WatchDrain(t.Context(), &skeinv1.WatchDrainRequest{Name: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if next, err := watch.Recv(); err != nil || !next.GetStatus().GetDone() {
+			t.Fatalf("while the scheduler has not ended it: %v, %v", next, err)
+		}
+	}
+	if _, err := o.clusters.Drain(t.Context(), &skeinv1.DrainRequest{Name: "c", Stop: true}); err != nil { // as the scheduler would
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = watch.Recv()
+	}
+	if !errors.Is(err, io.EOF) {
+		t.Errorf("it ends with %v", err)
+	}
+	if _, err := o.clusters.Cordon(t.Context(), &skeinv1.CordonRequest{Name: "c"}); err != nil {
+		t.Error(err)
 	}
 }
 

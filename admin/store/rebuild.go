@@ -19,6 +19,16 @@ const controlPlane = "control-plane"
 // and none of their numbers may come again, or a stream from then would pass.
 const forgottenSessions = 1 << 32
 
+// firstGeneration is above every generation that was given before the last
+// REBUILD was entered, also to members that the backup does not know: what a
+// stream from then says at its end would close a session of now.
+func firstGeneration(era uint64, rebuilding bool) uint64 {
+	if !rebuilding {
+		era-- // it rose when the REBUILD ended
+	}
+	return forgottenSessions*era + 1
+}
+
 // EnterRebuild ends everything that a restored backup would be wrong about: all
 // sessions, all leases and the leader's term, whose fence is over; and nothing is
 // placed, leased or recorded until EndRebuild. The fence becomes higher than
@@ -74,7 +84,8 @@ func beginRebuild(ctx context.Context, tx pgx.Tx, known flow.Fence, line flow.Au
 	}
 	batch := &pgx.Batch{}
 	batch.Queue("UPDATE scheduler SET rebuild_since = $1, rebuild_why = $2, rebuild_forced = FALSE WHERE one = 1", at(&line.At), line.Detail)
-	batch.Queue("UPDATE members SET generation = generation + $1, hub = '', rebuild = 0", jump)
+	batch.Queue(`UPDATE members SET generation = CASE WHEN generation = 0 THEN 0
+		ELSE GREATEST(generation, (SELECT era - 1 FROM scheduler WHERE one = 1) * $1) + $1 END, hub = '', rebuild = 0`, jump)
 	batch.Queue("DELETE FROM leases")
 	batch.Queue("DELETE FROM rebuild_held")
 	if err := send(ctx, tx, batch); err != nil {

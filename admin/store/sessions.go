@@ -105,9 +105,10 @@ func (s *Store) openSession(ctx context.Context, member flow.Member, hub string,
 		}
 		var revoked bool
 		err := tx.QueryRow(ctx, `INSERT INTO members (cluster, instance, generation, hub, ownership_revision, revoked, last_seen_at, rebuild)
-			VALUES ($1, $2, 1, $3, 1, FALSE, $4, $5) ON CONFLICT (cluster, instance) DO UPDATE
-			SET generation = members.generation + 1, hub = excluded.hub, last_seen_at = excluded.last_seen_at, rebuild = excluded.rebuild
-			RETURNING generation, ownership_revision, revoked`, member.Cluster, member.Instance, hub, now(), stage).
+			VALUES ($1, $2, $6, $3, 1, FALSE, $4, $5) ON CONFLICT (cluster, instance) DO UPDATE
+			SET generation = GREATEST(members.generation + 1, excluded.generation), hub = excluded.hub, last_seen_at = excluded.last_seen_at, rebuild = excluded.rebuild
+			RETURNING generation, ownership_revision, revoked`, member.Cluster, member.Instance, hub, now(), stage,
+			int64(firstGeneration(session.Era, session.Rebuild))).
 			Scan(&session.Generation, &session.OwnershipRevision, &revoked)
 		if err != nil {
 			return uniqueRace(err)

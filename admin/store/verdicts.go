@@ -26,7 +26,8 @@ type owned struct {
 
 // Verdicts answers a member's inventory: what to keep, to stop and to report
 // again. In the same transaction it takes from the cluster what it had acked
-// and no longer holds; that raises the ownership revision of the cluster's
+// and no longer holds, or holds in another object than the one that has reported
+// (lostBy); that raises the ownership revision of the cluster's
 // members; and so it is with what was stopped there to its end, though nobody
 // has asked for its abort. What may be moved by force waits to be placed again;
 // what may not has FAILED, since its state is gone and it may run nowhere else;
@@ -67,7 +68,7 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 func verdict(cluster string, h flow.Held, rows map[flow.ExecutionID]owned) flow.Verdict {
 	v := flow.Verdict{Execution: h.Execution, Epoch: h.Epoch, Order: flow.OrderStop}
 	row, exists := rows[h.Execution]
-	if !exists || row.cluster != cluster || row.epoch != h.Epoch {
+	if !exists || row.cluster != cluster || row.epoch != h.Epoch || renewed(h, row.sequence) {
 		return v
 	}
 	v.Acked = row.sequence
@@ -120,17 +121,27 @@ func ownedColumns(o *owned) []column {
 		column{"cluster", &o.cluster}, column{"phase", &o.phase}, column{"sequence", &o.sequence})
 }
 
-// lostBy finds what the cluster had acked at the recorded epoch, and has not; and
-// what it has only as stopped, by no order of a user. What another member of it
-// has acked since this session opened may have been made after the inventory was
-// taken: that is no loss.
+// renewed reports whether what has ended in a cluster is not what has reported up
+// to that sequence from there: nothing is written after an end. The object that
+// did was deleted, and this one made again of an assignment that was not acked;
+// its end would pass for something known, and never be told. No status that has
+// ended is at sequence 0: that is not said.
+func renewed(h flow.Held, reported uint64) bool {
+	return h.Terminal && h.Sequence > 0 && h.Sequence < reported
+}
+
+// lostBy finds what the cluster had acked at the recorded epoch, and has not; what
+// it has only as stopped, by no order of a user, or as made again. What another
+// member of it has acked since this session opened may have been made after the
+// inventory was taken: that is no loss.
 func lostBy(ctx context.Context, tx pgx.Tx, member flow.Member, here map[held]flow.Held) ([]stay, error) {
 	type placed struct {
 		stay
-		known bool
+		known    bool
+		sequence uint64
 	}
 	rows, err := tx.Query(ctx, "SELECT "+names("e.", stayColumns(new(stay)))+`,
-		COALESCE(o.acked > 0 AND (o.acked_in < me.opened_in OR o.acked_by = me.instance), FALSE) FROM executions e
+		COALESCE(o.acked > 0 AND (o.acked_in < me.opened_in OR o.acked_by = me.instance), FALSE), e.sequence FROM executions e
 		JOIN members me ON me.cluster = $1 AND me.instance = $2
 		LEFT JOIN outbox o ON o.cluster = e.cluster AND o.name = e.name AND o.project = e.project AND o.domain = e.domain
 		AND o.epoch_era = e.epoch_era AND o.epoch_n = e.epoch_n
@@ -138,12 +149,14 @@ func lostBy(ctx context.Context, tx pgx.Tx, member flow.Member, here map[held]fl
 	if err != nil {
 		return nil, err
 	}
-	list, err := collect(rows, func(p *placed) []column { return append(stayColumns(&p.stay), column{"", &p.known}) })
+	list, err := collect(rows, func(p *placed) []column {
+		return append(stayColumns(&p.stay), column{"", &p.known}, column{"", &p.sequence})
+	})
 	var lost []stay
 	for _, p := range list {
 		h, there := here[held{p.id, p.epoch}]
 		stopped := there && h.Terminal && h.Desired == flow.DesiredGone && p.desired == flow.DesiredRun && p.revoking == ""
-		if stopped || p.known && !there {
+		if stopped || there && renewed(h, p.sequence) || p.known && !there {
 			lost = append(lost, p.stay)
 		}
 	}

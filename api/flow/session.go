@@ -29,6 +29,10 @@ type Held struct {
 	// Desired is abort where a user asked for its abort, and gone where it was
 	// stopped for another reason: it is not placed there, or has moved away.
 	Desired Desired
+	// Leaving says of one that is gone that it was stopped for a planned move: whether
+	// the control plane has had the ack of that, and placed it elsewhere since, the
+	// member does not know. It is not sent.
+	Leaving bool
 }
 
 // Order is the hub's word on one (execution, epoch) after an inventory.

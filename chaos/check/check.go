@@ -51,6 +51,7 @@ type Checker struct {
 	order      []flow.ExecutionID
 	held       map[string]map[flow.ExecutionID]flow.Resources // by cluster
 	applied    map[applied]uint64
+	begun      map[applied]uint64
 	violations []Violation
 	Seen       Counts
 }
@@ -110,7 +111,7 @@ type taskKey struct {
 // New makes a checker.
 func New(o Options) *Checker {
 	return &Checker{o: o, lives: map[flow.ExecutionID]*life{}, held: map[string]map[flow.ExecutionID]flow.Resources{},
-		applied: map[applied]uint64{}}
+		applied: map[applied]uint64{}, begun: map[applied]uint64{}}
 }
 
 // Violations lists what was broken so far.
@@ -146,6 +147,14 @@ func (c *Checker) Aborted(id flow.ExecutionID) { c.life(id).aborted = true }
 func (c *Checker) Applied(cluster string, id flow.ExecutionID, epoch flow.Epoch, revision uint64) {
 	key := applied{cluster, id, epoch}
 	c.applied[key] = max(c.applied[key], revision)
+}
+
+// Begun says that the object in a cluster has the revision of a planned move, and
+// drains. That counts as applied once a user's abort has overtaken the move: there
+// is nothing left to wait for.
+func (c *Checker) Begun(cluster string, id flow.ExecutionID, epoch flow.Epoch, revision uint64) {
+	key := applied{cluster, id, epoch}
+	c.begun[key] = max(c.begun[key], revision)
 }
 
 // Late says that an object was made after the end of the lease under which it

@@ -83,7 +83,12 @@ func nodeRank(p flow.NodePhase) int {
 // Acked says what an outbox row holds after a transaction: never more than the
 // cluster has applied (I27).
 func (c *Checker) Acked(cluster string, id flow.ExecutionID, epoch flow.Epoch, acked uint64) {
-	if had := c.applied[applied{cluster, id, epoch}]; acked > had {
+	key := applied{cluster, id, epoch}
+	had := c.applied[key]
+	if row := c.life(id).row; row.Desired == flow.DesiredAbort && row.Revoking == "" {
+		had = max(had, c.begun[key])
+	}
+	if acked > had {
 		c.Fail("I27", "revision %d of %s at epoch %s counts as applied by %s, which has applied %d", acked, id, epoch, cluster, had)
 	}
 }

@@ -17,11 +17,11 @@ func TestStore(t *testing.T) {
 		ports := storetest.Ports{
 			Registry: registry{s: s}, Projects: projects{s: s}, Executions: executions{Store: s},
 			Runs: s, Clusters: s, Orders: s, Revocations: s, Audits: s, Policies: s, Sessions: s, Outbox: s, Events: s,
-			Terms: s, Demand: s, Plans: s, Moves: s, Decisions: s, Histories: s,
+			Terms: s, Demand: s, Plans: s, Moves: s, Trims: s, Decisions: s, Histories: s,
 			Rebuilds: s, Holders: s,
 		}
 		return &storetest.Opened{Ports: ports, Other: ports, Know: func(f flow.Fence) { known = f }}
-	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Removals", "Sessions", "Verdicts", "Events", "Races", "Revokes", "Lost", "Explanations", "Moves", "MoveRaces",
+	}, "Executions", "Plans", "Orders", "Policies", "Audit", "Removals", "Sessions", "Verdicts", "Events", "Races", "Revokes", "Lost", "Explanations", "Trims", "Moves", "MoveRaces",
 		"Rebuilds", "Reports", "Signs")
 }
 

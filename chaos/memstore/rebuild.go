@@ -22,6 +22,15 @@ const (
 // forgottenSessions is by how much generations rise when REBUILD is entered.
 const forgottenSessions = 1 << 32
 
+// firstGeneration is above every generation from before the last REBUILD.
+func (t *tables) firstGeneration() uint64 {
+	era := t.fence.Epoch.Era
+	if t.rebuild.Since.IsZero() {
+		era--
+	}
+	return forgottenSessions*era + 1
+}
+
 // EnterRebuild is as admin/store's.
 func (s *Store) EnterRebuild(ctx context.Context, known flow.Fence, why string) (out flow.Rebuild, err error) {
 	err = s.write(ctx, "EnterRebuild", func(t *tables) error {
@@ -50,8 +59,8 @@ func (t *tables) beginRebuild(known flow.Fence, why string, now time.Time) {
 	t.rebuild = flow.Rebuild{Since: stamp(now), Why: why}
 	t.stages, t.held = map[flow.Member]int{}, map[flow.ExecutionID]heldBy{}
 	for _, m := range t.members {
-		if !mutant.On("rebuild-counts-old-inventory") {
-			m.Generation += forgottenSessions
+		if m.Generation > 0 && !mutant.On("rebuild-counts-old-inventory") {
+			m.Generation = max(m.Generation, forgottenSessions*(t.fence.Epoch.Era-1)) + forgottenSessions
 		}
 		m.Hub = ""
 		m.LeaseGeneration, m.LeaseDuration, m.LeaseExpiresAt, m.LeaseRecordedAt = 0, 0, time.Time{}, time.Time{}

@@ -86,7 +86,7 @@ func (s *Store) open(t *tables, member flow.Member, hub string, report flow.Clus
 		t.members[member] = m
 	}
 	c.Incarnation = max(c.Incarnation, report.Incarnation)
-	m.Generation++
+	m.Generation = max(m.Generation+1, t.firstGeneration())
 	t.opened[member] = t.sessions(member.Cluster)
 	m.Hub, m.LastSeenAt = hub, stamp(s.o.Now())
 	s.report(c, m, report)
@@ -164,7 +164,8 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 }
 
 // missing lists what the sender's cluster should hold, and does not: it was
-// acked and is not here, or was stopped here, and nobody had asked to abort it.
+// acked and is not here, or was stopped here and nobody had asked to abort it, or
+// was made again here after the object that has reported.
 func (t *tables) missing(sender flow.Sender, here map[held]flow.Held) []*run {
 	var lost []*run
 	for _, id := range t.placedOn(sender.Cluster) {
@@ -173,17 +174,22 @@ func (t *tables) missing(sender flow.Sender, here map[held]flow.Held) []*run {
 		stopped := there && h.Terminal && h.Desired == flow.DesiredGone && r.e.Desired == flow.DesiredRun && r.e.Revoking == ""
 		gone := row != nil && row.epoch == r.e.Epoch && row.acked > 0 && !there &&
 			(row.in < t.opened[sender.Member] || row.by == sender.Instance)
-		if stopped || gone {
+		if stopped || there && renewed(h, r) || gone {
 			lost = append(lost, r)
 		}
 	}
 	return lost
 }
 
+// renewed reports whether what has ended is not the object that has reported.
+func renewed(h flow.Held, r *run) bool {
+	return h.Terminal && h.Sequence > 0 && h.Sequence < r.e.Sequence
+}
+
 func (t *tables) verdict(cluster string, h flow.Held) flow.Verdict {
 	v := flow.Verdict{Execution: h.Execution, Epoch: h.Epoch, Order: flow.OrderStop}
 	r := t.runs[h.Execution]
-	if r == nil || r.e.Cluster != cluster || r.e.Epoch != h.Epoch {
+	if r == nil || r.e.Cluster != cluster || r.e.Epoch != h.Epoch || renewed(h, r) {
 		return v
 	}
 	v.Acked = r.e.Sequence

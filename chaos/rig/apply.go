@@ -44,7 +44,7 @@ func (m *member) applyNext(id flow.ExecutionID) {
 		case !ok: // it comes again
 		case done:
 			if a.Desired == flow.DesiredGone {
-				m.step(session.Finished{Execution: a.Execution, Epoch: a.Epoch})
+				m.step(session.Finished{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision})
 			}
 			c.up.send(session.AcksCame{Generation: m.state.Session().Generation,
 				Acks: []flow.Ack{{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision}}}, true)
@@ -72,10 +72,12 @@ func (m *member) obeyOne(a flow.Assignment) (done bool) {
 		return true
 	}
 	m.report.touch(p)
-	if o.leaving && a.Desired == flow.DesiredAbort && o.revision < a.Revision {
+	if o.leaving && a.Desired == flow.DesiredAbort {
 		o.leaving = false // a user's abort has overtaken the move: now it is told
+		revision := max(a.Revision, o.revision+1)
+		m.step(session.Retold{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision, Spec: revision})
 		m.report.again(p)
-		o.want(a.Desired, a.Revision)
+		o.want(a.Desired, revision)
 	}
 	if !o.ended() && (o.revision < a.Revision || o.desired != a.Desired) {
 		o.want(a.Desired, a.Revision)
@@ -90,7 +92,7 @@ func (m *member) release(a flow.Assignment) (done bool) {
 	for _, o := range m.cluster.objects() {
 		switch {
 		case o.id != a.Execution || a.Epoch.Less(o.epoch):
-		case o.ended() && (o.marked || o.epoch != a.Epoch):
+		case o.ended() && (o.epoch != a.Epoch || m.report.told(o)):
 		case o.ended():
 			done = false
 			m.report.touch(o.place)
@@ -100,6 +102,7 @@ func (m *member) release(a flow.Assignment) (done bool) {
 			done = false
 			o.leaving = true
 			o.want(flow.DesiredAbort, a.Revision)
+			m.w.check.Begun(m.id.Cluster, o.id, o.epoch, a.Revision)
 		}
 	}
 	return done

@@ -124,7 +124,7 @@ func (c *cluster) drop(o *object) {
 	c.remove(o)
 	for _, m := range c.members {
 		m.post(c.w.sim.between(time.Millisecond, 20*time.Millisecond), func() {
-			m.step(session.Vanished{Execution: o.id, Epoch: o.epoch, Ended: o.ended()})
+			m.step(session.Vanished{Execution: o.id, Epoch: o.epoch})
 		})
 	}
 }

@@ -23,7 +23,9 @@ const (
 	// Orders are operators' drains, taints, cordons and quotas, with nothing
 	// broken: what they ask for must be done.
 	Orders Kind = "orders"
-	// Restores are worlds whose database is put back to a backup once.
+	// Restores are worlds whose database is put back to a backup once. In a third of
+	// them operators give orders, and everything else goes wrong as well, but that
+	// clusters are declared lost.
 	Restores Kind = "restores"
 	// Losses are worlds without a fault until a quiet moment, at which one cluster
 	// is lost. Lose runs them, twice each.
@@ -58,7 +60,7 @@ func Draw(seed uint64, kind Kind) Config {
 		Executions: 6 + s.rng.IntN(10), Busy: s.between(40*time.Second, 80*time.Second), Heal: 4 * time.Minute,
 		Lull: s.between(time.Millisecond, 2*time.Second), Tombstone: 10 * time.Minute, Scheduler: scheduler.Default()}
 	c.Capacity = flow.Resources{MilliCPU: int64(2000 + 1000*s.rng.IntN(4)), Memory: 1 << 33, Pods: 100}
-	c.Orders = kind == Orders || kind == Losses || kind == Faults && s.chance(0.5)
+	c.Orders = kind == Orders || kind == Losses || kind == Faults && s.chance(0.5) || kind == Restores && seed%3 == 2
 	if kind == Losses {
 		c.Clusters, c.Executions = 3+s.rng.IntN(3), 10+s.rng.IntN(20)
 		c.Busy = 20 * time.Second // launches come in the first three quarters

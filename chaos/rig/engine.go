@@ -153,10 +153,11 @@ func (c *cluster) run(o *object, k podKey, until time.Duration) bool {
 	if c.pods[k] != nil || o.ended() {
 		return true
 	}
-	if c.w.sim.now > until {
+	late := c.w.sim.now > until
+	if late {
 		c.w.check.Late(k.id, k.epoch, c.name)
 	}
-	c.w.started(c, o, k)
+	c.w.started(c, o, k, late)
 	p := &pod{key: k, phase: flow.TaskRunning}
 	c.pods[k] = p
 	o.started = true

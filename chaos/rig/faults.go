@@ -20,11 +20,18 @@ func (w *World) plague() {
 	case Restores:
 		w.restore()
 		w.often(4*time.Second, 15*time.Second, func() {
+			if w.cfg.Orders { // nobody declares a cluster lost that is only late
+				pick(w.sim, w.faults(w.cutCluster))()
+				return
+			}
 			pick(w.sim, []func(){w.cutCluster, w.cutLink, w.killMember, w.killReplica, w.deposeLeader, w.stopMember})()
 		})
+		if w.cfg.Orders {
+			w.often(2*time.Second, 15*time.Second, func() { pick(w.sim, w.orders())() })
+		}
 	case Faults:
 		lo, hi := time.Second, w.sim.between(2500*time.Millisecond, 8*time.Second)
-		w.often(lo, hi, func() { pick(w.sim, w.faults())() })
+		w.often(lo, hi, func() { pick(w.sim, w.faults(w.lose))() })
 		if w.cfg.Orders {
 			w.often(2*time.Second, 20*time.Second, func() { pick(w.sim, w.orders())() })
 		}
@@ -44,13 +51,13 @@ func (w *World) often(lo, hi time.Duration, do func()) {
 }
 
 // faults are what can go wrong; what is listed twice is drawn twice as often.
-func (w *World) faults() []func() {
+func (w *World) faults(lose func()) []func() {
 	return []func(){
 		w.cutCluster, w.cutCluster, w.cutOneWay, w.cutLink, w.isolate, w.slowLink,
 		w.killMember, w.stopMember, w.stopMember, w.killReplica, w.killReplica, w.stopReplica, w.stopReplica,
 		w.deposeLeader, w.deposeLeader, w.killLeaders,
 		w.databaseAway, w.databaseStorm, w.databaseStorm, w.databaseCut,
-		w.stepWall, w.badServer, w.stall, w.stall, w.fade, w.fade, w.lose, w.lose, w.wipe,
+		w.stepWall, w.badServer, w.stall, w.stall, w.fade, w.fade, lose, lose, w.wipe,
 		w.behead, w.behead, w.swing, w.swing, w.forsake, w.forsake,
 	}
 }
@@ -220,8 +227,12 @@ func (w *World) lost() bool {
 	return slices.ContainsFunc(w.clusters, func(c *cluster) bool { return w.db.Cluster(c.name).Lost })
 }
 
-// wipe lets a data plane lose some of its objects.
+// wipe lets a data plane lose some of its objects; not while nobody else may know
+// of what they are.
 func (w *World) wipe() {
+	if w.rebuilding() {
+		return
+	}
 	c := pick(w.sim, w.clusters)
 	for _, o := range c.objects() {
 		if w.sim.chance(0.5) {

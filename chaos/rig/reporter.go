@@ -80,6 +80,10 @@ func (r *reporter) send() {
 			a.dirty = true
 			continue
 		}
+		if o.ended() && o.sequence < a.acked { // not the object that has told that
+			r.m.step(session.Vanished{Execution: p.id, Epoch: p.epoch})
+			return
+		}
 		if o.sequence <= a.acked {
 			r.mark(o, a.acked)
 			continue
@@ -100,6 +104,13 @@ func (r *reporter) send() {
 	r.next++
 	r.batches[r.next] = parcels
 	r.m.conn.up.send(session.EventsCame{Generation: r.generation, Batch: r.next, Events: events}, false)
+}
+
+// told reports whether the control plane has all that an object which has ended
+// came to: not if it was marked, and a restored backup asks for it again.
+func (r *reporter) told(o *object) bool {
+	a := r.accounts[o.place]
+	return o.marked && (a == nil || a.acked >= o.sequence)
 }
 
 // again tells all of an object once more.
@@ -144,7 +155,7 @@ func (r *reporter) mark(o *object, sequence uint64) {
 	o.marked = true
 	r.m.cluster.buried(o)
 	delete(r.accounts, o.place)
-	r.m.step(session.Finished{Execution: o.id, Epoch: o.epoch})
+	r.m.step(session.Finished{Execution: o.id, Epoch: o.epoch, Revision: o.revision})
 	r.m.drained(o)
 }
 

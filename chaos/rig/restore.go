@@ -34,7 +34,8 @@ func (w *World) restore() {
 			}
 			w.db.Restore(backup)
 			w.forget()
-			if w.rebuilt { // nobody can notice: the operator restarts the replicas, as the runbook says
+			w.sim.after(30*time.Second, w.release) // its orders are those of then
+			if w.rebuilt {                         // nobody can notice: the operator restarts the replicas, as the runbook says
 				for _, r := range w.replicas {
 					w.restart(r.proc, w.some())
 				}
@@ -56,9 +57,9 @@ func (w *World) forget() {
 		w.rebuilt = w.rebuilt && r.known.Compare(facts.Fence) <= 0
 	}
 	rows := map[flow.ExecutionID]flow.Execution{}
-	w.backed = map[flow.ExecutionID]flow.Epoch{}
+	w.backed, w.over = map[flow.ExecutionID]flow.Epoch{}, map[flow.ExecutionID]bool{}
 	for _, e := range facts.Executions {
-		rows[e.ID], w.backed[e.ID] = e, e.Epoch
+		rows[e.ID], w.backed[e.ID], w.over[e.ID] = e, e.Epoch, e.Phase.Terminal()
 	}
 	known := map[string]bool{}
 	for _, m := range facts.Members {
@@ -68,7 +69,7 @@ func (w *World) forget() {
 	for _, c := range w.clusters {
 		c.forgotten = !known[c.name]
 		for _, o := range c.order {
-			held[o.id] = held[o.id] || o.holds() && !c.forgotten
+			held[o.id] = held[o.id] || o.known() && !c.forgotten
 		}
 	}
 	var kept []flow.ExecutionID
@@ -87,11 +88,15 @@ func (w *World) forget() {
 // holds reports whether an object counts where holders are asked for.
 func (o *object) holds() bool { return heldOf(o).Desired != flow.DesiredGone }
 
+// known reports whether an object makes its execution known in a REBUILD.
+func (o *object) known() bool { return o.holds() || heldOf(o).Leaving }
+
 func heldOf(o *object) flow.Held {
 	h := flow.Held{Execution: o.id, Epoch: o.epoch, Revision: o.revision, Sequence: o.sequence, Terminal: o.ended(), Desired: o.desired}
-	if o.leaving || o.unowned {
+	if ended := o.ended() && o.phase != flow.ExecutionAborted; (o.leaving || o.unowned) && !ended { // else it came to its end first
 		h.Desired = flow.DesiredGone
 	}
+	h.Leaving = o.leaving && !o.unowned
 	return h
 }
 
@@ -138,7 +143,7 @@ func (w *World) ended() {
 	}
 	for _, c := range w.clusters {
 		for _, o := range c.order {
-			if c.forgotten || !o.holds() || o.ended() || o.epoch != newest[o.id] {
+			if c.forgotten || o.epoch != newest[o.id] || !w.counts(o) {
 				continue
 			}
 			if row, _ := w.db.Row(o.id); row.Cluster != c.name || row.Epoch != o.epoch {
@@ -147,6 +152,10 @@ func (w *World) ended() {
 		}
 	}
 }
+
+// counts reports whether an object that lives is to be found in a REBUILD: what
+// had ended by the backup stays ended.
+func (w *World) counts(o *object) bool { return o.holds() && !o.ended() && !w.over[o.id] }
 
 // observer is told each fence of a term, as election.Elector is.
 type observer struct{ r *replica }
@@ -187,7 +196,7 @@ func (r *replica) lookForRestored() {
 			r.enter(known, "a replica knows a higher fence")
 		default:
 			r.halted = false
-			r.settle(found.Epoch.Era, !now.Since.IsZero())
+			r.settle(found.Epoch.Era, now)
 		}
 	})
 }
@@ -206,12 +215,10 @@ func (r *replica) enter(known flow.Fence, why string) {
 	})
 }
 
-// settle ends the sessions that the database has ended.
-func (r *replica) settle(era uint64, rebuilding bool) {
+// settle tells all sessions what the control plane is in.
+func (r *replica) settle(era uint64, now flow.Rebuild) {
 	for _, s := range append([]*stream(nil), r.all...) {
-		if opened := s.state.Session(); s.opened && (opened.Rebuild != rebuilding || opened.Era < era) {
-			s.step(session.Ended{Reason: "the control plane has begun or ended a REBUILD"})
-		}
+		s.step(session.Looked{Era: era, Rebuild: now})
 	}
 }
 

@@ -76,6 +76,11 @@ func TestOnceBroken(t *testing.T) {
 		{Restores, 1800000007345, "a launch is committed before the restore and answered after it"},
 		{Restores, 1800000011584, "as the first but one"},
 		{Restores, 1795475514750, "strict work is pinned to a cluster that the backup does not know, and is placed elsewhere"},
+		{Restores, 2000000003752, "a session that is opened late, for a stream that has broken, is the newest for ever"},
+		{Restores, 7000000000451, "what the backup knows as running had ended, was marked, and is drained before it is told again"},
+		{Restores, 7000000000058, "only what leaves by a planned move knows of an execution"},
+		{Restores, 7000000000310, "a stream from before the restore closes the session of now that has its number"},
+		{Faults, 4000000009893, "an event of a planned move's drain comes after the user's abort that overtook it"},
 	} {
 		if r := Run(one.seed, one.kind, nil); len(r.Violations) > 0 {
 			t.Errorf("%s: %s\n\treplay: %s", one.what, r.Violations[0], r.Replay())

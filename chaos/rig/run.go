@@ -44,7 +44,7 @@ func Play(cfg Config, trace io.Writer) Result {
 	w.sim.run(cfg.Busy, broken)
 	if !broken() {
 		w.heal()
-		w.sim.run(cfg.Busy+cfg.Heal, func() bool { return broken() || w.quiet() })
+		w.sim.run(cfg.Busy+3*cfg.Heal, func() bool { return broken() || w.quiet() || w.stands(cfg.Busy+cfg.Heal) })
 	}
 	if !broken() {
 		w.check.Done()
@@ -56,6 +56,15 @@ func Play(cfg Config, trace io.Writer) Result {
 	}
 	return Result{Config: cfg, Steps: w.sim.steps, Virtual: w.sim.now, Violations: w.check.Violations(), Seen: w.check.Seen,
 		LeaderKills: w.kills, Blips: w.blips}
+}
+
+// resting is longer than any node runs.
+const resting = 90 * time.Second
+
+// stands reports whether the time to end is over, and nothing has started lately:
+// where a quota lets one execution run at a time, each is waited for.
+func (w *World) stands(until time.Duration) bool {
+	return w.sim.now >= max(until, w.startedAt+resting)
 }
 
 // quiet reports whether everything has ended, everywhere. It looks once in a

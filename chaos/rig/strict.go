@@ -97,9 +97,9 @@ func (c *cluster) impair(d time.Duration) {
 // alone demands of strict work that starts that it runs nowhere else (I69), but
 // where the process that has to kill it may have been away; and but for what is
 // pinned to a cluster that a restored backup does not know: it may go on until a
-// verdict stops it.
+// verdict stops it, and start what comes next.
 func (w *World) alone(c *cluster, o *object) {
-	if o.run == nil || !o.run.Failover.Strict {
+	if o.run == nil || !o.run.Failover.Strict || c.forgotten && o.run.Failover.Pinned() {
 		return
 	}
 	for _, other := range w.clusters {

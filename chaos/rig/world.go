@@ -17,29 +17,31 @@ const database site = 0
 
 // World is one federation in one goroutine.
 type World struct {
-	cfg      Config
-	sim      *sim
-	net      *network
-	db       *memstore.Store
-	weather  weather
-	detain   bool // the next transaction that takes work lands late
-	replicas []*replica
-	clusters []*cluster
-	oracle   *oracle
-	check    *check.Checker
-	clients  *clients
-	jobs     map[flow.ExecutionID]job
-	threads  map[*thread]bool
-	current  *current
-	ctx      context.Context
-	trace    io.Writer // nil: none
-	kills    int       // of processes that led
-	blips    int       // outages shorter than a lease must survive
-	quotas   map[flow.Tenant]flow.Quota
-	restored bool                            // the database was put back to a backup
-	eraThen  uint64                          // that it was of
-	rebuilt  bool                            // and REBUILD has ended
-	backed   map[flow.ExecutionID]flow.Epoch // the epochs of that backup
+	cfg       Config
+	sim       *sim
+	net       *network
+	db        *memstore.Store
+	weather   weather
+	detain    bool // the next transaction that takes work lands late
+	replicas  []*replica
+	clusters  []*cluster
+	oracle    *oracle
+	check     *check.Checker
+	clients   *clients
+	jobs      map[flow.ExecutionID]job
+	threads   map[*thread]bool
+	current   *current
+	ctx       context.Context
+	trace     io.Writer     // nil: none
+	kills     int           // of processes that led
+	startedAt time.Duration // a node, the newest
+	blips     int           // outages shorter than a lease must survive
+	quotas    map[flow.Tenant]flow.Quota
+	restored  bool                            // the database was put back to a backup
+	eraThen   uint64                          // that it was of
+	rebuilt   bool                            // and REBUILD has ended
+	backed    map[flow.ExecutionID]flow.Epoch // the epochs of that backup
+	over      map[flow.ExecutionID]bool       // what had ended by that backup
 }
 
 // newWorld builds a world that has not begun.
@@ -236,9 +238,12 @@ func (w *World) entitled(m *member, o *object) {
 	}
 }
 
-func (w *World) started(c *cluster, o *object, k podKey) {
+func (w *World) started(c *cluster, o *object, k podKey, late bool) {
+	w.startedAt = w.sim.now
 	row, _ := w.db.Row(o.id)
 	w.logf("%s: starts %s of %s, attempt %d", c.name, nodeName(k.node), o.place, k.attempt)
-	w.alone(c, o)
+	if !late || w.sim.now >= c.impaired { // who was stopped between asking and acting kills it when it looks
+		w.alone(c, o)
+	}
 	w.check.Started(c.name, o.id, o.epoch, nodeName(k.node), row.Resumed && row.Epoch == o.epoch)
 }

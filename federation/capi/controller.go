@@ -9,11 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/skein-project/skein/api/fault"
 )
@@ -30,12 +32,16 @@ func AddToScheme(s *runtime.Scheme) error {
 type Controller struct {
 	Options
 	client   client.Client
+	live     client.Reader
+	events   events.EventRecorder // nil before SetUp: they are not told
 	selector labels.Selector
+	silence  silence
 	now      func() time.Time
 }
 
-// New makes a Controller. Errors are Invalid.
-func New(c client.Client, o Options) (*Controller, error) {
+// New makes a Controller. c may read from a cache, live must not. Errors are
+// Invalid.
+func New(c client.Client, live client.Reader, o Options) (*Controller, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
@@ -43,11 +49,15 @@ func New(c client.Client, o Options) (*Controller, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "selector: %q is not a label selector", o.Selector)
 	}
-	return &Controller{Options: o, client: c, selector: selector, now: time.Now}, nil
+	return &Controller{Options: o, client: c, live: live, selector: selector, silence: silence{}, now: time.Now}, nil
 }
 
 // SetUp registers the Controller with a manager.
 func (c *Controller) SetUp(m ctrl.Manager) error {
+	c.events = m.GetEventRecorder(fieldOwner)
+	if err := m.Add(manager.RunnableFunc(c.sweeps)); err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(m).Named("skein-data-planes").For(&clusterv1.Cluster{}).
 		Watches(&clusterv1.Machine{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []ctrl.Request {
 			return []ctrl.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetLabels()[clusterv1.ClusterNameLabel]}}}
@@ -64,25 +74,25 @@ func (c *Controller) Reconcile(ctx context.Context, r ctrl.Request) (ctrl.Result
 	if !ours && (!c.selector.Matches(labels.Set(cluster.Labels)) || !cluster.DeletionTimestamp.IsZero()) {
 		return ctrl.Result{}, nil
 	}
-	name, err := name(&cluster)
-	if err != nil {
-		return ctrl.Result{}, c.say(ctx, &cluster, err.Error())
-	}
 	if !cluster.DeletionTimestamp.IsZero() {
-		return c.leave(ctx, &cluster, name)
+		return c.leave(ctx, &cluster)
+	}
+	plane, err := planeOf(&cluster)
+	if err != nil {
+		return ctrl.Result{}, c.warn(ctx, &cluster, reasonName, err.Error())
 	}
 	if !ready(&cluster) {
 		return ctrl.Result{}, nil // a change of its status brings it back
 	}
-	if controllerutil.AddFinalizer(&cluster, Finalizer) {
-		if err := c.client.Update(ctx, &cluster); err != nil {
+	if !ours {
+		if err := c.patch(ctx, &cluster, func() { controllerutil.AddFinalizer(&cluster, Finalizer) }); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
 	if err := c.hook(ctx, &cluster, true); err != nil {
 		return ctrl.Result{}, err
 	}
-	return c.arrive(ctx, &cluster, name)
+	return c.arrive(ctx, &cluster, plane)
 }
 
 // ready reports whether a member can be installed.
@@ -92,39 +102,54 @@ func ready(c *clusterv1.Cluster) bool {
 		i.ControlPlaneInitialized != nil && *i.ControlPlaneInitialized
 }
 
-// arrive registers a cluster, and installs its member until it has joined.
-func (c *Controller) arrive(ctx context.Context, cluster *clusterv1.Cluster, name string) (ctrl.Result, error) {
+// arrive registers a cluster, and installs its member until it has joined, and
+// again when the member has been away for so long that it cannot come back.
+func (c *Controller) arrive(ctx context.Context, cluster *clusterv1.Cluster, plane string) (ctrl.Result, error) {
 	var domains []string
 	for _, d := range cluster.Status.FailureDomains {
 		domains = append(domains, d.Name)
 	}
-	registration, left := c.Rules.registration(name, c.Name, cluster.Labels, domains)
+	carried, left := c.Rules.labels(cluster.Labels, domains)
 	if len(left) > 0 {
-		c.Log.Warn("labels that the control plane cannot hold were left out", "cluster", name, "labels", left)
+		c.Log.Warn("labels that the control plane cannot hold were left out", "cluster", plane, "labels", left)
 	}
+	registration := c.Rules.registration(plane, ownerOf(cluster, c.Name), carried)
 	state, err := c.Registry.Ensure(ctx, registration)
-	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("register %s: %w", name, err)
+	if fault.Is(err, fault.Conflict) {
+		return ctrl.Result{RequeueAfter: c.Refresh}, c.warn(ctx, cluster, reasonOwner, err.Error())
 	}
-	if state.Joined {
-		return ctrl.Result{RequeueAfter: c.Refresh}, c.say(ctx, cluster, "joined")
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("register %s: %w", plane, err)
+	}
+	if err := c.annotate(ctx, cluster, map[string]string{AnnotationRegistered: plane}); err != nil {
+		return ctrl.Result{}, err
+	}
+	switch {
+	case state.Lost:
+		return ctrl.Result{RequeueAfter: c.Refresh}, c.say(ctx, cluster, "declared lost")
+	case !state.Seen.IsZero() && !c.silence.lasts(state, c.now(), c.Options):
+		return ctrl.Result{RequeueAfter: c.Refresh}, c.say(ctx, cluster, "joined"+renamed(cluster, plane))
 	}
 	until, err := time.Parse(time.RFC3339, cluster.Annotations[AnnotationToken])
 	if err == nil && c.now().Before(until) {
 		return ctrl.Result{RequeueAfter: c.Poll}, nil // installed; it will join
 	}
+	return c.install(ctx, cluster, registration)
+}
+
+func (c *Controller) install(ctx context.Context, cluster *clusterv1.Cluster, r Registration) (ctrl.Result, error) {
 	kubeconfig, err := c.kubeconfig(ctx, cluster)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	join, err := c.Registry.Token(ctx, name)
+	join, err := c.Registry.Token(ctx, r)
 	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("make a join token for %s: %w", name, err)
+		return ctrl.Result{}, fmt.Errorf("make a join token for %s: %w", r.Name, err)
 	}
 	if err := c.Install.Install(ctx, kubeconfig, join); err != nil {
-		return ctrl.Result{}, fmt.Errorf("install the member of %s: %w", name, err)
+		return ctrl.Result{}, fmt.Errorf("install the member of %s: %w", r.Name, err)
 	}
-	c.Log.Info("member installed", "cluster", name)
+	c.Log.Info("member installed", "cluster", r.Name)
 	return ctrl.Result{RequeueAfter: c.Poll}, c.annotate(ctx, cluster, map[string]string{
 		AnnotationToken: join.Expires.UTC().Format(time.RFC3339), AnnotationState: "installed"})
 }
@@ -140,71 +165,4 @@ func (c *Controller) kubeconfig(ctx context.Context, cluster *clusterv1.Cluster)
 		return nil, fault.E(fault.Precondition, "secret %s has no key \"value\"", key)
 	}
 	return secret.Data["value"], nil
-}
-
-// leave drains, removes and lets go.
-func (c *Controller) leave(ctx context.Context, cluster *clusterv1.Cluster, name string) (ctrl.Result, error) {
-	if !controllerutil.ContainsFinalizer(cluster, Finalizer) {
-		return ctrl.Result{}, nil
-	}
-	empty, why, err := empty(ctx, c.Options, name)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	if !empty {
-		return ctrl.Result{RequeueAfter: c.Poll}, c.say(ctx, cluster, why)
-	}
-	if err := c.hook(ctx, cluster, false); err != nil {
-		return ctrl.Result{}, err
-	}
-	controllerutil.RemoveFinalizer(cluster, Finalizer)
-	if err := c.client.Update(ctx, cluster); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	c.Log.Info("cluster let go", "cluster", name, "state", why)
-	return ctrl.Result{}, nil
-}
-
-// empty drains a data plane and removes it; ok says that it may be deleted.
-func empty(ctx context.Context, o Options, name string) (ok bool, why string, err error) {
-	state, err := o.Registry.Drain(ctx, name, o.Drain)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return true, "removed", nil
-	case err != nil:
-		return false, "", fmt.Errorf("drain %s: %w", name, err)
-	case state.Remaining == 0:
-		if err := o.Registry.Remove(ctx, name); err != nil {
-			return false, "", fmt.Errorf("remove %s: %w", name, err)
-		}
-		return true, "removed", nil
-	case state.Expired && o.AtDeadline == LetGo:
-		return true, fmt.Sprintf("let go with %d executions", state.Remaining), nil
-	case state.Expired:
-		return false, fmt.Sprintf("drain expired with %d executions", state.Remaining), nil
-	}
-	return false, fmt.Sprintf("draining: %d executions", state.Remaining), nil
-}
-
-func (c *Controller) say(ctx context.Context, cluster *clusterv1.Cluster, state string) error {
-	return c.annotate(ctx, cluster, map[string]string{AnnotationState: state})
-}
-
-// annotate writes what has changed.
-func (c *Controller) annotate(ctx context.Context, o client.Object, set map[string]string) error {
-	before := o.DeepCopyObject().(client.Object)
-	have := o.GetAnnotations()
-	if have == nil {
-		have = map[string]string{}
-	}
-	changed := false
-	for k, v := range set {
-		changed = changed || have[k] != v
-		have[k] = v
-	}
-	if !changed {
-		return nil
-	}
-	o.SetAnnotations(have)
-	return client.IgnoreNotFound(c.client.Patch(ctx, o, client.MergeFrom(before)))
 }

@@ -20,11 +20,12 @@ type Entry struct {
 
 // List does for a plain list of kubeconfigs what a Controller does for Clusters:
 // what is on it is registered and gets a member; what it registered earlier and
-// is not on it any more is drained and removed.
+// is not on it any more is drained and removed. It may be empty.
 type List struct {
 	Options
 	entries map[string]Entry
 	tokens  map[string]time.Time // until when the installed one can be used
+	silence silence
 	now     func() time.Time
 }
 
@@ -33,7 +34,7 @@ func NewList(entries []Entry, o Options) (*List, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	l := &List{Options: o, entries: map[string]Entry{}, tokens: map[string]time.Time{}, now: time.Now}
+	l := &List{Options: o, entries: map[string]Entry{}, tokens: map[string]time.Time{}, silence: silence{}, now: time.Now}
 	for i, e := range entries {
 		if _, twice := l.entries[e.Name]; twice || e.Name == "" || e.Kubeconfig == "" {
 			return nil, fault.Field(fmt.Sprintf("clusters[%d]", i), "needs a name of its own and a kubeconfig, has %q and %q", e.Name, e.Kubeconfig)
@@ -79,7 +80,7 @@ func (l *List) once(ctx context.Context) (settled bool) {
 		if _, listed := l.entries[state.Name]; listed {
 			continue
 		}
-		gone, why, err := empty(ctx, l.Options, state.Name)
+		gone, why, err := empty(ctx, l.Options, state.Name, state.Owner)
 		l.Log.Info("data plane is not on the list", "cluster", state.Name, "state", why, "error", err)
 		settled = settled && gone && err == nil
 	}
@@ -87,35 +88,38 @@ func (l *List) once(ctx context.Context) (settled bool) {
 }
 
 func (l *List) arrive(ctx context.Context, e Entry) (joined bool, err error) {
-	registration, left := l.Rules.registration(e.Name, l.Name, e.Labels, nil)
-	for k, v := range e.Labels { // what the list says itself needs no rule
-		registration.Labels[k] = v
-	}
+	labels, left := l.Rules.labels(e.Labels, nil)
 	if len(left) > 0 {
 		l.Log.Warn("labels that the control plane cannot hold were left out", "cluster", e.Name, "labels", left)
 	}
+	maps.Copy(labels, e.Labels) // what the list says itself needs no rule
+	registration := l.Rules.registration(e.Name, Owner{By: l.Name}, labels)
 	state, err := l.Registry.Ensure(ctx, registration)
 	if err != nil {
 		return false, fmt.Errorf("register: %w", err)
 	}
-	if state.Joined {
+	switch {
+	case state.Lost, !state.Seen.IsZero() && !l.silence.lasts(state, l.now(), l.Options):
 		return true, nil
-	}
-	if l.now().Before(l.tokens[e.Name]) {
+	case l.now().Before(l.tokens[e.Name]):
 		return false, nil
 	}
+	return false, l.install(ctx, e, registration)
+}
+
+func (l *List) install(ctx context.Context, e Entry, r Registration) error {
 	kubeconfig, err := os.ReadFile(e.Kubeconfig)
 	if err != nil {
-		return false, fault.Wrap(fault.Precondition, err, "read the kubeconfig of %s", e.Name)
+		return fault.Wrap(fault.Precondition, err, "read the kubeconfig of %s", e.Name)
 	}
-	join, err := l.Registry.Token(ctx, e.Name)
+	join, err := l.Registry.Token(ctx, r)
 	if err != nil {
-		return false, fmt.Errorf("make a join token: %w", err)
+		return fmt.Errorf("make a join token: %w", err)
 	}
 	if err := l.Install.Install(ctx, kubeconfig, join); err != nil {
-		return false, fmt.Errorf("install the member: %w", err)
+		return fmt.Errorf("install the member: %w", err)
 	}
 	l.tokens[e.Name] = join.Expires
 	l.Log.Info("member installed", "cluster", e.Name)
-	return false, nil
+	return nil
 }

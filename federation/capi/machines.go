@@ -26,6 +26,15 @@ func (c *Controller) hook(ctx context.Context, cluster *clusterv1.Cluster, hold 
 		if has == want {
 			continue
 		}
+		if hold && !want {
+			stays, err := c.stays(ctx, cluster)
+			if err != nil {
+				return err
+			}
+			if !stays {
+				continue
+			}
+		}
 		before := m.DeepCopy()
 		if want {
 			if m.Annotations == nil {
@@ -40,4 +49,13 @@ func (c *Controller) hook(ctx context.Context, cluster *clusterv1.Cluster, hold 
 		}
 	}
 	return nil
+}
+
+// stays reports whether a Cluster is not being deleted. Who drops a machine's
+// hook may not ask a cache: the deletion of the machine can be seen before that
+// of its Cluster, which is why it is deleted.
+func (c *Controller) stays(ctx context.Context, cluster *clusterv1.Cluster) (bool, error) {
+	var now clusterv1.Cluster
+	err := c.live.Get(ctx, client.ObjectKeyFromObject(cluster), &now)
+	return err == nil && now.UID == cluster.UID && now.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
 }

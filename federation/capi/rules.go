@@ -34,6 +34,9 @@ func (r Rules) check() error {
 		if to == "" {
 			continue
 		}
+		if slices.Contains(reserved, to) {
+			return fault.Field("rules", "%q is written by the controller alone: name another label", to)
+		}
 		if list := validation.IsQualifiedName(to); len(list) > 0 {
 			return fault.Field("rules", "%q is no label name: %s", to, strings.Join(list, "; "))
 		}
@@ -41,7 +44,7 @@ func (r Rules) check() error {
 	return nil
 }
 
-// name is the data plane's name for an object.
+// name is the data plane's name that an object asks for.
 func name(o metav1.Object) (string, error) {
 	n := o.GetAnnotations()[AnnotationName]
 	if n == "" {
@@ -57,18 +60,34 @@ func name(o metav1.Object) (string, error) {
 	return n, nil
 }
 
-// registration applies the rules. Values that cannot be labels are left out,
-// and said.
-func (r Rules) registration(name, by string, labels map[string]string, domains []string) (out Registration, left []string) {
-	out = Registration{Name: name, Labels: map[string]string{}, Taints: slices.Clone(r.Taints)}
+// planeOf is the name of an object's data plane: the one that it was registered
+// with, before that the one that it asks for.
+func planeOf(o metav1.Object) (string, error) {
+	if n := o.GetAnnotations()[AnnotationRegistered]; n != "" {
+		return n, nil
+	}
+	return name(o)
+}
+
+// renamed says that a data plane does not follow its Cluster's annotation.
+func renamed(o metav1.Object, plane string) string {
+	if n, err := name(o); err == nil && n == plane {
+		return ""
+	}
+	return fmt.Sprintf(" as %s, which it stays", plane)
+}
+
+// labels applies the rules. Values that cannot be labels are left out, and said.
+func (r Rules) labels(from map[string]string, domains []string) (out map[string]string, left []string) {
+	out = map[string]string{}
 	set := func(k, v string) {
 		if list := validation.IsValidLabelValue(v); len(list) > 0 {
 			left = append(left, fmt.Sprintf("%s=%q", k, v))
 			return
 		}
-		out.Labels[k] = v
+		out[k] = v
 	}
-	for k, v := range labels {
+	for k, v := range from {
 		if slices.ContainsFunc(r.Copy, func(c string) bool { return c == k || strings.HasSuffix(c, "/") && strings.HasPrefix(k, c) }) {
 			set(k, v)
 		}
@@ -82,7 +101,15 @@ func (r Rules) registration(name, by string, labels map[string]string, domains [
 	for k, v := range r.Set {
 		set(k, v)
 	}
-	set(LabelManagedBy, by)
 	slices.Sort(left)
 	return out, left
+}
+
+// registration is a data plane with these labels, and with the owner's in place
+// of what anybody else says there.
+func (r Rules) registration(name string, o Owner, labels map[string]string) Registration {
+	all := maps.Clone(labels)
+	maps.DeleteFunc(all, func(k, _ string) bool { return slices.Contains(reserved, k) })
+	maps.Copy(all, o.Labels())
+	return Registration{Name: name, Owner: o, Labels: all, Taints: slices.Clone(r.Taints)}
 }

@@ -168,16 +168,12 @@ func (h *Hub) restored(ctx context.Context, s sign) error {
 	return nil
 }
 
-// settle ends the sessions that the database has ended: those of another era,
-// and those that are not what the control plane is in.
+// settle tells all sessions what the control plane is in.
 func (h *Hub) settle(era uint64, now flow.Rebuild) {
 	rebuilding := !now.Since.IsZero()
 	h.metrics.rebuilding(rebuilding)
 	for _, s := range h.all() {
-		opened, ok := s.opening()
-		if ok && (opened.Rebuild != rebuilding || opened.Era < era) {
-			s.step(session.Ended{Reason: "the control plane has begun or ended a REBUILD"})
-		}
+		s.step(session.Looked{Era: era, Rebuild: now})
 	}
 	if rebuilding && h.shouts() {
 		h.log.Warn("the control plane is in REBUILD: members are asked what they hold, and nothing is served",
@@ -193,13 +189,6 @@ func (h *Hub) shouts() bool {
 		return true
 	}
 	return false
-}
-
-// opening is the session as it was opened; not ok before that.
-func (s *stream) opening() (flow.Session, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state.Session(), s.state.Stage() != session.Opening && s.state.Stage() != session.Closed
 }
 
 // reports takes what a member says it holds, one part after the other.
@@ -226,7 +215,7 @@ func (s *stream) reports(ctx context.Context) error {
 				s.fail(err)
 				return nil
 			}
-			if o.Last {
+			if o.Last && !o.Again {
 				s.log.Info("all that the member holds was taken for REBUILD")
 			}
 			s.step(session.HoldingsTaken{})

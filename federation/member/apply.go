@@ -65,7 +65,7 @@ func (m *Member) applyOne(ctx context.Context, l *link, a flow.Assignment) {
 		m.metrics.applied.WithLabelValues("ok").Inc()
 		m.ack(l, flow.Ack{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision})
 		if a.Desired == flow.DesiredGone {
-			m.step(session.Finished{Execution: a.Execution, Epoch: a.Epoch})
+			m.step(session.Finished{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision})
 		}
 	default:
 		m.metrics.applied.WithLabelValues("draining").Inc()
@@ -109,10 +109,13 @@ func (m *Member) place(ctx context.Context, a flow.Assignment) error {
 		return fault.E(fault.Conflict, "FlyteWorkflow %s is of execution %s, epoch %s", have.Name, executionOf(&have), epochOf(&have))
 	}
 	m.reporter.touch(a.Execution, a.Epoch)
-	if leaving(&have) && a.Desired == flow.DesiredAbort && have.Spec.Revision < int64(a.Revision) {
-		// A user's abort has overtaken the move: now the abort is to be told.
-		m.reporter.again(place{a.Execution, a.Epoch}, a.Revision)
-		return m.want(ctx, &have, fw.Spec.Desired, a.Cause, int64(a.Revision))
+	if leaving(&have) && a.Desired == flow.DesiredAbort {
+		// A user's abort has overtaken the move: now the abort is to be told. Its
+		// revision may be lower, by a restored backup that does not know of the move.
+		revision := max(int64(a.Revision), have.Spec.Revision+1)
+		m.step(session.Retold{Execution: a.Execution, Epoch: a.Epoch, Revision: a.Revision, Spec: uint64(revision)})
+		m.reporter.again(place{a.Execution, a.Epoch}, uint64(revision))
+		return m.want(ctx, &have, fw.Spec.Desired, a.Cause, revision)
 	}
 	if ended(&have) || have.Spec.Revision >= int64(a.Revision) && have.Spec.Desired == fw.Spec.Desired {
 		return nil // a finished one is never run again: it is acked and reported
@@ -137,7 +140,7 @@ func (m *Member) release(ctx context.Context, a flow.Assignment) (done bool, err
 			continue
 		}
 		if ended(fw) {
-			if epochOf(fw) == a.Epoch && fw.Annotations[v1alpha1.AnnotationAcked] == "" {
+			if epochOf(fw) == a.Epoch && !m.reporter.told(fw) {
 				done = false
 				m.reporter.touch(a.Execution, a.Epoch)
 			}

@@ -46,6 +46,7 @@ func heldOf(fw *v1alpha1.FlyteWorkflow) flow.Held {
 	return flow.Held{
 		Execution: executionOf(fw), Epoch: epochOf(fw),
 		Revision: uint64(fw.Spec.Revision), Sequence: uint64(fw.Status.Sequence), Terminal: ended(fw), Desired: desiredOf(fw),
+		Leaving: leaving(fw),
 	}
 }
 

@@ -38,13 +38,11 @@ func (r *reporter) mark(ctx context.Context) {
 			r.m.log.Warn("a tombstone was not marked", "execution", c.place.id.String(), "error", err)
 			continue
 		}
-		if r.overtaken(c) {
+		if !r.forget(c) {
 			continue
 		}
-		r.mu.Lock()
-		delete(r.accounts, c.place)
-		r.mu.Unlock()
-		r.m.step(session.Finished{Execution: c.place.id, Epoch: c.place.epoch})
+		r.m.step(session.Finished{Execution: c.place.id, Epoch: c.place.epoch, Revision: c.revision})
+		r.m.drained(c.place.id) // it may have been marked before, and no change comes
 	}
 }
 
@@ -68,6 +66,17 @@ func (r *reporter) overtaken(c parcel) bool {
 	return a != nil && a.wants > c.revision
 }
 
+// forget drops the account of a tombstone, unless all of it is to be told again.
+func (r *reporter) forget(c parcel) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a := r.accounts[c.place]; a != nil && a.wants > c.revision {
+		return false
+	}
+	delete(r.accounts, c.place)
+	return true
+}
+
 // watch makes changes of FlyteWorkflows known to the reporter.
 func (m *Member) watch(ctx context.Context) error {
 	if m.o.Cache == nil {
@@ -79,7 +88,7 @@ func (m *Member) watch(ctx context.Context) error {
 	}
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { m.changed(o) },
-		UpdateFunc: func(_, o any) { m.changed(o) },
+		UpdateFunc: func(was, o any) { m.replaced(was, o); m.changed(o) },
 		DeleteFunc: func(o any) { m.deleted(o) },
 	})
 	return err
@@ -95,7 +104,16 @@ func (m *Member) deleted(o any) {
 	if !ok || ended(fw) && fw.Annotations[v1alpha1.AnnotationAcked] != "" {
 		return // a tombstone that has done its duty
 	}
-	m.step(session.Vanished{Execution: executionOf(fw), Epoch: epochOf(fw), Ended: ended(fw)})
+	m.step(session.Vanished{Execution: executionOf(fw), Epoch: epochOf(fw)})
+}
+
+// replaced looks for a deletion that a watch which began anew tells as a change.
+func (m *Member) replaced(was, is any) {
+	before, ok := was.(*v1alpha1.FlyteWorkflow)
+	after, both := is.(*v1alpha1.FlyteWorkflow)
+	if ok && both && before.UID != after.UID {
+		m.deleted(before)
+	}
 }
 
 func (m *Member) changed(o any) {

@@ -169,6 +169,10 @@ func (r *reporter) gather(ctx context.Context) (more bool) {
 			r.mu.Unlock()
 			more = false // the next change wakes, or the next sweep
 		case err == nil && mine:
+			if r.renewed(p, &fw) {
+				r.m.step(session.Vanished{Execution: p.id, Epoch: p.epoch})
+				continue
+			}
 			r.add(p, &fw)
 		case err == nil:
 			r.m.stopUnowned(ctx, &fw)
@@ -221,6 +225,36 @@ func (r *reporter) waiting() (bytes int) {
 	return bytes
 }
 
+// renewed reports whether a FlyteWorkflow has ended below what the control plane
+// has of it: it is not the one that told that. That one was deleted, and this one
+// made of an assignment that came again. What it says would pass for known, and
+// its end would never be told; so verdicts have to be taken on it.
+func (r *reporter) renewed(p place, fw *v1alpha1.FlyteWorkflow) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.accounts[p]
+	return a != nil && ended(fw) && uint64(fw.Status.Sequence) < max(a.acked, a.claimed)
+}
+
+// told reports whether the control plane has all that a FlyteWorkflow which has
+// ended came to. The mark alone does not say so: it may be older than a restored
+// backup, whose verdicts ask for all of it again.
+func (r *reporter) told(fw *v1alpha1.FlyteWorkflow) bool {
+	if fw.Annotations[v1alpha1.AnnotationAcked] == "" {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.accounts[place{executionOf(fw), epochOf(fw)}]
+	switch {
+	case a == nil:
+		return true
+	case a.unsure:
+		return a.claimed >= uint64(fw.Status.Sequence)
+	}
+	return a.acked >= uint64(fw.Status.Sequence)
+}
+
 // add makes the parcel of one FlyteWorkflow.
 func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
 	r.mu.Lock()
@@ -253,11 +287,11 @@ func (r *reporter) add(p place, fw *v1alpha1.FlyteWorkflow) {
 	}
 	c := parcel{
 		place: p, sequence: uint64(fw.Status.Sequence), revision: uint64(fw.Spec.Revision),
-		events: events, bytes: size(events...), terminal: unmarked,
+		events: events, bytes: size(events...), terminal: ended(fw),
 	}
 	if len(events) == 0 {
 		a.acked = c.sequence
-		if unmarked {
+		if c.terminal {
 			r.marks = append(r.marks, c)
 		}
 		return

@@ -82,8 +82,8 @@ func TestWhatIsToldIsBounded(t *testing.T) {
 func TestWhatAnInventorySaysOfAnAbort(t *testing.T) {
 	for cause, want := range map[string]flow.Desired{"enough of it": flow.DesiredAbort, notOwned: flow.DesiredGone, movedAway: flow.DesiredGone} {
 		fw := Render(flow.Assignment{Execution: held(0).Execution, Epoch: first, Desired: flow.DesiredAbort, Cause: cause})
-		if got := heldOf(fw).Desired; got != want {
-			t.Errorf("aborted since %q: %q, want %q", cause, got, want)
+		if got := heldOf(fw); got.Desired != want || got.Leaving != (cause == movedAway) {
+			t.Errorf("aborted since %q: %q, leaving %t, want %q", cause, got.Desired, got.Leaving, want)
 		}
 	}
 }

@@ -35,8 +35,9 @@ const PinnedAct = 30 * time.Second
 // A confirmed (execution, epoch) is this member's by the word of this session.
 type confirmed struct {
 	epoch  flow.Epoch
-	start  bool // its work may be started, given a lease
-	pinned bool // once started, it goes on without one
+	start  bool   // its work may be started, given a lease
+	pinned bool   // once started, it goes on without one
+	retold uint64 // revision of the object by which it is told though it has left; zero: none
 }
 
 // Member is the state of the cluster's end across sessions. The zero value is

@@ -54,25 +54,6 @@ type (
 	Answered struct{ Generation uint64 }
 	// Heard: any other message came; it only shows that the hub lives.
 	Heard struct{}
-	// Finished: the control plane has all of what ended here. It is forgotten, so
-	// that a long session does not grow; its tombstone still refuses to run again.
-	Finished struct {
-		Execution flow.ExecutionID
-		Epoch     flow.Epoch
-	}
-	// Appeared: there is an object that is not this session's, and is in neither
-	// its inventory nor its assignments: a write of an older session has landed
-	// late. Nobody has judged it yet.
-	Appeared struct {
-		Execution flow.ExecutionID
-		Epoch     flow.Epoch
-	}
-	// Vanished: an object was deleted of whose end the control plane may not know.
-	Vanished struct {
-		Execution flow.ExecutionID
-		Epoch     flow.Epoch
-		Ended     bool
-	}
 	// Ticked: time went by.
 	Ticked struct{}
 	// Dropped: the stream broke, or the hub said goodbye.
@@ -245,9 +226,11 @@ func (m *Member) assign(a flow.Assignment) {
 	if e, ok := m.pins[a.Execution]; ok && (!run || e != a.Epoch) {
 		delete(m.pins, a.Execution)
 	}
-	m.own[a.Execution] = confirmed{
-		epoch: a.Epoch, start: run, pinned: run && a.Run != nil && a.Run.Failover.Pinned(),
+	c := confirmed{epoch: a.Epoch, start: run, pinned: run && a.Run != nil && a.Run.Failover.Pinned()}
+	if before := m.own[a.Execution]; before.epoch == a.Epoch {
+		c.retold = before.retold
 	}
+	m.own[a.Execution] = c
 }
 
 // cover lets work start that this session has confirmed and a lease covers.
@@ -326,31 +309,6 @@ func (in Answered) member(m Member, now time.Duration) (Member, []MemberOutput) 
 
 func (Heard) member(m Member, now time.Duration) (Member, []MemberOutput) {
 	m.heard = now
-	return m, nil
-}
-
-func (in Finished) member(m Member, _ time.Duration) (Member, []MemberOutput) {
-	if c, ok := m.own[in.Execution]; ok && c.epoch == in.Epoch {
-		delete(m.own, in.Execution)
-		delete(m.lease.covered, in.Execution)
-		delete(m.pins, in.Execution)
-	}
-	return m, nil
-}
-
-func (in Appeared) member(m Member, _ time.Duration) (Member, []MemberOutput) {
-	if m.stage != Live || m.Judged(in.Execution, in.Epoch) {
-		return m, nil
-	}
-	return m.end("an object of %s, epoch %s, has appeared that nobody has judged", in.Execution, in.Epoch)
-}
-
-func (in Vanished) member(m Member, _ time.Duration) (Member, []MemberOutput) {
-	switch {
-	case m.stage == Live && m.Reports(in.Execution, in.Epoch), // the next verdicts release it
-		(m.stage == Listing || m.stage == Waiting) && !in.Ended: // the inventory may be wrong
-		return m.end("the object of %s, epoch %s, was deleted", in.Execution, in.Epoch)
-	}
 	return m, nil
 }
 

@@ -103,6 +103,7 @@ func has[T session.MemberOutput](out []session.MemberOutput) bool {
 func TestMember(t *testing.T) {
 	abort := runs(one, e1, 2, 0)
 	abort.Desired = flow.DesiredAbort
+	vanished := session.Vanished{Execution: one, Epoch: e1}
 	gone := runs(one, e1, 2, 0)
 	gone.Desired = flow.DesiredGone
 	for _, tc := range []struct {
@@ -141,6 +142,9 @@ func TestMember(t *testing.T) {
 		{"newly confirmed, under the old lease only", begin().live(1, 0, two).grant(1, 0).do(session.Dropped{}).live(2, 0, one, two), false, session.Live, "a new session covers nothing new before its grant"},
 		{"assigned under the old lease only", begin().live(1, 0, two).grant(1, 0).do(session.Dropped{}).live(2, 0, two).assign(2, runs(one, e1, 1, 0)), false, session.Live, "the same"},
 		{"an assignment before the verdicts (F3)", begin().do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(1)}}).assign(1, runs(one, e1, 1, 0)), false, session.Idle, "none is taken earlier"},
+		{"what has ended is deleted while the verdicts are awaited", begin().do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(1)}}).do(vanished), false, session.Idle, "they may be of what is made again"},
+		{"what is reported is deleted", begin().reported(1).do(vanished), false, session.Idle, "its end may not have been told"},
+		{"what is nobody's is deleted", begin().live(1, 0, two).do(vanished), false, session.Live, "nobody waits for it"},
 		{"the wall clock was set", begin().live(1, 0, one).grant(1, 0).step(time.Minute).do(session.Ticked{}), false, session.Idle, "a wall-clock step ends lease and session"},
 		{"the wall clock was set just now", begin().live(1, 0, one).grant(1, 0).step(-time.Minute), false, session.Live, "seen by MayStart before any tick"},
 		{"the hub is silent", begin().live(1, 0, one).grant(1, 0).wait(4 * time.Second).do(session.Ticked{}), true, session.Idle, "the session ends, the lease goes on"},
@@ -171,6 +175,37 @@ func TestAnOlderRevisionIsIgnoredAndTheSameIsAppliedAgain(t *testing.T) {
 	}
 	if e.assign(1, runs(one, e1, 6, 0)); !has[session.Ignore](e.out) {
 		t.Error("an older revision is not ignored")
+	}
+}
+
+// The release of what has left may be done at the very moment at which a user's
+// abort overtakes it: the abort is told, whatever the order in which they come.
+func TestALateReleaseDoesNotForgetWhatIsRetold(t *testing.T) {
+	gone, abort := runs(one, e1, 2, 0), runs(one, e1, 3, 0)
+	gone.Desired, abort.Desired = flow.DesiredGone, flow.DesiredAbort
+	released := session.Finished{Execution: one, Epoch: e1, Revision: 2}
+	retold := session.Retold{Execution: one, Epoch: e1, Revision: 3, Spec: 3}
+	left := func() *end { return begin().live(1, 0, one).grant(1, 0).assign(1, gone) }
+	for name, tc := range map[string]struct {
+		e       *end
+		reports bool
+	}{
+		"it comes before the abort":               {left().do(released).assign(1, abort).do(retold), true},
+		"it comes before all is told again":       {left().assign(1, abort).do(released).do(retold), true},
+		"it comes after":                          {left().assign(1, abort).do(retold).do(released), true},
+		"it comes after, and the abort again":     {left().assign(1, abort).do(retold).assign(1, abort).do(released), true},
+		"the end itself was told":                 {left().assign(1, abort).do(retold).do(session.Finished{Execution: one, Epoch: e1, Revision: 3}), false},
+		"of a session that is over":               {left().assign(1, abort).do(session.Dropped{}).live(2, 0).do(retold), false},
+		"of an assignment that is not the newest": {left().assign(1, abort).do(released).assign(1, runs(one, e2, 4, 0)).do(retold), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if reports := tc.e.m.Reports(one, e1); reports != tc.reports {
+				t.Errorf("it is reported: %t", reports)
+			}
+			if tc.e.may(one) {
+				t.Error("the gate is open")
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"github.com/skein-project/skein/api/flow"
@@ -22,6 +23,12 @@ type (
 	}
 	// HoldingsTaken: what TakeHoldings asked for has committed.
 	HoldingsTaken struct{}
+	// Looked: the database is in that era and REBUILD, or in none. It is told again
+	// and again.
+	Looked struct {
+		Era     uint64
+		Rebuild flow.Rebuild
+	}
 )
 
 // Outputs of the hub in REBUILD.
@@ -34,10 +41,10 @@ type (
 		Last bool
 	}
 	// TakeHoldings: make the rows again, in one transaction. Last: the member has
-	// reported.
+	// reported. Again: that was taken, and is said once more.
 	TakeHoldings struct {
-		List []flow.Holding
-		Last bool
+		List        []flow.Holding
+		Last, Again bool
 	}
 	// Restored: the member has seen what the database does not know.
 	Restored struct {
@@ -114,6 +121,23 @@ func (HoldingsTaken) hub(h Hub, _ time.Duration) (Hub, []HubOutput) {
 	return h, nil
 }
 
+// A session ends that is not what the control plane is in. One that has reported
+// while its cluster is waited for says so again: if the database has opened a
+// later session of this member, for a stream that broke before it was told,
+// nobody else would ever find out that this one is not the newest.
+func (in Looked) hub(h Hub, _ time.Duration) (Hub, []HubOutput) {
+	rebuilding := !in.Rebuild.Since.IsZero()
+	switch {
+	case h.stage == Opening:
+	case h.session.Rebuild != rebuilding || h.session.Era < in.Era:
+		return h.close("the control plane has begun or ended a REBUILD")
+	case h.stage == Reported && h.recall.taking == 0 && slices.Contains(in.Rebuild.Waiting, h.session.Cluster):
+		h.recall.taking++
+		return h, []HubOutput{TakeHoldings{Last: true, Again: true}}
+	}
+	return h, nil
+}
+
 // RecallCame: the restored database does not know these; an input of the member.
 type RecallCame struct {
 	Held []flow.Held
@@ -135,11 +159,14 @@ func (in RecallCame) member(m Member, now time.Duration) (Member, []MemberOutput
 }
 
 // holders leaves out what does not count when a restored backup is rebuilt: what
-// was stopped here since it was placed elsewhere.
+// was stopped here since it was placed elsewhere. What has left by a planned move
+// is told, since nobody else may have been given it: a backup that does not know
+// it has it made anew, to be placed again. Who was given it holds a higher epoch,
+// and keeps its tombstone longer.
 func holders(held []flow.Held) []flow.Held {
 	out := make([]flow.Held, 0, len(held))
 	for _, h := range held {
-		if h.Desired != flow.DesiredGone {
+		if h.Desired != flow.DesiredGone || h.Leaving {
 			out = append(out, h)
 		}
 	}

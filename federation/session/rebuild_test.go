@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -103,6 +104,39 @@ func TestAMemberThatHoldsNothingUnknownReportsAsWell(t *testing.T) {
 	}
 	if r.step(0, session.HoldingsTaken{}); r.h.Stage() != session.Reported {
 		t.Errorf("it is at stage %d", r.h.Stage())
+	}
+}
+
+// TestAReportThatIsStillWaitedForIsSaidAgain: a session that was opened after it,
+// for a stream that broke, is found only so. One report is under way at a time.
+func TestAReportThatIsStillWaitedForIsSaidAgain(t *testing.T) {
+	r := &reporting{}
+	waited := session.Looked{Era: 1, Rebuild: flow.Rebuild{Since: time.Unix(1, 0), Waiting: []string{"another", sender(7).Cluster}}}
+	looked := func(in session.Looked, want ...session.HubOutput) {
+		t.Helper()
+		r.out = nil
+		if r.step(0, in); !slices.EqualFunc(r.out, want, func(a, b session.HubOutput) bool { return reflect.DeepEqual(a, b) }) {
+			t.Errorf("it is to do %+v, want %+v", r.out, want)
+		}
+	}
+	for _, in := range []session.HubInput{session.SessionOpened{Session: rebuilding(1)}, session.InventoryPart{Last: true},
+		session.InventoryTaken{}, session.HoldingsCame{Last: true}} {
+		looked(waited)
+		r.step(0, in)
+	}
+	looked(waited)
+	r.step(0, session.HoldingsTaken{})
+	for range 2 {
+		looked(waited, session.TakeHoldings{Last: true, Again: true})
+		looked(waited)
+		r.step(0, session.HoldingsTaken{})
+	}
+	looked(session.Looked{Era: 1, Rebuild: flow.Rebuild{Since: time.Unix(1, 0), Waiting: []string{"another"}}})
+	if r.h.Stage() != session.Reported {
+		t.Errorf("it is at stage %d", r.h.Stage())
+	}
+	if r.step(0, session.Looked{Era: 1}); r.h.Stage() != session.Closed || r.closed() == "" {
+		t.Errorf("it is at stage %d when REBUILD has ended", r.h.Stage())
 	}
 }
 
@@ -211,10 +245,14 @@ func TestAMemberWaitsInARebuild(t *testing.T) {
 	}
 }
 
+// What leaves by a planned move is told: perhaps nobody else knows of it.
 func TestWhatWasStoppedHoldsNothingInARebuild(t *testing.T) {
-	e := begin().rebuilt(1, 1, flow.Held{Execution: one, Epoch: e1, Desired: flow.DesiredGone}, flow.Held{Execution: two, Epoch: e1, Desired: flow.DesiredAbort})
+	stopped := flow.Held{Execution: one, Epoch: e1, Desired: flow.DesiredGone}
+	leaves := flow.Held{Execution: one, Epoch: e2, Desired: flow.DesiredGone, Leaving: true}
+	aborted := flow.Held{Execution: two, Epoch: e1, Desired: flow.DesiredAbort}
+	e := begin().rebuilt(1, 1, stopped, leaves, aborted)
 	sent, ok := e.out[0].(session.SendInventory)
-	if !ok || len(sent.Held) != 1 || sent.Held[0].Execution != two {
+	if !ok || !slices.Equal(sent.Held, []flow.Held{leaves, aborted}) {
 		t.Errorf("it sends %v", e.out)
 	}
 }

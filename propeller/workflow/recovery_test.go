@@ -157,17 +157,39 @@ func (r *run) finish(t *rapid.T) {
 }
 
 // lostInside reports of a node whether it is in one that stood at an earlier
-// epoch: an end is told before the ends inside it, which may be lost with the
-// cluster. The whole run knows the nodes that were never told.
+// epoch, or in an attempt of one that was over then: what is around a node is told
+// before it, and what is inside may be lost with the cluster. The whole run knows
+// the nodes that were never told.
 func (r *run) lostInside(whole *run) func(id string) bool {
 	return func(id string) bool {
-		for parent := whole.ledger.nodes[id].Parent; parent != ""; parent = whole.ledger.nodes[parent].Parent {
+		for parent := whole.ledger.nodes[id].Parent; parent != ""; id, parent = parent, whole.ledger.nodes[parent].Parent {
 			if n := r.ledger.nodes[parent]; stands(n.Phase) && n.epoch.Less(r.ledger.epoch) {
+				return true
+			}
+			if r.passed(parent, subAttempt(parent, id, whole.ledger.nodes[id].SpecID)) {
 				return true
 			}
 		}
 		return false
 	}
+}
+
+// passed reports whether earlier epochs left something of an attempt of a
+// sub-workflow that came after this one.
+func (r *run) passed(parent string, attempt int) bool {
+	return slices.ContainsFunc(r.left, func(n v1alpha1.RecoveredNode) bool {
+		return n.Parent == parent && subAttempt(parent, n.Node, r.ledger.nodes[n.Node].SpecID) > attempt
+	})
+}
+
+// subAttempt is the attempt of a sub-workflow's node in which a node is.
+func subAttempt(parent, id, spec string) int {
+	for k := range 10 {
+		if UniqueNodeID(parent, k, spec) == id {
+			return k
+		}
+	}
+	return 0 // a branch node's case, which has no attempts of its own
 }
 
 // end is what a user sees of the execution.

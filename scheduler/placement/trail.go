@@ -90,7 +90,7 @@ func (t *trails) end(class string, b *trail) string {
 		b.reasons[i].Message = t.once(r.Message)
 	}
 	if !b.full && b.fit > shortlist {
-		b.reasons = append(b.reasons, flow.Reason{Message: fmt.Sprintf("%d more clusters fit, with lower scores or the same", b.fit-shortlist)})
+		b.reasons = append(b.reasons, flow.Reason{Message: t.once(fmt.Sprintf("%d more clusters fit, with lower scores or the same", b.fit-shortlist))})
 	}
 	return t.keep(class, b.reasons)
 }
@@ -112,7 +112,8 @@ func (t *trails) note(class, filter, message string) string {
 func (t *trails) keep(class string, reasons []flow.Reason) string {
 	d := digestReasons(class, reasons)
 	if _, ok := t.made[d]; !ok {
-		t.made[d] = flow.Trail{Digest: d, Class: class, Reasons: reasons}
+		// A copy has no room that nobody uses: there may be a trail for each execution.
+		t.made[d] = flow.Trail{Digest: d, Class: class, Reasons: slices.Clone(reasons)}
 	}
 	return d
 }

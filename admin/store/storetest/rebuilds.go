@@ -53,6 +53,29 @@ var rebuildCases = []testCase{
 		w.end()
 		w.equal(w.fence.Epoch.Era, uint64(4))
 	}},
+	{"who the backup does not know begins above the sessions of before as well", func(w *world) {
+		w.member("east")
+		open := func(instance string) flow.Session {
+			session, err := w.OpenSession(w.ctx, flow.Member{Cluster: "east", Instance: instance}, "hub", flow.ClusterReport{})
+			return must(w, session, err)
+		}
+		forgotten := flow.Sender{Member: flow.Member{Cluster: "east", Instance: "late"}, Generation: 1, Incarnation: open("other").Incarnation}
+		w.enter(flow.Fence{})
+		w.report(w.session("east").Sender, nil)
+		w.report(open("other").Sender, nil)
+		late := open("late")
+		w.equal(late.Generation > 1<<32, true)
+		w.report(late.Sender, nil)
+		w.end()
+		late = open("late")
+		w.ok(w.CloseSession(w.ctx, forgotten)) // by the hub that served it before the restore
+		w.lead()
+		w.grant(late.Sender)
+		first := open("first") // in the new era
+		w.equal(first.Generation > 1<<32, true)
+		w.enter(flow.Fence{Epoch: flow.Epoch{Era: 2, N: 1 << 20}})
+		w.equal(open("second").Generation > first.Generation+1000, true)
+	}},
 	{"a replica that noticed late begins no second REBUILD", func(w *world) {
 		w.lead()
 		known := flow.Fence{Epoch: flow.Epoch{Era: 1, N: 40}}

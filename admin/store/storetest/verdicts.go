@@ -33,6 +33,33 @@ var verdictCases = []testCase{
 		w.equal(w.judge(open()).OwnershipRevision, uint64(2)) // this inventory was taken later
 		w.equal(w.get(e.ID).Cluster, "")
 	}},
+	{"what has ended below what it had reported is another object, and that one is gone", func(w *world) {
+		sender := w.member("east")
+		again := func(name string) (e flow.Execution, ended flow.Held) {
+			e = w.run(name, sender)
+			w.record(sender, happened(e, flow.EventNode, "n0", int32(flow.NodeRunning), 5))
+			return e, flow.Held{Execution: e.ID, Epoch: e.Epoch, Revision: 2, Sequence: 4, Terminal: true, Desired: flow.DesiredRun}
+		}
+		aborting, aborted := again("a")
+		aborted.Desired = flow.DesiredAbort
+		_, err := w.AbortExecution(w.ctx, aborting.ID, "why", "who", began)
+		w.ok(err)
+		running, ran := again("b")
+		known, knew := again("c") // its end came through before
+		w.record(sender, happened(known, flow.EventWorkflow, "", int32(flow.ExecutionSucceeded), 6))
+		same, whole := again("d")
+		whole.Sequence = 5
+		v := w.judge(sender, aborted, ran, knew, whole)
+		var orders []flow.Order
+		for _, one := range v.List {
+			orders = append(orders, one.Order)
+		}
+		w.equal(orders, []flow.Order{flow.OrderStop, flow.OrderStop, flow.OrderStop, flow.OrderReport})
+		w.equal([]any{w.get(aborting.ID).Phase, w.get(aborting.ID).Cluster}, []any{flow.ExecutionAborted, ""})
+		w.equal([]any{w.get(running.ID).Phase, w.get(running.ID).Cluster, w.get(running.ID).Moves}, []any{flow.ExecutionQueued, "", 1})
+		w.equal([]any{w.get(known.ID).Phase, w.get(known.ID).Cluster}, []any{flow.ExecutionSucceeded, "east"})
+		w.equal(w.get(same.ID).Cluster, "east")
+	}},
 	{"what was never acked stays assigned", func(w *world) {
 		sender := w.member("east")
 		e := w.place(w.create("a"), "east")

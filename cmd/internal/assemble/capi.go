@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,7 +32,7 @@ type CAPI struct {
 	cfg     config.CAPI
 	conn    *grpc.ClientConn
 	manager ctrl.Manager // nil: no management cluster is watched
-	list    *capi.List   // nil: there is no plain list
+	list    *capi.List   // also if it is empty: the last entry may have left it
 }
 
 // NewCAPI makes the controllers. It contacts the management cluster's API
@@ -64,16 +65,14 @@ func (c *CAPI) controllers(log *slog.Logger) error {
 		Rules:    capi.Rules{Copy: c.cfg.Rules.Copy, Rename: c.cfg.Rules.Rename, Set: c.cfg.Rules.Set, FailureDomains: c.cfg.Rules.FailureDomains},
 		Drain:    capi.Drain{Budget: int32(d.Budget), Grace: d.Grace.Duration, Deadline: d.Deadline.Duration},
 	}
-	if len(c.cfg.Clusters) > 0 {
-		var entries []capi.Entry
-		for _, e := range c.cfg.Clusters {
-			entries = append(entries, capi.Entry{Name: e.Name, Kubeconfig: e.Kubeconfig, Labels: e.Labels})
-		}
-		plain := options
-		plain.Name += ".list" // so that it takes no Cluster for an entry that has left the list
-		if c.list, err = capi.NewList(entries, plain); err != nil {
-			return err
-		}
+	var entries []capi.Entry
+	for _, e := range c.cfg.Clusters {
+		entries = append(entries, capi.Entry{Name: e.Name, Kubeconfig: e.Kubeconfig, Labels: e.Labels})
+	}
+	plain := options
+	plain.Name += ".list" // so that it takes no Cluster for an entry that has left the list
+	if c.list, err = capi.NewList(entries, plain); err != nil {
+		return err
 	}
 	if !c.cfg.Management.Watch {
 		return nil
@@ -97,7 +96,7 @@ func (c *CAPI) watch(o capi.Options) error {
 	if c.manager, err = ctrl.NewManager(kube, options); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "reach the management cluster")
 	}
-	controller, err := capi.New(c.manager.GetClient(), o)
+	controller, err := capi.New(c.manager.GetClient(), c.manager.GetAPIReader(), o)
 	if err != nil {
 		return err
 	}
@@ -113,9 +112,7 @@ func (c *CAPI) Run(ctx context.Context, ops *telemetry.Ops) error {
 	if c.manager != nil {
 		group.Go(func() error { return c.manager.Start(ctx) })
 	}
-	if c.list != nil {
-		group.Go(func() error { return c.list.Run(ctx) })
-	}
+	group.Go(func() error { return c.list.Run(ctx) })
 	return group.Wait()
 }
 
@@ -140,5 +137,24 @@ func memberObjects(m config.MemberOf, base config.Propeller, j capi.Join) ([]*un
 	if err != nil {
 		return nil, err
 	}
-	return install.Objects(install.Member{Cluster: j.Cluster, Image: m.Image, Config: raw, CA: j.CA, Token: j.Token, StorageClass: m.StorageClass})
+	objects, err := install.Objects(install.Member{Cluster: j.Cluster, Image: m.Image, Config: raw, CA: j.CA, Token: j.Token, StorageClass: m.StorageClass})
+	if err != nil {
+		return nil, err
+	}
+	return objects, restarts(objects, j)
+}
+
+// restarts makes a member that runs already read its new token: its environment
+// is read when a pod starts, and a pod starts when its template changes.
+func restarts(objects []*unstructured.Unstructured, j capi.Join) error {
+	for _, o := range objects {
+		if o.GetKind() != "StatefulSet" {
+			continue
+		}
+		if err := unstructured.SetNestedField(o.Object, j.Expires.UTC().Format(time.RFC3339),
+			"spec", "template", "metadata", "annotations", capi.AnnotationToken); err != nil {
+			return fmt.Errorf("annotate the member's pods: %w", err)
+		}
+	}
+	return nil
 }

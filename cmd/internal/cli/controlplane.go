@@ -150,7 +150,8 @@ func overruleDoubt(s *session) *cobra.Command {
 		Short: "Let work be moved although most clusters seem to be lost",
 		Long: `Let work be moved although more than half of the clusters seem to be lost. The
 control plane then takes the outage for its own, and moves nothing; say this
-only if the clusters are really gone. It holds until a majority is back.`,
+only if the clusters are really gone. It holds until a majority is back, or
+another replica leads: a new leader doubts again.`,
 		Example: "  skein admin overrule-doubt", Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.controlPlane(func(api skeinv1.ControlPlaneServiceClient) error {

@@ -10,10 +10,10 @@ package capi
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +73,7 @@ type world struct {
 	token      string // by which the member that was installed has joined
 	flyte      service.AdminServiceClient
 	clusters   skeinv1.ClusterServiceClient
+	placement  skeinv1.PlacementServiceClient
 }
 
 func (w *world) ok(err error) {
@@ -126,7 +127,7 @@ func newWorld(t *testing.T) *world {
 	skein, err := c.DialSkein()
 	w.ok(err)
 	t.Cleanup(func() { flyte.Close(); skein.Close() })
-	w.flyte, w.clusters = service.NewAdminServiceClient(flyte), skeinv1.NewClusterServiceClient(skein)
+	w.flyte, w.clusters, w.placement = service.NewAdminServiceClient(flyte), skeinv1.NewClusterServiceClient(skein), skeinv1.NewPlacementServiceClient(skein)
 	w.register()
 	return w
 }
@@ -225,6 +226,11 @@ func (w *world) launch(name, label string) {
 	w.ok(err)
 }
 
+func (w *world) cordon(cluster string, cordoned bool) {
+	_, err := w.clusters.Cordon(w.Context(), &skeinv1.CordonRequest{Name: cluster, Cordoned: cordoned})
+	w.ok(err)
+}
+
 func (w *world) phase(ctx context.Context, name string) core.WorkflowExecution_Phase {
 	e, err := w.flyte.GetExecution(ctx, &admin.WorkflowExecutionGetRequest{Id: &core.WorkflowExecutionIdentifier{Project: project, Domain: domain, Name: name}})
 	if err != nil {
@@ -253,19 +259,35 @@ func TestAClusterIsMadeAndDrained(t *testing.T) {
 
 	federationtest.NoSecrets(t, w.Federation, []string{w.token}, w.group.State()) // nor the kubeconfig by which it was installed
 
-	for i := range 3 {
-		w.launch(fmt.Sprintf("moved%d", i), "kind in (made, standing)")
+	names := []string{"moved0", "moved1", "moved2", "stays"}
+	w.cordon("standing", true) // so that all begin on the one that goes
+	for _, name := range names[:3] {
+		w.launch(name, "kind in (made, standing)")
 	}
 	w.launch("stays", "kind=made")
 	w.await("all run", time.Minute, func(ctx context.Context) bool {
-		return w.phase(ctx, "moved2") == core.WorkflowExecution_RUNNING && w.phase(ctx, "stays") == core.WorkflowExecution_RUNNING
+		return !slices.ContainsFunc(names, func(name string) bool { return w.phase(ctx, name) != core.WorkflowExecution_RUNNING })
 	})
+	w.cordon("standing", false)
 	w.ok(w.kubernetes.Delete(t.Context(), made))
 	w.await("the cluster has gone", 2*time.Minute, func(ctx context.Context) bool {
 		return client.IgnoreNotFound(w.kubernetes.Get(ctx, client.ObjectKeyFromObject(made), made)) == nil && w.health(ctx, "made") == codes.NotFound.String()
 	})
 	// What could go nowhere else has ended there, since the drain waited for it.
-	for _, name := range []string{"moved0", "moved1", "moved2", "stays"} {
+	for _, name := range names {
 		w.await(name+" has ended well", time.Minute, func(ctx context.Context) bool { return w.phase(ctx, name) == core.WorkflowExecution_SUCCEEDED })
+		answer, err := w.placement.Explain(t.Context(), &skeinv1.ExplainRequest{Execution: &skeinv1.ExecutionRef{Project: project, Domain: domain, Name: name}})
+		w.ok(err)
+		ended, moved := "standing", []string{"made Drain"}
+		if name == "stays" {
+			ended, moved = "made", nil
+		}
+		var moves []string
+		for _, m := range answer.GetMoves() {
+			moves = append(moves, m.GetFrom()+" "+m.GetKind())
+		}
+		if answer.GetCluster() != ended || !slices.Equal(moves, moved) {
+			t.Errorf("%s has ended on %s after the moves %q, want %s and %q", name, answer.GetCluster(), moves, ended, moved)
+		}
 	}
 }
