@@ -11,6 +11,9 @@ import (
 const (
 	beatEvery   = time.Second
 	beatTimeout = 5 * time.Second
+	// beatAgain is how soon a beat that failed is made again: a new leader places
+	// nothing before it has heard of members, and is not known everywhere at once.
+	beatAgain = 200 * time.Millisecond
 )
 
 // beats makes one batched call to the leader each second, and one at once when
@@ -18,14 +21,18 @@ const (
 func (h *Hub) beats(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		case <-h.beatNow:
+		case <-again:
 		}
+		again = nil
 		if err := h.beat(ctx); err != nil && ctx.Err() == nil {
+			again = time.After(beatAgain)
 			h.metrics.beats.WithLabelValues("failed").Inc()
 			h.log.Warn("the leader was not reached; no leases", "error", err)
 		}

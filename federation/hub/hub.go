@@ -131,13 +131,13 @@ func (h *Hub) Wake(clusters []string) {
 // next beat comes at once, and one that still waits for another leader is given
 // up. It never blocks, and may be lost without harm.
 func (h *Hub) Beat() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.giveUp() // first, or it would be the beat that is asked for here
 	select {
 	case h.beatNow <- struct{}{}:
 	default:
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.giveUp()
 }
 
 // EndSessions says goodbye to all members. They dial anew at once; what counts
