@@ -3,8 +3,11 @@ package federation_test
 import (
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/skein-project/skein/api/crd/v1alpha1"
 	"github.com/skein-project/skein/api/flow"
+	"github.com/skein-project/skein/federation/member"
 )
 
 // told is the phases of a kind of event that the control plane accepted.
@@ -92,6 +95,33 @@ func TestAPlannedMoveTellsWhatWasDoneAndNoAbort(t *testing.T) {
 		}
 	}
 	r.until("the tombstone is marked", func() bool { return r.workflow(id, 1).Annotations[v1alpha1.AnnotationAcked] != "" })
+}
+
+// Another process of the cluster may be about to make what this one has never
+// had: the tombstone keeps it from that, after the ack as well.
+func TestWhatIsGivenUpUnseenLeavesATombstone(t *testing.T) {
+	r := newRig(t)
+	_, addr, _ := r.hub("a")
+	id := r.plane.place("one", run)
+	r.plane.want(id, flow.DesiredGone)
+	m, _ := r.member(addr)
+	r.until("a tombstone is made", func() bool { return r.aborted(id) })
+	if acked := r.plane.row(id).acked; acked != 0 {
+		t.Fatalf("revision %d is acked before the tombstone has ended", acked)
+	}
+	r.status(id, 1, drop0)
+	r.until("the release is acked", func() bool { return r.plane.row(id).acked == 2 })
+	for _, e := range r.plane.told(flow.EventWorkflow, "") {
+		t.Errorf("phase %d of it was told", e)
+	}
+	late := r.plane.row(id).Assignment
+	late.Desired, late.Run = flow.DesiredRun, run
+	if err := r.kube.Create(t.Context(), member.Render(late)); !apierrors.IsAlreadyExists(err) {
+		t.Errorf("a creation that comes later: %v", err)
+	}
+	if _, _, ok := m.MayStart(id, epoch1); ok {
+		t.Error("the gate is open for it")
+	}
 }
 
 func TestAUsersAbortOvertakesAPlannedMove(t *testing.T) {

@@ -96,6 +96,24 @@ func TestAnAbortLeavesNothingRunning(t *testing.T) {
 	}
 }
 
+// A member makes such an object of what is to leave its cluster and never was
+// there: it names no workflow, and is to be aborted.
+func TestATombstoneOfNothingEnds(t *testing.T) {
+	r := newRig(t)
+	wf := r.assigned("never", fanOut(1, 0))
+	s := &wf.Spec
+	wf.Spec = v1alpha1.FlyteWorkflowSpec{Execution: s.Execution, Era: s.Era, Epoch: s.Epoch, Incarnation: s.Incarnation, Revision: 3,
+		Desired: v1alpha1.DesiredAbort, Cause: "moved away", CreatedAt: s.CreatedAt}
+	wf = r.ended(r.create(wf), flow.ExecutionAborted)
+	if wf.Status.ObservedRevision != 3 || len(wf.Status.Nodes) > 0 {
+		t.Errorf("status: %+v", wf.Status)
+	}
+	var pods corev1.PodList
+	if err := r.client.List(t.Context(), &pods, client.InNamespace(r.namespace)); err != nil || len(pods.Items) > 0 {
+		t.Errorf("%d pods were made, %v", len(pods.Items), err)
+	}
+}
+
 func TestANewPropellerFindsTheWork(t *testing.T) {
 	r := newRig(t)
 	hold := make(chan struct{})

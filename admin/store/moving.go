@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -85,8 +86,9 @@ func reap(ctx context.Context, tx pgx.Tx, cluster string, ids []flow.ExecutionID
 func (s *Store) Revoke(ctx context.Context, fence flow.Fence, list []flow.Revocation, when time.Time) (flow.Fence, []flow.ExecutionID, error) {
 	when = when.UTC().Truncate(time.Microsecond)
 	var revoked []flow.ExecutionID
+	planned := slices.DeleteFunc(slices.Clone(list), func(r flow.Revocation) bool { return r.Kind == "" || r.Kind.Forced() })
 	next, err := s.fenced(ctx, "Revoke", fence, 0, func(ctx context.Context, tx pgx.Tx) error {
-		done, err := revoke(ctx, tx, list, when)
+		done, err := revoke(ctx, tx, planned, when)
 		if err == nil {
 			revoked = done
 		}
@@ -98,14 +100,12 @@ func (s *Store) Revoke(ctx context.Context, fence flow.Fence, list []flow.Revoca
 	return next, revoked, nil
 }
 
+// revoke asks for executions of any kind of move.
 func revoke(ctx context.Context, tx pgx.Tx, list []flow.Revocation, when time.Time) ([]flow.ExecutionID, error) {
 	var k keys
 	var kinds, reasons []string
 	var eras, ns []int64
 	for _, r := range list {
-		if r.Kind == "" || r.Kind.Forced() {
-			continue
-		}
 		k.add(r.Execution)
 		kinds, reasons = append(kinds, string(r.Kind)), append(reasons, r.Reason)
 		eras, ns = append(eras, int64(r.Epoch.Era)), append(ns, int64(r.Epoch.N))

@@ -186,7 +186,10 @@ func (s *Store) Ack(ctx context.Context, sender flow.Sender, acks []flow.Ack) er
 		queueSession(batch, sender, nil)
 		queueAcks(batch, mine, "LEAST(a.revision, o.wanted)")
 		var given []stay
-		queueRevoked(batch, sender.Cluster, once, func(s *stay) { given = append(given, *s) })
+		queueRevoked(batch, sender.Cluster, once, func(s *stay) {
+			given = append(given, *s)
+			given[len(given)-1].agreed = true
+		})
 		if err := send(ctx, tx, batch); err != nil || len(given) == 0 {
 			return err
 		}

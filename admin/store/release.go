@@ -49,7 +49,7 @@ func release(ctx context.Context, tx pgx.Tx, lost []stay, when time.Time) (force
 		switch {
 		case s.desired == flow.DesiredAbort:
 			ended.add(s.id, flow.ExecutionAborted, nil)
-		case s.revoking != "":
+		case s.revoking != "" && s.revoking != flow.MoveReleased:
 			s.kind, s.reason = s.revoking, s.because
 			w.add(s.id, 0, time.Time{})
 		case !s.failover.Moves(s.moves):
@@ -57,7 +57,7 @@ func release(ctx context.Context, tx pgx.Tx, lost []stay, when time.Time) (force
 		default:
 			w.add(s.id, 1, when.Add(backOff(s.moves+1)))
 		}
-		forced = forced || s.kind.Forced()
+		forced = forced || s.forced()
 		left = append(left, s.departure)
 	}
 	batch := &pgx.Batch{}

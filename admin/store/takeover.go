@@ -84,7 +84,11 @@ type departure struct {
 	epoch   flow.Epoch
 	kind    flow.MoveKind
 	reason  string
+	agreed  bool // its cluster was asked, whatever the kind says
 }
+
+// forced reports whether it leaves without its cluster's word.
+func (d departure) forced() bool { return d.kind.Forced() && !d.agreed }
 
 func departureColumns(d *departure) []column {
 	return append(append(executionKey(&d.id), epochColumns(&d.epoch)...), column{"cluster", &d.cluster})
@@ -122,7 +126,7 @@ func queueDepartures(batch *pgx.Batch, list []departure, when time.Time) {
 		k.add(d.id)
 		clusters, kinds, reasons = append(clusters, d.cluster), append(kinds, string(d.kind)), append(reasons, d.reason)
 		eras, ns = append(eras, int64(d.epoch.Era)), append(ns, int64(d.epoch.N))
-		if d.kind.Forced() && !slices.Contains(forced, d.cluster) {
+		if d.forced() && !slices.Contains(forced, d.cluster) {
 			forced = append(forced, d.cluster)
 		}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,7 +33,8 @@ type owned struct {
 // has asked for its abort. What may be moved by force waits to be placed again;
 // what may not has FAILED, since its state is gone and it may run nowhere else;
 // what was being aborted is ABORTED; and what was being revoked has left as it
-// was told to. Stale if the session is not the newest. An inventory that holds
+// was told to. What is not there at all is asked for first if the cluster has another
+// member, which may be about to make it (ask). Stale if the session is not the newest. An inventory that holds
 // what the database cannot know enters REBUILD: Unavailable.
 func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []flow.Held) (flow.Verdicts, error) {
 	var verdicts flow.Verdicts
@@ -52,8 +54,11 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 		if err != nil {
 			return err
 		}
-		lost, err := lostBy(ctx, tx, sender.Member, here)
-		if err != nil || len(lost) == 0 {
+		lost, shared, err := lostBy(ctx, tx, sender.Member, here)
+		if err != nil {
+			return err
+		}
+		if err := ask(ctx, tx, shared, now()); err != nil || len(lost) == 0 {
 			return err
 		}
 		forced, err := release(ctx, tx, lost, now())
@@ -133,34 +138,63 @@ func renewed(h flow.Held, reported uint64) bool {
 // lostBy finds what the cluster had acked at the recorded epoch, and has not; what
 // it has only as stopped, by no order of a user, or as made again. What another
 // member of it has acked since this session opened may have been made after the
-// inventory was taken: that is no loss.
-func lostBy(ctx context.Context, tx pgx.Tx, member flow.Member, here map[held]flow.Held) ([]stay, error) {
+// inventory was taken: that is no loss. Shared is what is not there at all, of a
+// cluster that has other members.
+func lostBy(ctx context.Context, tx pgx.Tx, member flow.Member, here map[held]flow.Held) (lost, shared []stay, err error) {
 	type placed struct {
 		stay
 		known    bool
 		sequence uint64
+		others   bool
 	}
 	rows, err := tx.Query(ctx, "SELECT "+names("e.", stayColumns(new(stay)))+`,
-		COALESCE(o.acked > 0 AND (o.acked_in < me.opened_in OR o.acked_by = me.instance), FALSE), e.sequence FROM executions e
+		COALESCE(o.acked > 0 AND (o.acked_in < me.opened_in OR o.acked_by = me.instance), FALSE), e.sequence,
+		EXISTS (SELECT 1 FROM members x WHERE x.cluster = $1 AND x.instance <> $2) FROM executions e
 		JOIN members me ON me.cluster = $1 AND me.instance = $2
 		LEFT JOIN outbox o ON o.cluster = e.cluster AND o.name = e.name AND o.project = e.project AND o.domain = e.domain
 		AND o.epoch_era = e.epoch_era AND o.epoch_n = e.epoch_n
 		WHERE e.cluster = $1 AND e.`+isPlacedE, member.Cluster, member.Instance)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	list, err := collect(rows, func(p *placed) []column {
-		return append(stayColumns(&p.stay), column{"", &p.known}, column{"", &p.sequence})
+		return append(stayColumns(&p.stay), column{"", &p.known}, column{"", &p.sequence}, column{"", &p.others})
 	})
-	var lost []stay
 	for _, p := range list {
 		h, there := here[held{p.id, p.epoch}]
 		stopped := there && h.Terminal && h.Desired == flow.DesiredGone && p.desired == flow.DesiredRun && p.revoking == ""
-		if stopped || there && renewed(h, p.sequence) || p.known && !there {
+		switch {
+		case p.known && !there && p.others:
+			shared = append(shared, p.stay)
+		case stopped || there && renewed(h, p.sequence) || p.known && !there:
 			lost = append(lost, p.stay)
 		}
 	}
-	return lost, err
+	return lost, shared, err
+}
+
+// ask has a cluster of several members give up what one of them does not find:
+// another one may be about to make it, by an assignment that was sent before it
+// was acked. Whoever is told leaves a tombstone in its place, so that it is not
+// made after its Ack, which releases it. An abort is told again for the same
+// reason, and what is being revoked is being told anyway.
+func ask(ctx context.Context, tx pgx.Tx, shared []stay, when time.Time) error {
+	var missing []flow.Revocation
+	var again keys
+	for _, s := range shared {
+		switch {
+		case s.desired == flow.DesiredAbort:
+			again.add(s.id)
+		case s.revoking == "":
+			missing = append(missing, flow.Revocation{Execution: s.id, Epoch: s.epoch, Kind: flow.MoveReleased, Reason: why(flow.MoveReleased, s.cluster)})
+		}
+	}
+	if _, err := revoke(ctx, tx, missing, when.UTC().Truncate(time.Microsecond)); err != nil || len(again.names) == 0 {
+		return err
+	}
+	_, err := tx.Exec(ctx, "UPDATE outbox AS t SET acked = 0, acked_by = '', acked_in = 0 "+ofKeys+" AND t.cluster = $4",
+		again.names, again.projects, again.domains, shared[0].cluster)
+	return err
 }
 
 // isPlacedE is isPlaced behind the prefix "e.".

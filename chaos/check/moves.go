@@ -4,12 +4,13 @@ import (
 	"github.com/skein-project/skein/api/flow"
 )
 
-// planned: a planned move asks an owner that is not known to have lapsed (I57),
+// planned: a planned move asks an owner that is not known to have lapsed (I57; of
+// what is missing there a member of it has just told),
 // and is released by an ack, by the absence of its object, or by force; no event
 // releases it, and no ack takes what was not asked for (I46).
 func (c *Checker) planned(op string, x Change) {
 	b, a := x.Before, x.After
-	if a.Revoking != "" && b.Revoking == "" && c.o.Health(a.Cluster) == flow.HealthLapsed {
+	if a.Revoking != "" && a.Revoking != flow.MoveReleased && b.Revoking == "" && c.o.Health(a.Cluster) == flow.HealthLapsed {
 		c.Fail("I57", "%s: %s was asked to give %s up, and has lapsed", op, a.Cluster, a.ID)
 	}
 	if b.Cluster == "" || a.Cluster == b.Cluster && a.Epoch == b.Epoch {
@@ -20,7 +21,7 @@ func (c *Checker) planned(op string, x Change) {
 		c.Fail("I46", "%s has left %s by an event", a.ID, b.Cluster)
 	case op == "Ack" && (b.Revoking == "" || b.Desired == flow.DesiredAbort):
 		c.Fail("I46", "%s has left %s by an ack, and nobody had asked for that: revoking %q, wanted %s", a.ID, b.Cluster, b.Revoking, b.Desired)
-	case op == "Ack":
+	case op == "Ack" && b.Revoking != flow.MoveReleased:
 		c.Seen.Planned++
 	}
 }

@@ -63,7 +63,7 @@ func (t *tables) releaseUnasked(batches []flow.EventBatch, answers []flow.BatchR
 	for i, b := range batches {
 		for j, result := range answers[i].Results {
 			if r := t.runs[b.Events[j].Execution]; result.Unasked && r.e.Cluster == b.From.Cluster {
-				t.release(r, now)
+				t.release(r, false, now)
 			}
 		}
 	}
@@ -271,8 +271,7 @@ func (t *tables) released(cluster string, a flow.Ack, at time.Time) {
 		r.e.Phase == flow.ExecutionAborting || row.acked < r.e.Revision {
 		return
 	}
-	t.leave(r, r.e.Revoking, r.because, at)
-	t.queue(r, at, time.Time{})
+	t.release(r, true, at)
 }
 
 // sessions counts the sessions that a cluster's members ever opened.

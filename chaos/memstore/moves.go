@@ -16,6 +16,14 @@ import (
 // leave writes down that an execution left its cluster: what ran there is closed
 // as lost, charged to nobody, and its outbox row is gone.
 func (t *tables) leave(r *run, kind flow.MoveKind, reason string, at time.Time) {
+	if kind.Forced() {
+		t.force(r.e.Cluster)
+	}
+	t.depart(r, kind, reason, at)
+}
+
+// depart clears an execution away from where it was.
+func (t *tables) depart(r *run, kind flow.MoveKind, reason string, at time.Time) {
 	at = stamp(at)
 	e := t.touch(r)
 	for _, name := range sortedKeys(r.nodes) {
@@ -32,9 +40,6 @@ func (t *tables) leave(r *run, kind flow.MoveKind, reason string, at time.Time) 
 	}
 	delete(t.outbox[e.Cluster], e.ID)
 	r.moves = append(r.moves, flow.Move{Execution: e.ID, From: e.Cluster, Epoch: e.Epoch, Kind: kind, Reason: reason, At: at})
-	if kind.Forced() {
-		t.force(e.Cluster)
-	}
 	e.UpdatedAt, e.Sequence, e.Revoking, e.Cluster = at, 0, "", ""
 	r.revokedAt, r.because = time.Time{}, ""
 	e.Revision++
@@ -66,18 +71,23 @@ func (t *tables) stuck(r *run, lost string, at time.Time) {
 	r.e.ErrorKind, r.e.ErrorCode = failure.GetKind().String(), failure.GetCode()
 }
 
-// release takes what its cluster had acked and holds no more.
-func (t *tables) release(r *run, at time.Time) {
+// release takes what its cluster had acked and holds no more, or has given up as
+// it was asked to.
+func (t *tables) release(r *run, asked bool, at time.Time) {
 	e := r.e
 	kind, why := flow.MoveReleased, fmt.Sprintf("cluster %s had taken it over and holds it no more", e.Cluster)
-	if e.Desired != flow.DesiredAbort && e.Revoking != "" {
+	revoking := e.Revoking != "" && e.Revoking != flow.MoveReleased
+	if e.Desired != flow.DesiredAbort && revoking {
 		kind, why = e.Revoking, r.because
 	}
-	t.leave(r, kind, why, at)
+	t.depart(r, kind, why, at)
+	if kind.Forced() && !asked {
+		t.force(e.Cluster)
+	}
 	switch {
 	case e.Desired == flow.DesiredAbort:
 		t.end(r, flow.ExecutionAborted, at)
-	case e.Revoking != "":
+	case revoking:
 		t.queue(r, at, time.Time{})
 	case !e.Failover.Moves(e.Moves):
 		t.stuck(r, why, at)
@@ -165,17 +175,34 @@ func (s *Store) Revoke(ctx context.Context, f flow.Fence, list []flow.Revocation
 				r.e.Revoking != "" || r.e.Phase.Terminal() {
 				continue
 			}
-			e := t.touch(r)
-			e.Revoking, e.UpdatedAt = v.Kind, stamp(at)
-			e.Revision++
-			e.Version++
-			r.revokedAt, r.because = stamp(at), v.Reason
-			t.want(e)
+			t.revoke(r, v.Kind, v.Reason, at)
 			out = append(out, v.Execution)
 		}
 		return nil
 	})
 	return next, out, err
+}
+
+// revoke asks the cluster of an execution to give it up.
+func (t *tables) revoke(r *run, kind flow.MoveKind, reason string, at time.Time) {
+	e := t.touch(r)
+	e.Revoking, e.UpdatedAt = kind, stamp(at)
+	e.Revision++
+	e.Version++
+	r.revokedAt, r.because = stamp(at), reason
+	t.want(e)
+}
+
+// ask has a cluster of several members give up what one of them does not find, and
+// tells an abort of it again.
+func (t *tables) ask(r *run, at time.Time) {
+	switch {
+	case r.e.Desired == flow.DesiredAbort:
+		row := t.outbox[r.e.Cluster][r.e.ID]
+		row.acked, row.by, row.in = 0, "", 0
+	case r.e.Revoking == "":
+		t.revoke(r, flow.MoveReleased, fmt.Sprintf("cluster %s had taken it over and holds it no more", r.e.Cluster), at)
+	}
 }
 
 // ListMoves is as admin/store's.

@@ -151,8 +151,12 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 			here[held{h.Execution, h.Epoch}] = h
 			list = append(list, t.verdict(sender.Cluster, h))
 		}
-		for _, r := range t.missing(sender, here) {
-			t.release(r, s.o.Now())
+		lost, shared := t.missing(sender, here)
+		for _, r := range shared {
+			t.ask(r, s.o.Now())
+		}
+		for _, r := range lost {
+			t.release(r, false, s.o.Now())
 		}
 		out = flow.Verdicts{OwnershipRevision: m.OwnershipRevision, List: list}
 		if t.forced[sender.Cluster] {
@@ -165,20 +169,32 @@ func (s *Store) Verdicts(ctx context.Context, sender flow.Sender, inventory []fl
 
 // missing lists what the sender's cluster should hold, and does not: it was
 // acked and is not here, or was stopped here and nobody had asked to abort it, or
-// was made again here after the object that has reported.
-func (t *tables) missing(sender flow.Sender, here map[held]flow.Held) []*run {
-	var lost []*run
+// was made again here after the object that has reported. Shared is what is not
+// here at all, if the cluster has another member.
+func (t *tables) missing(sender flow.Sender, here map[held]flow.Held) (lost, shared []*run) {
+	others := len(t.membersOf(sender.Cluster)) > 1
 	for _, id := range t.placedOn(sender.Cluster) {
-		r, row := t.runs[id], t.outbox[sender.Cluster][id]
+		r := t.runs[id]
 		h, there := here[held{id, r.e.Epoch}]
-		stopped := there && h.Terminal && h.Desired == flow.DesiredGone && r.e.Desired == flow.DesiredRun && r.e.Revoking == ""
-		gone := row != nil && row.epoch == r.e.Epoch && row.acked > 0 && !there &&
-			(row.in < t.opened[sender.Member] || row.by == sender.Instance)
-		if stopped || there && renewed(h, r) || gone {
+		stopped := h.Terminal && h.Desired == flow.DesiredGone && r.e.Desired == flow.DesiredRun && r.e.Revoking == ""
+		switch {
+		case there && (stopped || renewed(h, r)):
+			lost = append(lost, r)
+		case there || !t.known(sender, r):
+		case others:
+			shared = append(shared, r)
+		default:
 			lost = append(lost, r)
 		}
 	}
-	return lost
+	return lost, shared
+}
+
+// known reports whether a placement had been acked when the sender's session
+// opened, or by the sender.
+func (t *tables) known(sender flow.Sender, r *run) bool {
+	row := t.outbox[sender.Cluster][r.e.ID]
+	return row != nil && row.epoch == r.e.Epoch && row.acked > 0 && (row.in < t.opened[sender.Member] || row.by == sender.Instance)
 }
 
 // renewed reports whether what has ended is not the object that has reported.

@@ -27,6 +27,8 @@ func Holds() []Configuration {
 		{Name: "declared-lost-and-dead", Options: Options{Declare: true, Dead: true, Crash: true, Without: LostWaitsForLeases}},
 		{Name: "objects-lost", Options: Options{Forget: true, Brief: true}},
 		{Name: "two-instances", Options: Options{Instances: 2, Move: true, Brief: true}},
+		{Name: "two-instances-whose-objects-are-lost", Options: Options{Instances: 2, Forget: true}},
+		{Name: "two-instances-that-lose-and-write-late", Options: Options{Instances: 2, Forget: true, LateWrites: true}},
 		{Name: "restored", Options: Options{Restore: true, Collect: true, Brief: true}},
 		{Name: "restored-and-overruled", Options: Options{Restore: true, Override: true, Brief: true}},
 	}
@@ -36,6 +38,8 @@ func Holds() []Configuration {
 func Large() []Configuration {
 	return []Configuration{
 		{Name: "restored-and-moved", Options: Options{Restore: true, Move: true, Brief: true}},
+		{Name: "two-instances-that-lose-and-abort", Options: Options{Instances: 2, Forget: true, Abort: true}},
+		{Name: "two-instances-that-lose-and-move", Options: Options{Instances: 2, Forget: true, Move: true}},
 		{Name: "declared-lost-and-aborted", Options: Options{Declare: true, Abort: true}},
 		{Name: "there-and-back-by-all-ways", Options: Options{Epochs: 3, Move: true, Abort: true, Brief: true}},
 		{Name: "long-leases-all-ways", Options: Options{Lease: 2, Wait: 3, Move: true, Abort: true, HubCrash: true, Brief: true}},
@@ -68,7 +72,7 @@ func Mutants() []Configuration {
 		mutant(entitled, Options{Move: true, Events: true, Without: EventsAckTheirOwn}),
 		mutant(after, Options{Duplicates: true, Collect: true, Without: KeepTombstones}),
 		mutant(lost, Options{Forget: true, Brief: true, Without: ReleaseWhatIsMissing}),
-		mutant(entitled, Options{Instances: 2, Without: ReleaseWhatWasKnown}),
+		mutant(entitled, Options{Instances: 2, Without: ReleaseWhatWasKnown | AskForWhatIsMissing}),
 		mutant(entitled, Options{Instances: 2, Move: true, Without: GoneLeavesATombstone}),
 		mutant("I71", Options{Move: true, Without: DrainBeforeAck}),
 		mutant(lost, Options{Move: true, Brief: true, Without: RevokeStands}),
@@ -76,6 +80,8 @@ func Mutants() []Configuration {
 		mutant("I71", Options{Failover: Never, Move: true, LateWrites: true, Without: PinnedHasBegun}),
 		mutant(after, Options{Failover: Never, Abort: true, Without: ReapNoPinned}),
 		mutant(entitled, Options{Declare: true, Without: LostWaitsForLeases}),
+		mutant(entitled, Options{Instances: 2, Forget: true, Without: AskForWhatIsMissing}),
+		mutant(after, Options{Instances: 2, Forget: true, Without: DeletionEndsSessions}),
 		mutant("I69", Options{Strict: true, Without: StrictKills}),
 		mutant(entitled, Options{Restore: true, Without: RememberTheFence}),
 		mutant(entitled, Options{Restore: true, Move: true, Brief: true, Without: HubsCompareTheFence}),
@@ -95,9 +101,6 @@ func Limits() []Configuration {
 		{Name: "strict-and-a-dead-process", Options: Options{Strict: true, Crash: true}, Breaks: "I69"},
 		{Name: "pinned-on-a-cluster-that-joined-after-the-backup",
 			Options: Options{Failover: Never, Restore: true, JoinedLate: true}, Breaks: "I70"},
-		// The other instance makes an object again, by an assignment under way, that
-		// the release has just taken for lost.
-		{Name: "two-instances-whose-objects-are-lost", Options: Options{Instances: 2, Forget: true}, Breaks: "I70"},
 	}
 }
 

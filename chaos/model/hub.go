@@ -36,22 +36,32 @@ func (x *stepper) verdict(t *State, i int, label string) string {
 	case m.Inventory&bit(row.Epoch) == 0:
 		known := m.Known == row.Epoch || x.o.lacks(ReleaseWhatWasKnown)
 		if row.Acked == 1 && known && !x.o.lacks(ReleaseWhatIsMissing) {
-			return x.releaseMissing(t)
+			return x.releaseMissing(t, false)
 		}
 	case living(object):
 		m.Keep = row.Epoch
 	case object <= endedAcked && object != stopped, row.Phase == aborting, x.o.lacks(RefuseUnaskedAborts):
 		m.Report = row.Epoch
 	case row.Revoking == 0:
-		return x.releaseMissing(t) // it was stopped here, and nobody had asked to abort it
+		return x.releaseMissing(t, true) // it was stopped here, and nobody had asked to abort it
 	}
 	return label
 }
 
 // releaseMissing takes what had been acked before the session opened, and is not
 // in its inventory: what another instance acked since, it may have made after the
-// inventory was taken.
-func (x *stepper) releaseMissing(t *State) string {
+// inventory was taken. Of several instances another one may be about to make it
+// still, so the cluster is asked to give it up, and leaves a tombstone in its
+// place. What is being aborted is told again, which makes its tombstone as well.
+func (x *stepper) releaseMissing(t *State, there bool) string {
+	if x.o.Instances == 2 && !there && !x.o.lacks(AskForWhatIsMissing) {
+		if t.Row.Phase == aborting {
+			t.Row.Acked = 0
+			return "hub: {m}'s inventory lacks what is being aborted there: tells {e} again, sends the verdicts"
+		}
+		t.Row.Revoking = 1
+		return "hub: {m}'s inventory lacks what is placed there: revokes {e}, sends the verdicts"
+	}
 	t.Clusters[t.Row.Owner].Ownership = taken(t.Row.Epoch)
 	leave(t)
 	return "hub: {m}'s inventory lacks what is placed there: releases {e}, sends the verdicts"

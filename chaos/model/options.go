@@ -123,6 +123,8 @@ const (
 	CloseSessionsAtRebuild
 	RebuildWaitsForLeases
 	StrictKills
+	AskForWhatIsMissing
+	DeletionEndsSessions
 	ruleEnd
 )
 
@@ -163,6 +165,8 @@ var rules = map[Rule]string{
 	CloseSessionsAtRebuild:    "rebuild-counts-old-inventory",
 	RebuildWaitsForLeases:     "rebuild-does-not-wait",
 	StrictKills:               "strict-kills-late",
+	AskForWhatIsMissing:       "missing-object-released-unasked",
+	DeletionEndsSessions:      "deletion-ends-no-session",
 }
 
 // String names the rules, as what is done wrong without them.

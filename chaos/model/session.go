@@ -40,12 +40,38 @@ func (x *stepper) process(i int) {
 	}
 	x.restart(i)
 	if o.Forget && x.from.History.Forgot == 0 {
-		t := x.from
-		t.History.Forgot = 1
-		kill(o, &t, i)
-		t.Clusters[c].Objects, t.Members[i].Events = [epochs]uint8{}, [epochs]uint8{}
-		t.History.Finished = 0
-		x.take(&t, on(i, "{m}: its cluster loses all objects, the process restarts", 0), false, "")
+		x.forget(i)
+	}
+}
+
+// forget: a cluster loses its objects, and one process of it restarts. The others
+// see that by their watches, and what they had been told dies with their sessions;
+// a creation that is under way may land after the next one's inventory.
+func (x *stepper) forget(i int) {
+	o, c := x.o, clusterOf[i]
+	t := x.from
+	t.History.Forgot = 1
+	kill(o, &t, i)
+	t.Clusters[c].Objects, t.Members[i].Events = [epochs]uint8{}, [epochs]uint8{}
+	t.History.Finished = 0
+	late := uint8(0)
+	for _, j := range o.members() {
+		m := &t.Members[j]
+		if j == i || clusterOf[j] != c || o.lacks(DeletionEndsSessions) {
+			continue
+		}
+		for k := range m.Assigned {
+			if o.LateWrites && m.Stage == live && m.Assigned[k]>>run&1 == 1 && revision(uint8(k+1), run)+1 >= m.Highest {
+				late |= bit(uint8(k + 1))
+			}
+		}
+		endSession(o, m)
+		m.Covered = 0
+	}
+	x.take(&t, on(i, "{m}: its cluster loses all objects, the process restarts", 0), false, "")
+	if late != 0 {
+		t.Clusters[c].Writes |= late
+		x.take(&t, on(i, "{m}: its cluster loses all objects, the process restarts; a creation of the other one is under way", 0), false, "")
 	}
 }
 

@@ -89,6 +89,10 @@ func (m *member) obeyOne(a flow.Assignment) (done bool) {
 // and the control plane has had all that it came to by itself.
 func (m *member) release(a flow.Assignment) (done bool) {
 	done = true
+	if p := (place{a.Execution, a.Epoch}); m.cluster.find(p) == nil {
+		m.cluster.bury(p, a)
+		return false
+	}
 	for _, o := range m.cluster.objects() {
 		switch {
 		case o.id != a.Execution || a.Epoch.Less(o.epoch):

@@ -83,7 +83,16 @@ func (c *cluster) create(p place, a flow.Assignment) {
 	if row, _ := c.w.db.Row(p.id); row.Cluster == c.name && row.Epoch == p.epoch && row.Phase.Terminal() && !c.wiped[p] {
 		c.w.violate("I29", "%s makes an object of %s again, which has ended there as %s", c.name, p, row.Phase)
 	}
-	c.rows[p] = o
+	c.add(o)
+}
+
+// bury makes a tombstone of what is to leave and is not there.
+func (c *cluster) bury(p place, a flow.Assignment) {
+	c.add(&object{place: p, c: c, desired: flow.DesiredAbort, revision: a.Revision, job: c.w.jobs[p.id], phase: flow.ExecutionQueued, leaving: true})
+}
+
+func (c *cluster) add(o *object) {
+	c.rows[o.place] = o
 	c.order = append(c.order, o)
 	c.changed(o)
 }

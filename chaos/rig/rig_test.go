@@ -80,6 +80,7 @@ func TestOnceBroken(t *testing.T) {
 		{Restores, 7000000000451, "what the backup knows as running had ended, was marked, and is drained before it is told again"},
 		{Restores, 7000000000058, "only what leaves by a planned move knows of an execution"},
 		{Restores, 7000000000310, "a stream from before the restore closes the session of now that has its number"},
+		{Faults, 1795516501669, "one instance of a cluster makes an object again that was lost, and that another one's verdicts had released"},
 		{Faults, 4000000009893, "an event of a planned move's drain comes after the user's abort that overtook it"},
 	} {
 		if r := Run(one.seed, one.kind, nil); len(r.Violations) > 0 {

@@ -134,11 +134,13 @@ func (m *Member) release(ctx context.Context, a flow.Assignment) (done bool, err
 		return false, err
 	}
 	done = true
+	there := false
 	for i := range list.Items {
 		fw := &list.Items[i]
 		if executionOf(fw) != a.Execution || a.Epoch.Less(epochOf(fw)) {
 			continue
 		}
+		there = there || epochOf(fw) == a.Epoch
 		if ended(fw) {
 			if epochOf(fw) == a.Epoch && !m.reporter.told(fw) {
 				done = false
@@ -154,7 +156,26 @@ func (m *Member) release(ctx context.Context, a flow.Assignment) (done bool, err
 			return false, err
 		}
 	}
+	if !there {
+		return false, m.bury(ctx, a)
+	}
 	return done, nil
+}
+
+// bury makes a tombstone of what is to leave and never was here, or was lost: an
+// object that wants nothing but its end. A creation of another process that is
+// under way finds it, and makes nothing.
+func (m *Member) bury(ctx context.Context, a flow.Assignment) error {
+	a.Cause = movedAway
+	fw := Render(a)
+	if err := m.rooms.ensure(ctx, fw.Namespace, a.Execution.Project, a.Execution.Domain); err != nil {
+		return err
+	}
+	err := m.o.Client.Create(ctx, fw)
+	if apierrors.IsNotFound(err) {
+		m.rooms.forget(fw.Namespace)
+	}
+	return client.IgnoreAlreadyExists(err) // that one is drained when this is tried again
 }
 
 // leaving reports whether a FlyteWorkflow was aborted by a planned move.

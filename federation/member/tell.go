@@ -83,7 +83,8 @@ func (l *link) holdings(ctx context.Context, part *skeinv1.Holdings) error {
 
 // Assignment reads back what a FlyteWorkflow was rendered from, as far as it is
 // there: the limit of moves and the kind of a movable execution's failover are
-// not, nor is the reference to a closure that it holds itself.
+// not, nor is the reference to a closure that it holds itself. A tombstone of
+// what never was here has no Run.
 func Assignment(fw *v1alpha1.FlyteWorkflow) (flow.Assignment, error) {
 	s := &fw.Spec
 	closure, err := unpack(s.Closure)
@@ -93,6 +94,10 @@ func Assignment(fw *v1alpha1.FlyteWorkflow) (flow.Assignment, error) {
 	nodes, err := v1alpha1.RecoveredNodes(s.Recovery)
 	if err != nil {
 		return flow.Assignment{}, fault.Wrap(fault.Internal, err, "recovery of FlyteWorkflow %s", fw.Name)
+	}
+	if leaving(fw) && s.Workflow.Name == "" { // a tombstone of what never was here
+		return flow.Assignment{Execution: executionOf(fw), Epoch: epochOf(fw), Incarnation: uint64(s.Incarnation), Revision: uint64(s.Revision),
+			Desired: desiredOf(fw), Cause: s.Cause}, nil
 	}
 	run := &flow.Run{
 		Workflow: flow.EntityID(s.Workflow), LaunchPlan: flow.EntityID(s.LaunchPlan),

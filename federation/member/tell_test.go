@@ -88,6 +88,14 @@ func TestWhatAnInventorySaysOfAnAbort(t *testing.T) {
 	}
 }
 
+// TestATombstoneOfNothingTellsNothing: no execution is made again of it in REBUILD.
+func TestATombstoneOfNothingTellsNothing(t *testing.T) {
+	a := flow.Assignment{Execution: held(0).Execution, Epoch: first, Revision: 2, Incarnation: 1, Desired: flow.DesiredGone, Cause: movedAway}
+	if got, err := Assignment(Render(a)); err != nil || got.Run != nil || got.Desired != flow.DesiredGone || got.Revision != 2 {
+		t.Errorf("it is read as %+v, %v", got, err)
+	}
+}
+
 // TestAHelloTellsOfTheFence, over a restart: the FlyteWorkflows tell the highest
 // era, and the Fence the incarnation.
 func TestAHelloTellsOfTheFence(t *testing.T) {

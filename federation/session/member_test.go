@@ -76,6 +76,12 @@ func (e *end) reported(generation uint64) *end {
 	return e.do(session.Judged{Last: true, Verdicts: flow.Verdicts{List: []flow.Verdict{{Execution: one, Epoch: e1, Order: flow.OrderReport}}}})
 }
 
+// listed brings a member to its verdicts, of which none keeps what it lists.
+func (e *end) listed(generation uint64) *end {
+	e.do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(generation), Era: 1}, Lease: 30 * time.Second})
+	return e.do(session.Listed{Held: []flow.Held{{Execution: one, Epoch: e1}}}).do(session.Judged{Last: true})
+}
+
 func (e *end) assign(generation uint64, a flow.Assignment) *end {
 	return e.do(session.Assigned{Generation: generation, Assignment: a})
 }
@@ -144,7 +150,10 @@ func TestMember(t *testing.T) {
 		{"an assignment before the verdicts (F3)", begin().do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(1)}}).assign(1, runs(one, e1, 1, 0)), false, session.Idle, "none is taken earlier"},
 		{"what has ended is deleted while the verdicts are awaited", begin().do(session.Dialled{}).do(session.Welcomed{Session: flow.Session{Sender: sender(1)}}).do(vanished), false, session.Idle, "they may be of what is made again"},
 		{"what is reported is deleted", begin().reported(1).do(vanished), false, session.Idle, "its end may not have been told"},
-		{"what is nobody's is deleted", begin().live(1, 0, two).do(vanished), false, session.Live, "nobody waits for it"},
+		{"what is nobody's is deleted", begin().listed(1).do(vanished), false, session.Live, "nobody waits for it"},
+		{"what this session never heard of is deleted", begin().live(1, 0, two).do(vanished), false, session.Idle, "an assignment of it may be under way"},
+		{"what an ended session's lease covers is deleted", begin().live(1, 0, one).grant(1, 0).do(session.Dropped{}).do(vanished), false, session.Idle, "a write under way may make it again"},
+		{"an older object of what the lease covers is deleted", begin().live(1, 0, one).grant(1, 0).do(session.Dropped{}).do(session.Vanished{Execution: one}), true, session.Idle, "that one was not covered"},
 		{"the wall clock was set", begin().live(1, 0, one).grant(1, 0).step(time.Minute).do(session.Ticked{}), false, session.Idle, "a wall-clock step ends lease and session"},
 		{"the wall clock was set just now", begin().live(1, 0, one).grant(1, 0).step(-time.Minute), false, session.Live, "seen by MayStart before any tick"},
 		{"the hub is silent", begin().live(1, 0, one).grant(1, 0).wait(4 * time.Second).do(session.Ticked{}), true, session.Idle, "the session ends, the lease goes on"},

@@ -64,10 +64,26 @@ func (in Appeared) member(m Member, _ time.Duration) (Member, []MemberOutput) {
 }
 
 func (in Vanished) member(m Member, _ time.Duration) (Member, []MemberOutput) {
+	m.uncover(in.Execution, in.Epoch)
 	switch {
-	case m.stage == Live && m.Reports(in.Execution, in.Epoch), // the next verdicts release it
+	case m.stage == Live && m.Reports(in.Execution, in.Epoch), // the next verdicts tell what becomes of it
+		// Another instance of this cluster has made it in this session's time. An
+		// assignment of it that is still under way to this one would make it again,
+		// though it may have ended: it dies with the session.
+		m.stage == Live && !m.Judged(in.Execution, in.Epoch),
 		m.stage == Listing || m.stage == Waiting: // the inventory may be wrong
 		return m.end("the object of %s, epoch %s, was deleted", in.Execution, in.Epoch)
 	}
 	return m, nil
+}
+
+// uncover takes what was deleted from under the lease: a write that is still
+// under way may make it again, and what is there then is to be judged first.
+func (m *Member) uncover(id flow.ExecutionID, epoch flow.Epoch) {
+	if e, ok := m.lease.covered[id]; ok && e == epoch {
+		delete(m.lease.covered, id)
+	}
+	if e, ok := m.pins[id]; ok && e == epoch {
+		delete(m.pins, id)
+	}
 }

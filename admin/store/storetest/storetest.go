@@ -244,7 +244,7 @@ type group struct {
 var groups = []group{
 	{"Registry", registryCases}, {"Lists", listCases}, {"Executions", executionCases}, {"Plans", planCases},
 	{"Orders", orderCases}, {"Policies", policyCases}, {"Audit", auditCases}, {"Removals", removalCases}, {"TokenOrders", tokenOrderCases}, {"Moves", moveCases}, {"Revokes", revokeCases}, {"Lost", lostCases}, {"Explanations", explanationCases}, {"Trims", trimCases}, {"Replicas", replicaCases},
-	{"MoveRaces", moveRaceCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"Events", eventCases}, {"Batches", batchCases}, {"Tokens", tokenCases},
+	{"MoveRaces", moveRaceCases}, {"Sessions", sessionCases}, {"Verdicts", verdictCases}, {"SharedVerdicts", sharedCases}, {"Events", eventCases}, {"Batches", batchCases}, {"Tokens", tokenCases},
 	{"Rebuilds", rebuildCases}, {"Reports", reportCases}, {"Signs", signCases}, {"Races", raceCases}, {"RegistryRaces", registryRaceCases}, {"LostAnswers", lostAnswerCases},
 }
 

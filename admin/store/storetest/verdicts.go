@@ -30,8 +30,9 @@ var verdictCases = []testCase{
 		w.equal(w.get(e.ID), e)
 		w.record(sender, happened(e, flow.EventNode, "n0", int32(flow.NodeRunning), 1))
 		w.equal(w.judge(other).OwnershipRevision, uint64(1))
-		w.equal(w.judge(open()).OwnershipRevision, uint64(2)) // this inventory was taken later
-		w.equal(w.get(e.ID).Cluster, "")
+		w.equal(w.get(e.ID).Revoking, flow.MoveKind(""))
+		w.judge(open()) // this inventory was taken later
+		w.equal(w.get(e.ID).Revoking, flow.MoveReleased)
 	}},
 	{"what has ended below what it had reported is another object, and that one is gone", func(w *world) {
 		sender := w.member("east")
