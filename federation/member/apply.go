@@ -91,14 +91,7 @@ func (m *Member) apply(ctx context.Context, a flow.Assignment) (done bool, err e
 // started anything, and its end is reported like any other.
 func (m *Member) place(ctx context.Context, a flow.Assignment) error {
 	fw := Render(a)
-	if err := m.rooms.ensure(ctx, fw.Namespace, a.Execution.Project, a.Execution.Domain); err != nil {
-		return err
-	}
-	err := m.o.Client.Create(ctx, fw)
-	if apierrors.IsNotFound(err) {
-		m.rooms.forget(fw.Namespace)
-	}
-	if !apierrors.IsAlreadyExists(err) {
+	if err := m.create(ctx, fw); !apierrors.IsAlreadyExists(err) {
 		return err
 	}
 	var have v1alpha1.FlyteWorkflow
@@ -167,15 +160,19 @@ func (m *Member) release(ctx context.Context, a flow.Assignment) (done bool, err
 // under way finds it, and makes nothing.
 func (m *Member) bury(ctx context.Context, a flow.Assignment) error {
 	a.Cause = movedAway
-	fw := Render(a)
-	if err := m.rooms.ensure(ctx, fw.Namespace, a.Execution.Project, a.Execution.Domain); err != nil {
+	return client.IgnoreAlreadyExists(m.create(ctx, Render(a))) // what is there by now is drained when this is tried again
+}
+
+// create makes a FlyteWorkflow, and its namespace first.
+func (m *Member) create(ctx context.Context, fw *v1alpha1.FlyteWorkflow) error {
+	if err := m.rooms.ensure(ctx, fw.Namespace, fw.Spec.Execution.Project, fw.Spec.Execution.Domain); err != nil {
 		return err
 	}
 	err := m.o.Client.Create(ctx, fw)
 	if apierrors.IsNotFound(err) {
 		m.rooms.forget(fw.Namespace)
 	}
-	return client.IgnoreAlreadyExists(err) // that one is drained when this is tried again
+	return err
 }
 
 // leaving reports whether a FlyteWorkflow was aborted by a planned move.
