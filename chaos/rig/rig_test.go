@@ -81,6 +81,7 @@ func TestOnceBroken(t *testing.T) {
 		{Restores, 7000000000058, "only what leaves by a planned move knows of an execution"},
 		{Restores, 7000000000310, "a stream from before the restore closes the session of now that has its number"},
 		{Faults, 1795516501669, "one instance of a cluster makes an object again that was lost, and that another one's verdicts had released"},
+		{Faults, 1795700001107, "a process that was paused starts work late of an object that was lost meanwhile, and given up"},
 		{Faults, 4000000009893, "an event of a planned move's drain comes after the user's abort that overtook it"},
 	} {
 		if r := Run(one.seed, one.kind, nil); len(r.Violations) > 0 {
