@@ -23,7 +23,6 @@ type podKey struct {
 // pod is one container that runs, whoever lives.
 type pod struct {
 	key    podKey
-	owner  *object
 	done   bool
 	ending bool // it was told to
 	phase  flow.TaskPhase
@@ -159,7 +158,7 @@ func (c *cluster) run(o *object, k podKey, until time.Duration) bool {
 		c.w.check.Late(k.id, k.epoch, c.name)
 	}
 	c.w.started(c, o, k, late)
-	p := &pod{key: k, owner: o, phase: flow.TaskRunning}
+	p := &pod{key: k, phase: flow.TaskRunning}
 	c.pods[k] = p
 	if c.find(k.place) != o { // it was lost, and a request for it comes late: what nobody owns is collected
 		c.w.sim.after(time.Second, func() { p.done, p.phase = true, flow.TaskAborted })
